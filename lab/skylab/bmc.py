@@ -1,0 +1,167 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""One BMC per node: an ipmi_sim process (RMCP+, IPMI 2.0) whose power switch is lab/chassis."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import shutil
+import signal
+import sys
+import time
+
+from . import process
+from .config import ALL_HOSTS, BMC_PORT, BMC_USER, LAB_DIR, RUN, Host, LabError
+
+EMULATION = """\
+mc_setbmc 0x20
+mc_add 0x20 0 no-device-sdrs 0x23 9 8 0x9f 0x1291 0xf02 persist_sdr
+mc_enable 0x20
+"""
+LIES = {"on": "answer", "full": "full", "off": ""}
+
+
+def folder(host: Host) -> pathlib.Path:
+    if not host.bmc_address:
+        with_bmc = ", ".join(item.name for item in ALL_HOSTS if item.bmc_address)
+        raise LabError(f"{host.name} has no BMC; those with one: {with_bmc}")
+    return RUN / "bmc" / host.name
+
+
+def password(host: Host) -> str:
+    """The password that the BMC takes now."""
+    try:
+        return (folder(host) / "password").read_text()
+    except FileNotFoundError:
+        return host.bmc_password
+
+
+def process_id(host: Host) -> int:
+    """Process id of the running BMC, 0 if none."""
+    where = folder(host)
+    return process.find(where / "pid", str(where / "lan.conf"))
+
+
+def state(host: Host) -> str:
+    """up, down, or hung (paused); with what else is wrong on purpose."""
+    pid = process_id(host)
+    if not pid:
+        return "down"
+    where = folder(host)
+    hung = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "T"
+    words = ["hung" if hung else "up"]
+    if password(host) != host.bmc_password:
+        words.append("other password")
+    for name in ("lie", "slow"):
+        if (where / name).exists():
+            words.append(f"{name} {(where / name).read_text()}")
+    return ", ".join(words)
+
+
+def start(host: Host, timeout: float = 5) -> None:
+    """Start the BMC; on a running one: nothing. Returns when it listens; LabError after timeout seconds."""
+    if process_id(host):
+        return
+    where = folder(host)
+    (where / "state").mkdir(parents=True, exist_ok=True)
+    secret = where / "lan.conf"
+    secret.touch(mode=0o600)
+    secret.write_text(lan_config(host, password(host)))
+    (where / "sim.emu").write_text(EMULATION)
+    binary = shutil.which("ipmi_sim")
+    if not binary:
+        raise LabError("ipmi_sim is not installed; `lab/lab up` installs what the lab needs")
+    child = process.spawn(
+        [binary, "-n", "-c", str(secret), "-f", str(where / "sim.emu"), "-s", str(where / "state")],
+        where / "pid",
+        where / "log",
+        {
+            "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "LAB_PYTHON": sys.executable,
+            "LAB_DIR": str(LAB_DIR),
+        },
+    )
+    deadline = time.monotonic() + timeout
+    while child.poll() is not None or not listens(host.bmc_address):
+        if child.poll() is not None or time.monotonic() > deadline:
+            raise LabError(
+                f"the BMC of {host.name} does not listen on {host.bmc_address}:{BMC_PORT}: "
+                + (where / "log").read_text()[-400:]
+            )
+        time.sleep(0.02)
+
+
+def listens(address: str) -> bool:
+    """Does a process of this machine hold the BMC's UDP port?"""
+    hexed = "".join(f"{int(part):02X}" for part in reversed(address.split("."))) + f":{BMC_PORT:04X}"
+    return hexed in pathlib.Path("/proc/net/udp").read_text()
+
+
+def stop(host: Host) -> None:
+    """Stop the BMC, hung or not; its settings (password, lies) stay."""
+    where = folder(host)
+    process.stop(where / "pid", str(where / "lan.conf"))
+
+
+def pause(host: Host, hang: bool) -> None:
+    """Let the BMC hang (it holds its port and answers nothing), or go on."""
+    pid = process_id(host)
+    if not pid:
+        raise LabError(f"the BMC of {host.name} is not running; lab/lab bmc {host.name} start")
+    os.kill(pid, signal.SIGSTOP if hang else signal.SIGCONT)
+
+
+def set_password(host: Host, new: str) -> None:
+    """Let the BMC take another password from now on; '' puts the lab's own back."""
+    if len(new) > 20:
+        raise LabError("an IPMI 2.0 password has at most 20 bytes")
+    where = folder(host)
+    where.mkdir(parents=True, exist_ok=True)
+    file = where / "password"
+    file.unlink(missing_ok=True)
+    if new and new != host.bmc_password:
+        file.touch(mode=0o600)
+        file.write_text(new)
+    if process_id(host):
+        stop(host)
+        start(host)
+
+
+def set_fault(host: Host, name: str, value: str) -> None:
+    """Set ('' removes) a fault that lab/chassis looks at: lie, slow."""
+    where = folder(host)
+    where.mkdir(parents=True, exist_ok=True)
+    (where / "claimed").unlink(missing_ok=True)
+    if value:
+        (where / name).write_text(value)
+    else:
+        (where / name).unlink(missing_ok=True)
+
+
+def heal(host: Host) -> None:
+    """A BMC without faults: running, right password, no lies."""
+    for name in ("lie", "slow", "claimed", "password"):
+        (folder(host) / name).unlink(missing_ok=True)
+    stop(host)
+    start(host)
+
+
+def lan_config(host: Host, secret: str) -> str:
+    """ipmi_sim's configuration: one user with OPERATOR privilege, as the document's BMCs have it."""
+    auths = "\n".join(
+        f"    allowed_auths_{level} none md2 md5 straight" for level in ("callback", "user", "operator", "admin")
+    )
+    number = host.bmc_address.rsplit(".", 1)[1]
+    return f"""\
+name "{host.name}"
+set_working_mc 0x20
+  startlan 1
+    addr {host.bmc_address} {BMC_PORT}
+    priv_limit admin
+{auths}
+    guid 5c5164000000000000000000000{int(number):05x}
+  endlan
+  chassis_control "{LAB_DIR}/chassis {host.name}"
+  user 1 false "" "" user 10 none md2 md5 straight
+  user 2 true "{BMC_USER}" "{secret}" operator 10 none md2 md5 straight
+"""

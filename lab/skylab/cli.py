@@ -1,0 +1,306 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The lab's verbs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import time
+
+from . import bmc, faults, hosts, image, keeper, machine, network
+from .config import (
+    ALL_HOSTS,
+    CACHE,
+    DEFAULT_SUITE,
+    NETWORK,
+    PODMAN,
+    RUN,
+    STORAGE,
+    SUITES,
+    LabError,
+    address_of,
+    chosen_hosts,
+    host,
+)
+from .shell import podman, step
+
+EPILOG = """\
+variables: LAB_SUITE bookworm|trixie; LAB_HOSTS the hosts to bring up ("node1 node2 vote"); LAB_IMAGE a ready image
+to build upon, instead of mmdebstrap; LAB_MIRROR the Debian mirror to install from.
+
+targets of cut: a host's name, vip, gateway, bmc1 (node1's BMC), bmc2, or an address. Network faults stay over power
+off and on, until heal.
+"""
+
+
+def up(args: argparse.Namespace) -> None:
+    """From nothing, or from whatever is there, to running hosts and BMCs."""
+    began = time.monotonic()
+    machine.require_root()
+    machine.only_one()
+    machine.install_packages()
+    if machine.is_stale():
+        clear_stale()
+    machine.prepare()
+    before = hosts.states()
+    try:
+        bring_up(args.suite or os.environ.get("LAB_SUITE", ""))
+    except BaseException:
+        if not before:
+            print("lab: clearing away what was half made", file=sys.stderr)
+            take_down()
+        raise
+    print(f"lab: up after {time.monotonic() - began:.1f} s", file=sys.stderr)
+
+
+def bring_up(asked_suite: str) -> None:
+    present = hosts.suite_of_lab()
+    suite = asked_suite or present or DEFAULT_SUITE
+    if suite not in SUITES:
+        raise LabError(f"unknown suite '{suite}'; there are: {', '.join(SUITES)}")
+    if present and suite != present:
+        raise LabError(f"the lab is up with {present}; to have {suite}: lab/lab down, then lab/lab up --suite {suite}")
+    wanted = chosen_hosts()
+    known = hosts.states()
+    name = "" if all(item.container in known for item in wanted) else image.ensure(suite)
+    network.up()
+    with step(f"starting {' '.join(item.name for item in wanted)} ({suite})"):
+        for item in wanted:
+            if item.container not in known:
+                hosts.create(item, name, suite)
+            if known.get(item.container) == "paused":
+                podman("unpause", item.container)
+            hosts.power_on(item)
+    with step("starting the BMCs"):
+        for item in wanted:
+            if item.bmc_address:
+                bmc.start(item)
+    keeper.start()
+    with step("waiting until they have booted"):
+        hosts.wait_ready(wanted)
+    for item in wanted:
+        podman("exec", item.container, "lab-apt-share", "link")
+
+
+def stop_helpers() -> None:
+    """End the keeper and the BMCs."""
+    keeper.stop()
+    for item in ALL_HOSTS:
+        if item.bmc_address:
+            bmc.stop(item)
+
+
+def clear_stale() -> None:
+    """Clear away a lab that was cut off: by the machine's restart, or since its namespace is gone."""
+    with step("clearing what an earlier lab left behind"):
+        stop_helpers()
+        for item in ALL_HOSTS:
+            hosts.kill_without_podman(item)
+        network.down()
+        machine.clear_stale()
+
+
+def take_down() -> None:
+    """Remove hosts, BMCs, network and the namespace; the images stay."""
+    if machine.is_stale():
+        clear_stale()
+    if RUN.exists():
+        stop_helpers()
+        faults.clear_all(list(ALL_HOSTS))
+        if (RUN / "containers.conf").exists():
+            hosts.remove_all()
+            podman("network", "rm", "-f", NETWORK, check=False)
+    network.down()
+    machine.leave()
+
+
+def down(args: argparse.Namespace) -> None:
+    machine.require_root()
+    machine.only_one()
+    with step("taking the lab down"):
+        take_down()
+    if args.all:
+        with step("removing images and downloads"):
+            shutil.rmtree(STORAGE, ignore_errors=True)
+            shutil.rmtree(CACHE, ignore_errors=True)
+
+
+def status(args: argparse.Namespace) -> None:
+    if not RUN.exists() or machine.is_stale():
+        rows = [
+            {
+                "host": item.name,
+                "address": item.address,
+                "state": "absent",
+                "faults": "",
+                "bmc": item.bmc_address,
+                "bmc_state": "down" if item.bmc_address else "",
+            }
+            for item in ALL_HOSTS
+        ]
+    else:
+        rows = [
+            {
+                "host": item.name,
+                "address": item.address,
+                "state": state,
+                "faults": ", ".join(map(faults.describe, faults.current(item))),
+                "bmc": item.bmc_address,
+                "bmc_state": bmc.state(item) if item.bmc_address else "",
+            }
+            for item, state in hosts.all_states()
+        ]
+    if args.json:
+        print(json.dumps(rows, indent=2))
+        return
+    titles = ("host", "address", "state", "faults", "bmc", "bmc_state")
+    table = [tuple(title.replace("_", " ") for title in titles)] + [
+        tuple(row[key] or "-" for key in titles) for row in rows
+    ]
+    widths = [max(map(len, column)) for column in zip(*table)]
+    for row in table:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
+
+
+def power(args: argparse.Namespace) -> None:
+    item = host(args.host)
+    if args.to == "status":
+        print("on" if hosts.pid_of(item) else "off")
+        return
+    with hosts.power_lock(item):
+        {"on": hosts.power_on, "off": hosts.power_off, "reset": hosts.reset, "soft": hosts.soft_off}[args.to](item)
+    if args.wait and args.to in ("on", "reset"):
+        hosts.wait_ready([item])
+
+
+def shell(args: argparse.Namespace) -> None:
+    item = host(args.host)
+    terminal = ["-it"] if sys.stdin.isatty() else ["-i"]
+    command = args.command or ["bash", "-l"]
+    os.execv(PODMAN, [PODMAN, "exec", *terminal, item.container, *command])
+
+
+def pause(args: argparse.Namespace) -> None:
+    podman(args.verb, host(args.host).container)
+
+
+def cut(args: argparse.Namespace) -> None:
+    item = host(args.host)
+    wanted = [{"kind": "to", "address": address_of(name)} for name in args.to + args.both]
+    wanted += [{"kind": "from", "address": address_of(name)} for name in args.source + args.both]
+    for fault in wanted or [{"kind": "cut"}]:
+        faults.add(item, hosts.pid_of(item), fault)
+
+
+def loss(args: argparse.Namespace) -> None:
+    if not 0 < args.percent <= 100:
+        raise LabError(f"loss is a percentage over 0 and up to 100, not {args.percent:g}")
+    item = host(args.host)
+    faults.add(item, hosts.pid_of(item), {"kind": "loss", "percent": args.percent})
+
+
+def heal(args: argparse.Namespace) -> None:
+    for item in ALL_HOSTS if args.host == "all" else [host(args.host)]:
+        if args.host != "all" or faults.current(item):
+            faults.heal(item, hosts.pid_of(item))
+
+
+def bmc_verb(args: argparse.Namespace) -> None:
+    item, action, value = host(args.host), args.action, args.value
+    if action in ("password", "slow") and value is None:
+        raise LabError(f"lab/lab bmc {item.name} {action} needs a value ('' puts the lab's own back)")
+    if action == "lie" and value not in bmc.LIES:
+        raise LabError(f"lab/lab bmc {item.name} lie on|full|off")
+    if action == "status":
+        print(bmc.state(item))
+    elif action == "password":
+        bmc.set_password(item, value)
+    elif action == "lie":
+        bmc.set_fault(item, "lie", bmc.LIES[value])
+    elif action == "slow":
+        bmc.set_fault(item, "slow", "" if value in ("", "0", "off") else str(float(value)))
+    elif action in ("pause", "unpause"):
+        bmc.pause(item, action == "pause")
+    else:
+        {"start": bmc.start, "stop": bmc.stop, "heal": bmc.heal}[action](item)
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(
+        prog="lab/lab",
+        description="Four systemd hosts and two BMCs on this machine, to try the cluster on.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
+
+    def verb(name: str, function, text: str, with_host: bool = True) -> argparse.ArgumentParser:
+        made = verbs.add_parser(name, help=text, description=text)
+        made.set_defaults(function=function)
+        if with_host:
+            made.add_argument("host", metavar="HOST", help="node1, node2, vote or monitor")
+        return made
+
+    made = verb("up", up, "bring the lab up, from whatever state it is in", False)
+    made.add_argument("--suite", choices=SUITES, help="the hosts' Debian (default: LAB_SUITE, or bookworm)")
+    made = verb("down", down, "remove hosts, BMCs and network", False)
+    made.add_argument("--all", action="store_true", help="remove images and downloaded packages, too")
+    made = verb("status", status, "show hosts, faults and BMCs", False)
+    made.add_argument("--json", action="store_true", help="for programs")
+    # `podman` is handled in main(): its arguments are podman's own.
+    verb("podman", None, "run podman where the lab's hosts live (any podman arguments)", False)
+    made = verb("shell", shell, "a shell, or a command, on a host")
+    made.add_argument("command", nargs=argparse.REMAINDER, metavar="CMD")
+    made = verb("power", power, "switch a host; what its BMC does, without the BMC")
+    made.add_argument("to", choices=("on", "off", "reset", "soft", "status"))
+    made.add_argument("--wait", action="store_true", help="with on and reset: until it has booted")
+    verb("pause", pause, "freeze a host: a hang")
+    verb("unpause", pause, "let a frozen host go on")
+    made = verb("cut", cut, "pull the host's network cable, or block one path in one direction")
+    made.add_argument("--to", action="append", default=[], metavar="TARGET", help="drop what the host sends to TARGET")
+    made.add_argument(
+        "--from",
+        action="append",
+        default=[],
+        dest="source",
+        metavar="TARGET",
+        help="drop what TARGET sends to the host",
+    )
+    made.add_argument("--both", action="append", default=[], metavar="TARGET", help="both directions")
+    made = verb("loss", loss, "lose a share of the host's packets, both ways")
+    made.add_argument("percent", type=float, metavar="PERCENT")
+    verb("heal", heal, "remove the host's network faults (HOST may be 'all')")
+    made = verb(
+        "bmc",
+        bmc_verb,
+        "a BMC and its faults: start, stop, status, pause, unpause, password PW, "
+        "lie on (says done, does nothing) | full (its status lies, too) | off, slow SECONDS, heal",
+    )
+    made.add_argument(
+        "action", choices=("start", "stop", "status", "pause", "unpause", "password", "lie", "slow", "heal")
+    )
+    made.add_argument("value", nargs="?")
+    return top
+
+
+def main() -> int:
+    """Entry point: 0, or 1 with the error in words."""
+    if sys.argv[1:2] == ["podman"]:
+        os.execv(PODMAN, [PODMAN, *sys.argv[2:]])
+    if sys.argv[1:2] == ["keeper"]:
+        keeper.watch()
+        return 0
+    args = parser().parse_args()
+    try:
+        if args.function not in (up, down, status) and not (RUN / "containers.conf").exists():
+            raise LabError("the lab is not up; run lab/lab up")
+        args.function(args)
+    except (LabError, OSError) as error:
+        print(f"lab: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0

@@ -1,0 +1,85 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the lab consists of: hosts, addresses, paths, and the variables that change it."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+from dataclasses import dataclass
+
+LAB_DIR = pathlib.Path(__file__).resolve().parent.parent
+CACHE = LAB_DIR.parent / ".cache" / "lab"
+RUN = pathlib.Path("/run/sky-lab")
+STORAGE = pathlib.Path("/var/lib/sky-lab")
+PODMAN = str(LAB_DIR / "podman")
+
+NETWORK = "sky-lab"
+BRIDGE = "sky-lab0"
+SUBNET = "198.51.100.0/24"
+PREFIX = 24
+GATEWAY = "198.51.100.1"
+VIP = "198.51.100.116"
+
+SUITES = ("bookworm", "trixie")
+DEFAULT_SUITE = "bookworm"
+
+BMC_USER = "test"
+BMC_PORT = 623
+
+
+class LabError(Exception):
+    """What went wrong, where, and what to do next: one message for a person."""
+
+
+@dataclass(frozen=True)
+class Host:
+    """One lab host. bmc_* are empty for hosts without a BMC."""
+
+    name: str
+    address: str
+    bmc_address: str = ""
+    # The document's printed example passwords, as in inventory/lab; worth nothing outside the lab.
+    bmc_password: str = ""
+
+    @property
+    def container(self) -> str:
+        return f"sky-{self.name}"
+
+    @property
+    def mac(self) -> str:
+        """A MAC that stays the same over power cycles, as a real host's does."""
+        return f"02:5c:51:64:00:{int(self.address.rsplit('.', 1)[1]):02x}"
+
+
+ALL_HOSTS = (
+    Host("node1", "198.51.100.110", "198.51.100.213", "FEFETESTf12345112"),
+    Host("node2", "198.51.100.111", "198.51.100.212", "FEFETESTe12345112"),
+    Host("vote", "198.51.100.35"),
+    Host("monitor", "198.51.100.36"),
+)
+
+
+def host(name: str) -> Host:
+    """The host called name (with or without 'sky-'); LabError if there is none."""
+    for item in ALL_HOSTS:
+        if name in (item.name, item.container):
+            return item
+    raise LabError(f"no lab host is called '{name}'; there are: {', '.join(h.name for h in ALL_HOSTS)}")
+
+
+def chosen_hosts() -> list[Host]:
+    """The hosts that `up` brings up: LAB_HOSTS (names with blanks or commas between), or all."""
+    names = os.environ.get("LAB_HOSTS", "").replace(",", " ").split()
+    return [host(name) for name in names] if names else list(ALL_HOSTS)
+
+
+def address_of(target: str) -> str:
+    """Address of a fault's target: a host, vip, gateway, bmc1, bmc2 (or bmc-node1 …), or an address."""
+    named = {"vip": VIP, "gateway": GATEWAY}
+    for number, item in enumerate((h for h in ALL_HOSTS if h.bmc_address), start=1):
+        named[f"bmc{number}"] = named[f"bmc-{item.name}"] = item.bmc_address
+    if target in named:
+        return named[target]
+    if target.count(".") == 3 and target.replace(".", "").isdigit():
+        return target
+    return host(target).address

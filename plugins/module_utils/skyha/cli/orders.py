@@ -1,0 +1,149 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""skyctl's orders: what changes something. Each is given to this node's skyha, which says no with a reason or takes it."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Callable, TextIO
+
+from ..config import Config
+from .sources import NotRunning, Refused, Status, ask
+from .text import Paint, clean, duration, wrap
+
+POLL = 0.2
+FENCE_TEST_DEADLINE = 30.0
+REFUSAL_DEADLINE = 3.0
+
+Ask = Callable[[str, Mapping[str, Any]], Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What an order needs: where skyha listens, where to write, whom to ask, how to wait."""
+
+    config: Config
+    out: TextIO
+    paint: Paint
+    ask: Ask = ask
+    sleep: Callable[[float], None] = time.sleep
+    now: Callable[[], float] = time.monotonic
+
+    def say(self, text: str, kind: str = "") -> None:
+        """A paragraph for the operator."""
+        self.out.write(self.paint(wrap(text), kind) + "\n")
+
+    def order(self, name: str, **more: Any) -> Mapping[str, Any]:
+        """Give an order; raises as sources.ask."""
+        return self.ask(self.config.run_dir, {"order": name, "by": _who(), **more})
+
+    def status(self) -> Status:
+        """How things stand now; raises as sources.ask."""
+        return self.ask(self.config.run_dir, {"order": "status"})["status"]
+
+
+def _who() -> str:
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):
+        name = str(os.getuid())
+    return os.environ.get("SUDO_USER", name)[:64]
+
+
+def pause(desk: Desk, seconds: float | None) -> int:
+    """Nothing automatic happens on either node until resumed, or for so many seconds."""
+    desk.order("pause", **({} if seconds is None else {"seconds": seconds}))
+    desk.say(
+        f"Paused{'' if seconds is None else ' for ' + duration(seconds)}: skyha watches on, but nothing automatic happens on either "
+        "node. 'skyctl resume' ends it."
+    )
+    return 0
+
+
+def resume(desk: Desk) -> int:
+    """End the pause."""
+    desk.order("resume")
+    desk.say("Resumed.")
+    return 0
+
+
+def acknowledge(desk: Desk) -> int:
+    """The failover warning was read."""
+    desk.order("acknowledge")
+    desk.say("Acknowledged.")
+    return 0
+
+
+def switchover(desk: Desk, wait: float | None) -> int:
+    """Ask for a switchover; with `wait`, follow it for so many seconds. 1: refused, given up, or not seen to end."""
+    seq = int(desk.order("switchover")["seq"])
+    desk.say(f"Switchover to {desk.config.peer} asked for.")
+    limit = REFUSAL_DEADLINE if wait is None else wait
+    last = {"switchover_refused": 1, "switchover_failed": 1, "switched": 0}
+    for event in _events_after(desk, seq, limit):
+        if event["kind"] != "order":
+            desk.say(
+                f"{clean(event['kind'])}: {event['text']}", {"warning": "warn", "alarm": "bad"}.get(event["level"], "")
+            )
+        if event["kind"] in last:
+            return last[event["kind"]]
+        if event["kind"] == "switchover" and wait is None:
+            return 0
+    desk.say(f"Its end was not seen within {limit:g} s; see 'skyctl status' and 'skyctl history'.", "warn")
+    return 1
+
+
+def _events_after(desk: Desk, seq: int, seconds: float) -> Iterator[Mapping[str, Any]]:
+    until = desk.now() + seconds
+    while desk.now() < until:
+        try:
+            events = desk.status().get("events", ())
+        except (NotRunning, Refused):
+            events = ()
+        for event in events:
+            if event["seq"] > seq:
+                seq = event["seq"]
+                yield event
+        desk.sleep(POLL)
+
+
+def confirm_off(desk: Desk, name: str | None, read: Callable[[], str]) -> int:
+    """An operator's word replaces the BMC's proof once. `name`: the peer's name from --yes; else it is asked for."""
+    peer = desk.config.peer
+    if name is None:
+        desk.say(
+            f"You are about to tell skyha that {peer} is OFF and cannot write any more. skyha takes your word instead of "
+            f"the BMC's proof and may make this node primary. If {peer} still runs, or comes back by itself, both nodes "
+            "will take writes and data WILL be lost.",
+            "bad",
+        )
+        desk.say(f"Make sure of it with your own eyes: pull {peer}'s power cord.")
+        desk.out.write(f"Type the name of the node that is off ({peer}): ")
+        desk.out.flush()
+        name = read().strip()
+    if name != peer:
+        desk.say(f"{clean(name) or 'Nothing'!r} is not the peer's name {peer!r}: nothing was done.", "warn")
+        return 1
+    desk.order("confirm_off")
+    desk.say(f"skyha takes {peer} for off. 'skyctl status' shows what comes of it.")
+    return 0
+
+
+def fence_test(desk: Desk) -> int:
+    """Ask the peer's BMC for its power status, as a failover would; switches nothing. 1: it did not answer."""
+    checks = int(desk.order("fence_test")["checks"])
+    until = desk.now() + FENCE_TEST_DEADLINE
+    while desk.now() < until:
+        bmc = desk.status().get("bmc", {})
+        if bmc.get("checks", 0) > checks:
+            if bmc["error"]:
+                desk.say(f"The BMC of {desk.config.peer} cannot be used: {bmc['error']}", "bad")
+                return 1
+            desk.say(f"The BMC of {desk.config.peer} answers: power is {bmc['power']}. Nothing was switched.", "good")
+            return 0
+        desk.sleep(POLL)
+    desk.say(f"No answer within {FENCE_TEST_DEADLINE:g} s; see 'skyctl status'.", "bad")
+    return 1

@@ -1,0 +1,164 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Where skyctl learns how things stand: this node's skyha by its socket, by HTTP, or from its status file; the peer's by HTTP."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import socket
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..config import Config
+from ..daemon.control import FILE as SOCKET
+from ..daemon.control import STATUS
+from ..daemon.status import FILE as STATUS_FILE
+from ..daemon.status import STALE_AFTER
+
+DEADLINE = 3.0
+PEER_DEADLINE = 1.5
+MOST_BYTES = 1 << 20
+HTTP_PORT = 8008
+
+Status = Mapping[str, Any]
+
+
+class Refused(Exception):
+    """skyha answered, and said no."""
+
+
+class NotAllowed(Exception):
+    """Only root and the daemon's own user may do this."""
+
+
+class NotRunning(Exception):
+    """Nobody answers on the control socket."""
+
+
+@dataclass(frozen=True)
+class View:
+    """One node's status, and how trustworthy it is."""
+
+    status: Status | None
+    problem: str = ""  # why it is not (or no longer) so
+    age: float = 0.0  # seconds since the last completed cycle
+
+    @property
+    def is_live(self) -> bool:
+        """It comes from a skyha that runs and completes cycles."""
+        return self.status is not None and not self.problem
+
+
+def ask(run_dir: str, question: Mapping[str, Any], deadline: float = DEADLINE) -> Mapping[str, Any]:
+    """One question on the control socket; raises NotRunning, NotAllowed, Refused."""
+    path = os.path.join(run_dir, SOCKET)
+    until = time.monotonic() + deadline
+    data = b""
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as channel:
+            channel.settimeout(deadline)
+            channel.connect(path)
+            channel.sendall(json.dumps(question).encode() + b"\n")
+            while not data.endswith(b"\n") and len(data) < MOST_BYTES:
+                channel.settimeout(max(0.01, until - time.monotonic()))
+                part = channel.recv(65536)
+                if not part:
+                    break
+                data += part
+    except PermissionError as error:
+        raise NotAllowed(f"{path}: {error.strerror}") from error
+    except OSError as error:
+        raise NotRunning(f"nobody answers on {path}: {error}") from error
+    try:
+        answer = json.loads(data)
+        good = answer["ok"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise NotRunning(f"what came from {path} is no answer of skyha") from error
+    if not good:
+        raise Refused(str(answer.get("error", "no reason given")))
+    return answer
+
+
+def here(run_dir: str, http: tuple[str, ...] = ()) -> View:
+    """This node's status, from the best source that can be had."""
+    try:
+        return _fresh(ask(run_dir, {"order": STATUS})["status"])
+    except NotAllowed:
+        for address in http:
+            view = over_http(address)
+            if view.status is not None:
+                return view
+        return View(None, "this user may read neither the control socket nor any [http] listen address; run it as root")
+    except (NotRunning, Refused) as error:
+        return _from_file(os.path.join(run_dir, STATUS_FILE), str(error))
+
+
+def peer(config: Config) -> View:
+    """The peer's status, asked over HTTP on its own address."""
+    address = peer_http(config)
+    if address is None:
+        return View(None, f"not asked: [http] listen names no address that {config.peer} could have too")
+    return over_http(address, PEER_DEADLINE)
+
+
+def peer_http(config: Config) -> str | None:
+    """Where the peer serves HTTP, as ADDRESS:PORT: both nodes are set up alike."""
+    for listen in config.http_listen:
+        host, _, port = listen.rpartition(":")
+        if host.strip("[]") in (config.address, "0.0.0.0", "::"):
+            return f"[{config.peer_address}]:{port}" if ":" in config.peer_address else f"{config.peer_address}:{port}"
+    return None
+
+
+def over_http(address: str, deadline: float = DEADLINE) -> View:
+    """The status that is served at ADDRESS:PORT."""
+    host, _, port = address.rpartition(":")
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host.strip("[]"), host.strip("[]"))
+    connection = http.client.HTTPConnection(host, int(port), timeout=deadline)
+    try:
+        connection.request("GET", "/status.json")
+        response = connection.getresponse()
+        data = response.read(MOST_BYTES)
+        if response.status != 200:
+            return View(None, f"{address} answers {response.status} {response.reason}")
+        status = json.loads(data)
+        if not isinstance(status, dict):
+            raise ValueError("no object")
+    except (OSError, http.client.HTTPException) as error:
+        return View(None, f"skyha at {address} does not answer: {error}")
+    except ValueError:
+        return View(None, f"what {address} serves is no status of skyha")
+    finally:
+        connection.close()
+    # Another host's monotonic clock means nothing here: whether it is stale the host itself must say.
+    return _state_of(status, 0.0)
+
+
+def _fresh(status: Status) -> View:
+    return _state_of(status, max(0.0, time.monotonic() - float(status.get("written_monotonic", 0.0))))
+
+
+def _state_of(status: Status, age: float) -> View:
+    if status.get("state") not in ("running", "starting"):
+        return View(status, str(status.get("sentence", "skyha does not run")), age)
+    if age > STALE_AFTER:
+        return View(status, f"skyha has not completed a cycle for {age:.0f} s", age)
+    return View(status, "", age)
+
+
+def _from_file(path: str, problem: str) -> View:
+    try:
+        with open(path, encoding="utf-8") as file:
+            status = json.load(file)
+        age = max(0.0, time.monotonic() - float(status["written_monotonic"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return View(None, f"skyha does not run: {problem}")
+    said = (
+        f"skyha does not answer ({problem})"
+        if status.get("state") == "running"
+        else str(status.get("sentence", problem))
+    )
+    return View(status, said, age)

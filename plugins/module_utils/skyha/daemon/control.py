@@ -1,0 +1,152 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The control socket: an operator's orders come in here, one JSON object on one line, and are answered with one.
+
+    {"order": "pause", "seconds": 1800, "by": "root"}   ->   {"ok": true, "seq": 41}
+    {"order": "switchover"}                             ->   {"ok": false, "error": "why, and the next step"}
+
+`seq` is the number of the newest event at that time: what comes of the order is told by later events. Whether the
+caller may give orders is decided by the kernel's word on who it is (SO_PEERCRED), not by what it says.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import socket
+import struct
+from collections.abc import Mapping
+from typing import Any, Callable
+
+from ..words import Order, Request
+from .serve import BACKLOG, Door
+from .status import Snapshot
+
+FILE = "skyha.sock"
+STATUS = "status"
+FENCE_TEST = "fence_test"
+MOST_PAUSE = 30 * 86400.0
+
+
+class Control:
+    """Answers on the control socket.
+
+    status: the newest snapshot. submit: hands a Request to the loop and wakes it. fence_test: has the peer's BMC asked
+    for its power status now. seq: the number of the newest event. owner: the daemon's own user id.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        status: Callable[[], Snapshot],
+        submit: Callable[[Request], None],
+        fence_test: Callable[[], None],
+        seq: Callable[[], int],
+        owner: int,
+    ) -> None:
+        self._path = path
+        self._status = status
+        self._submit = submit
+        self._fence_test = fence_test
+        self._seq = seq
+        self._owner = owner
+
+    def door(self) -> Door:
+        """The door to serve."""
+        return Door(
+            self._path,
+            lambda: unix_listener(self._path),
+            lambda data: b"\n" in data,
+            self._answer,
+            most_bytes=4096,
+            most_connections=16,
+        )
+
+    def _answer(self, question: bytes, whole: bool, connection: socket.socket) -> bytes:
+        try:
+            reply = self._reply(question, whole, _uid(connection))
+        except (ValueError, TypeError) as error:
+            reply = {"ok": False, "error": f"this is not an order: {error}"}
+        return json.dumps(reply, default=str).encode() + b"\n"
+
+    def _reply(self, question: bytes, whole: bool, uid: int | None) -> Mapping[str, Any]:
+        if not whole:
+            raise ValueError("one line of JSON is expected within 5 seconds")
+        asked = json.loads(question.split(b"\n", 1)[0])
+        if not isinstance(asked, dict):
+            raise ValueError("a JSON object is expected")
+        name = asked.get("order")
+        if name == STATUS:
+            return {"ok": True, "status": self._status()}
+        if uid not in (0, self._owner):
+            return {"ok": False, "error": "orders are taken from root and from the daemon's own user only"}
+        seq = self._seq()
+        if name == FENCE_TEST:
+            checks = self._status().get("bmc", {}).get("checks", 0)
+            self._fence_test()
+            return {"ok": True, "seq": seq, "checks": checks}
+        request = _request(asked, uid)
+        refusal = why_not(request.order, self._status())
+        if refusal is not None:
+            return {"ok": False, "error": refusal}
+        self._submit(request)
+        return {"ok": True, "seq": seq}
+
+
+def _request(asked: Mapping[str, Any], uid: int | None) -> Request:
+    try:
+        order = Order(asked.get("order"))
+    except ValueError:
+        known = [order.value for order in Order] + [FENCE_TEST, STATUS]
+        raise ValueError(f"{asked.get('order')!r} is none of {', '.join(known)}") from None
+    seconds = asked.get("seconds")
+    if seconds is not None:
+        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not math.isfinite(seconds):
+            raise ValueError("seconds must be a number")
+        if not 0 < seconds <= MOST_PAUSE:
+            raise ValueError(f"seconds must be above 0 and at most {MOST_PAUSE:.0f}")
+    return Request(order, by=f"{str(asked.get('by', ''))[:64]} (uid {uid})".strip(), seconds=seconds)
+
+
+def why_not(order: Order, status: Snapshot) -> str | None:
+    """Why this order makes no sense now, with the next step; None when it does. The loop would only ignore it."""
+    role, server, peer = status.get("role"), status.get("server"), status.get("peer", "the peer")
+    if order is Order.SWITCHOVER:
+        if role != "primary" or server != "up":
+            return f"this node is not the running primary; a switchover is driven by the primary: try it on {peer}"
+        if status.get("paused", {}).get("on"):
+            return "the cluster is paused; run 'skyctl resume' first"
+        if status.get("intent"):
+            return f"{status['intent']['stage']} is under way"
+    if order is Order.CONFIRM_OFF:
+        if role == "primary" and server == "up":
+            return "this node is the running primary: there is nothing to confirm"
+        if server == "up" and not status.get("trouble") and not status.get("intent"):
+            return f"the primary on {peer} answers: there is nothing to confirm"
+    return None
+
+
+def unix_listener(path: str) -> socket.socket:
+    """A listening Unix socket that user and group of the daemon may write to; raises OSError. A stale one is replaced."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    temporary = f"{path}.{os.getpid()}"
+    try:
+        if os.path.exists(temporary):
+            os.unlink(temporary)
+        listener.bind(temporary)
+        os.chmod(temporary, 0o660)
+        listener.listen(BACKLOG)
+        os.replace(temporary, path)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _uid(connection: socket.socket) -> int | None:
+    try:
+        data = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    except OSError:
+        return None
+    _pid, uid, _gid = struct.unpack("3i", data)
+    return uid

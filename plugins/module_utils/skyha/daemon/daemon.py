@@ -1,0 +1,200 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The daemon around the loop: it shows what the loop sees, takes orders, feeds the watchdog, and ends in good order."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ..config import Config
+from ..words import Event, Request, Task
+from .board import Board, count_events, observe
+from .control import FILE as SOCKET
+from .control import Control
+from .hooks import Hooks
+from .loop import Loop, Ports
+from .notify import notify, status_line
+from .serve import Door, Serving
+from .status import Moment, broken, snapshot
+from .status import write as write_status
+from .teller import Teller
+from .web import Http
+
+_LOG = logging.getLogger("skyha.daemon")
+# In a failover cycles follow one another within milliseconds; the status file need not.
+WRITE_EVERY = 0.25
+REWIND_PATIENCE = 90.0  # a daemon that is told to leave waits so long for a pg_rewind under way; see TimeoutStopSec
+
+
+class Daemon:
+    """One node's skyhad. Raises StateError when the record on disk cannot be trusted."""
+
+    def __init__(self, config: Config, ports: Ports, entries: Iterable[Mapping[str, Any]] = ()) -> None:
+        self.config = config
+        self._clock = ports.clock
+        self._pause = ports.pause
+        self._tasks = ports.tasks
+        self._orders: deque[Request] = deque()
+        self._fence_test = False
+        self._leaving = False
+        self._leave_by = float("inf")
+        self._complaint = ""
+        self._written_at = float("-inf")
+        self._board = Board()
+        self._hooks = Hooks(config)
+        self._started = ports.clock.wall()
+        self.status: Mapping[str, Any] = broken(config, "starting", (), self._moment())
+        self.teller = Teller(ports.history, entries, ports.clock.wall, ports.clock.monotonic)
+        self.loop = Loop(config, dataclasses.replace(ports, history=self.teller), self._take_orders)
+
+    # --- what other threads and signal handlers call ----------------------------------------------------------------
+
+    def submit(self, request: Request) -> None:
+        """Hand an order to the loop."""
+        self._orders.append(request)
+        self._wake()
+
+    def ask_bmc(self) -> None:
+        """Have the peer's BMC asked for its power status now."""
+        self._fence_test = True
+        self._wake()
+
+    def leave(self) -> None:
+        """End after the cycle under way. PostgreSQL and the VIP stay as they are."""
+        self._leaving = True
+        self._leave_by = self._clock.monotonic() + REWIND_PATIENCE
+        self._wake()
+
+    def doors(self) -> Sequence[Door]:
+        """The sockets to serve."""
+        http = Http(lambda: self.status, self._clock.monotonic)
+        control = Control(
+            os.path.join(self.config.run_dir, SOCKET),
+            lambda: self.status,
+            self.submit,
+            self.ask_bmc,
+            lambda: self.teller.seq,
+            os.geteuid(),
+        )
+        return [control.door(), *(http.door(address) for address in self.config.http_listen)]
+
+    def log(self, level: str, text: str) -> None:
+        """One line in the log."""
+        _LOG.log(logging.INFO if level == "info" else logging.WARNING, "%s", text)
+
+    # --- the decision thread ----------------------------------------------------------------------------------------
+
+    def run(self) -> int:
+        """Serve and decide until told to leave; the exit code. An error in a cycle ends the daemon: systemd starts it anew."""
+        serving = Serving(self.doors(), self.log)
+        serving.open_doors()
+        serving.start()
+        try:
+            code = self._decide()
+        finally:
+            serving.stop()
+            serving.join(1.0)
+        return code
+
+    def _decide(self) -> int:
+        ready = False
+        while not self._leaving or self._is_rewinding():
+            try:
+                self.turn()
+            except Exception as error:
+                self._fail(error)
+                return 1
+            text = status_line(str(self.status["sentence"]))
+            notify(("" if ready else "READY=1\n") + "WATCHDOG=1\n" + text)
+            ready = True
+            if not self._leaving or self._is_rewinding():
+                self.loop.wait()
+        notify("STOPPING=1")
+        self.teller.add(Event("stopped", "skyha stops; PostgreSQL and the VIP stay as they are"))
+        self._end("stopped", ())
+        return 0
+
+    def turn(self) -> None:
+        """One cycle, and what is shown of it."""
+        if self._fence_test:
+            self._fence_test = False
+            self._tasks.start(Task.CHECK_BMC)
+        before = self._clock.monotonic()
+        decision = self.loop.cycle()
+        now = self._clock.monotonic()
+        seen = self.loop.seen
+        assert seen is not None
+        self._board, events = observe(self._board, seen, now, now - before)
+        for event in events:
+            self.teller.add(event)
+        fresh = self.teller.take_fresh()
+        self._board = count_events(self._board, fresh)
+        self._hooks.after(fresh, seen.local.role.value, now)
+        self.status = snapshot(
+            self.config,
+            self.loop.memory,
+            seen,
+            decision,
+            self._board,
+            self._moment(),
+            self.teller.last(),
+            self.teller.last_failover(),
+        )
+        if decision.wants.delay >= WRITE_EVERY or now - self._written_at >= WRITE_EVERY:
+            self._written_at = now
+            self._write()
+
+    def _take_orders(self) -> tuple[Request, ...]:
+        taken = []
+        while self._orders:
+            taken.append(self._orders.popleft())
+        for request in taken:
+            what = request.order.value + (f" for {request.seconds:g} s" if request.seconds is not None else "")
+            self.teller.add(Event("order", f"an operator orders: {what}", "info", {"by": request.by}))
+        return tuple(taken)
+
+    def _fail(self, error: Exception) -> None:
+        what = f"{type(error).__name__}: {error}"
+        _LOG.error("an error in a cycle", exc_info=error)
+        self.teller.add(Event("crashed", f"an error in skyha itself ({what}); it is started anew", "alarm"))
+        self._end("failed", [f"an error in skyha itself: {what}; see 'journalctl -u skyha'"])
+
+    def _end(self, state: str, problems: Sequence[str]) -> None:
+        """The last known picture stays, marked as such."""
+        last = str(self.status.get("sentence", ""))
+        ended = broken(self.config, state, problems, self._moment())
+        self.status = {
+            **self.status,
+            "state": state,
+            "problems": ended["problems"],
+            "sentence": f"{ended['sentence']} (before: {last})",
+            "written": ended["written"],
+            "written_monotonic": ended["written_monotonic"],
+        }
+        self._write()
+
+    def _is_rewinding(self) -> bool:
+        """A pg_rewind cut short leaves a data directory that only a new base backup mends: leaving waits for it a while."""
+        return Task.REWIND in self._tasks.running() and self._clock.monotonic() < self._leave_by
+
+    def _write(self) -> None:
+        try:
+            write_status(self.status, self.config.run_dir)
+            self._complaint = ""
+        except OSError as error:
+            text = f"the status cannot be written: {error}; see /run and role streaming_replication, which makes the directory"
+            if text != self._complaint:
+                self._complaint = text
+                self.log("warning", text)
+
+    def _moment(self) -> Moment:
+        return Moment(self._clock.monotonic(), self._clock.wall(), self._started, os.getpid())
+
+    def _wake(self) -> None:
+        wake = getattr(self._pause, "wake", None)
+        if wake is not None:
+            wake()

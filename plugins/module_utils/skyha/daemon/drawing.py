@@ -1,0 +1,158 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The cluster as a drawing (inline SVG): two nodes, the vote host, the VIP, and the ways between them.
+
+Drawn for a column as narrow as a telephone's; state is told by words and dashes as well as by colour.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+from .status import Snapshot
+
+WIDTH, HEIGHT = 360, 300
+_GOOD = ("ok",)
+_WARN = ("alive", "sick", "stalled", "unknown")
+# An ok that is older says nothing of now (the primary looks along its paths every 5 s or so).
+_OLD = 30.0
+
+
+@dataclass(frozen=True)
+class _Node:
+    name: str
+    address: str
+    role: str
+    state: str  # good, warn, bad, dim
+    line: str
+    vip: bool
+
+
+def drawing(status: Snapshot) -> str:
+    """The SVG element."""
+    here, there = _here(status), _there(status)
+    left, right = sorted((here, there), key=lambda node: node.name)
+    x = {left.name: 12, right.name: 200}
+    vote = status["vote"]
+    parts = [
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(_words(status, here, there))}">',
+        "<defs>"
+        + "".join(
+            f'<marker id="{kind}" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
+            f'<path d="M0 0L8 4L0 8z" class="tip {kind}"/></marker>'
+            for kind in ("good", "warn", "bad", "dim")
+        )
+        + "</defs>",
+    ]
+    parts += _ways(status, here, there, x)
+    parts += [
+        f'<g class="box dim"><rect x="110" y="8" width="140" height="46" rx="7"/><text x="180" y="27" class="name">vote host</text>'
+        f'<text x="180" y="44" class="small">{escape(_short(vote["address"], 18))}:{int(vote["port"])}</text></g>'
+    ]
+    for node in (left, right):
+        parts += _box(node, x[node.name], node.name == here.name)
+    holder = next((node for node in (here, there) if node.vip), None)
+    if holder is not None:
+        parts.append(
+            f'<g class="vip"><rect x="{x[holder.name] + 9}" y="148" width="130" height="22" rx="11"/>'
+            f'<text x="{x[holder.name] + 74}" y="163" class="small">VIP {escape(_short(status["vip"]["address"], 16))}</text></g>'
+        )
+    return "".join(parts) + "</svg>"
+
+
+def _here(status: Snapshot) -> _Node:
+    role, server, alarms = status["role"], status["server"], status["alarms"]
+    state = "good" if server == "up" and not alarms else "warn" if server == "up" else "bad"
+    line = f"timeline {status['timeline']}" if server == "up" else server
+    if status["lag"]["seconds"] is not None:
+        line = f"lag {status['lag']['seconds']:.1f} s"
+    return _Node(status["node"], status["address"], role, state, line, bool(status["vip"]["held"]))
+
+
+def _there(status: Snapshot) -> _Node:
+    """The peer, from what this node saw of it: directly, along the paths, or by replication."""
+    name, address, seen = status["peer"], status["peer_address"], status["peer_seen"]
+    if status["role"] == "primary" and status["streaming"]:
+        return _Node(name, address, "standby", "good", "streaming", False)
+    if status["role"] == "standby" and any(_is_good(status, path) for path in status["paths"]):
+        return _Node(name, address, "primary", "good", "answers", _is_good(status, "vip") and not status["vip"]["held"])
+    if status["role"] == "standby":
+        return _Node(name, address, "primary?", "bad", "does not answer", False)
+    if seen is not None and seen["age"] < _OLD:
+        state = "warn" if seen["server"] == "up" else "bad"
+        return _Node(name, address, seen["role"], state, seen["server"], False)
+    return _Node(name, address, "unknown", "dim", "not seen", False)
+
+
+def _is_good(status: Snapshot, name: str) -> bool:
+    path = status["paths"][name]
+    return path["sight"] in _GOOD and path["age"] is not None and path["age"] < _OLD
+
+
+def _box(node: _Node, x: int, is_here: bool) -> list[str]:
+    middle = x + 74
+    tag = '<tspan class="here"> (this node)</tspan>' if is_here else ""
+    return [
+        f'<g class="box {node.state}"><rect x="{x}" y="176" width="148" height="92" rx="7"/>',
+        f'<text x="{middle}" y="198" class="name">{escape(_short(node.name, 18))}</text>',
+        f'<text x="{middle}" y="215" class="small">{escape(_short(node.address, 22))}</text>',
+        f'<text x="{middle}" y="237" class="role">{escape(node.role)}</text>',
+        f'<text x="{middle}" y="256" class="small">{escape(_short(node.line, 24))}</text></g>',
+        f'<text x="{middle}" y="285" class="small">{tag}</text>' if is_here else "",
+    ]
+
+
+def _ways(status: Snapshot, here: _Node, there: _Node, x: dict[str, int]) -> list[str]:
+    """Where this node looks: its line to the vote host, the vote host's line to the primary, its own to the VIP."""
+    center = {name: left + 74 for name, left in x.items()}
+    primary: str | None = (
+        here.name if here.role == "primary" else there.name if there.role.startswith("primary") else None
+    )
+    vip, vote = status["paths"]["vip"], status["paths"]["vote"]
+    reached = vote["reached"]
+    parts = []
+    if primary is not None:
+        at_vote = 128 if center[here.name] < 180 else 232
+        from_vote = 128 if center[primary] < 180 else 232
+        if primary != here.name:
+            parts.append(_line(center[here.name], 176, at_vote, 54, _class(vote, reached)))
+            parts.append(_line(from_vote, 54, center[primary], 146, _class(vote, None)))
+            start, end = (160, 200) if center[here.name] < 180 else (200, 160)
+            parts.append(_line(start, 190, end, 190, _class(vip, None)))
+            # Replication flows from the primary.
+            parts.append(_line(end, 246, start, 246, "good" if status["streaming"] else "bad"))
+        else:
+            parts.append(_line(center[here.name] - 10, 146, from_vote - 10, 54, _class(vote, reached)))
+            parts.append(_line(from_vote + 10, 54, center[here.name] + 10, 146, _class(vote, None)))
+            start, end = (160, 200) if center[here.name] < 180 else (200, 160)
+            parts.append(_line(start, 246, end, 246, "good" if status["streaming"] else "bad"))
+    label = f"vote path: {vote['sight'] or 'not looked at'}"
+    parts.append(f'<text x="180" y="104" class="small halo">{escape(label)}</text>')
+    return parts
+
+
+def _class(path: Any, reached: bool | None) -> str:
+    if path["sight"] is None:
+        return "dim"
+    if path["sight"] in _GOOD or reached:
+        return "good"
+    return "warn" if path["sight"] in _WARN else "bad"
+
+
+def _line(x1: int, y1: int, x2: int, y2: int, kind: str) -> str:
+    return f'<line x1="{x1}" y1="{y1}" x2="{x2}" y2="{y2}" class="way {kind}" marker-end="url(#{kind})"/>'
+
+
+def _words(status: Snapshot, here: _Node, there: _Node) -> str:
+    """The drawing in words, for who cannot see it."""
+    holder = here.name if here.vip else there.name if there.vip else "no node that was seen"
+    return (
+        f"{here.name} is {here.role}, {here.line}; {there.name} is {there.role}, {there.line}; the VIP {status['vip']['address']} "
+        f"is on {holder}; replication {'streams' if status['streaming'] else 'does not stream'}"
+    )
+
+
+def _short(text: object, most: int) -> str:
+    string = str(text)
+    return string if len(string) <= most else string[: most - 1] + "…"

@@ -1,0 +1,191 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The loop: look, decide, write down, act, wait. The same in production and in the simulation."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Callable, Protocol
+
+from ..config import Config
+from ..errors import StateError, WorldError
+from ..policy.decide import decide
+from ..policy.memory import Decision, Memory, Record, Wants, adopt, record_from_json
+from ..ports import Clock, Eyes, Hands, Pause, Store, Tasks
+from ..words import Action, Do, Event, Request, Seen, Task
+
+MAX_WAIT = 5.0
+STALE = 5.0  # seconds too long, and what was seen is not acted upon: the host was frozen, or its disk stood still
+TELL_FOR = 10.0  # seconds that a failure stays an alarm after it was last seen, so that a retried one does not flicker
+# Actions that stop this node from serving: they are never held back.
+_YIELDING = frozenset({Do.KILL_POSTGRES, Do.DROP_VIP})
+
+
+class Chronicle(Protocol):
+    """Where the events go (S7)."""
+
+    def add(self, event: Event) -> None:
+        """Append one event; never raises: a full disk must not stop the daemon."""
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Everything that the loop touches."""
+
+    clock: Clock
+    eyes: Eyes
+    hands: Hands
+    tasks: Tasks
+    store: Store
+    pause: Pause
+    history: Chronicle
+
+
+class Loop:
+    """One node's daemon. `requests` hands over the operator's orders that came since the last call."""
+
+    def __init__(self, config: Config, ports: Ports, requests: Callable[[], tuple[Request, ...]] = tuple) -> None:
+        """Raises StateError when the record on disk cannot be trusted."""
+        self.config = config
+        self.ports = ports
+        self._requests = requests
+        now = ports.clock.monotonic()
+        stored = ports.store.load()
+        boot = ports.clock.boot()
+        record = Record(boot=boot) if stored is None else record_from_json(stored)
+        self.memory = Memory(started_at=now, record=adopt(record, boot, now, ports.clock.wall()))
+        self._saved: Record | None = None if stored is None else record
+        self._wants = Wants(0.0)
+        self._alarms: Mapping[str, str] = {}
+        self._failures: dict[str, tuple[str, float]] = {}  # action, or 'record' -> (what went wrong, when last)
+        self.seen: Seen | None = None
+        self.decision: Decision | None = None
+        text = "skyha starts" + (f", in the middle of: {record.intent.stage.value}" if record.intent else "")
+        ports.history.add(Event("started", text))
+
+    def cycle(self) -> Decision:
+        """One look, one decision, its actions. Raises nothing for what the world does."""
+        self.seen = self._look()
+        now = self.ports.clock.monotonic()
+        decision = decide(self.config, self.memory, self.seen, now)
+        decision = dataclasses.replace(decision, memory=self._with_wall(decision.memory, now))
+        alarms = dict(decision.alarms)
+        # What is announced on disk comes before what is done; what could not be announced is not done.
+        if self._save(decision.memory.record):
+            self.memory = decision.memory
+            for event in decision.events:
+                self.ports.history.add(event)
+            self._act(decision, now)
+        else:
+            # ... but to stop writing needs no announcement, and to remember what was seen announces nothing.
+            yielding = tuple(action for action in decision.actions if action.do in _YIELDING)
+            harmless = not decision.actions and decision.memory.record.intent == self.memory.record.intent
+            self.memory = decision.memory if harmless else self.memory
+            wants = dataclasses.replace(decision.wants, delay=1.0) if harmless else Wants(1.0)
+            decision = dataclasses.replace(decision, memory=self.memory, wants=wants, actions=yielding)
+            self._act(decision, now)
+        self._failures = {do: (text, at) for do, (text, at) in self._failures.items() if now - at < TELL_FOR}
+        alarms.update({do if do == "record" else f"action_{do}": text for do, (text, _) in self._failures.items()})
+        self._tell_alarms(alarms)
+        self.decision = dataclasses.replace(decision, alarms=alarms)
+        self._wants = decision.wants
+        return self.decision
+
+    def wait(self) -> None:
+        """Until the next cycle is due, or something wakes the loop."""
+        if self._wants.delay > 0:
+            self.ports.pause.wait(min(self._wants.delay, MAX_WAIT))
+
+    def _look(self) -> Seen:
+        wants, eyes, timing, clock = self._wants, self.ports.eyes, self.config.timing, self.ports.clock
+        while True:
+            began = clock.monotonic()
+            looks = eyes.look(wants.paths, wants.deadline, wants.fresh) if wants.paths else {}
+            conflict = eyes.vip_conflict(timing.dad_wait) if wants.vip_conflict else None
+            peer = eyes.peer(timing.look_deadline) if wants.peer else None
+            local = eyes.local(timing.look_deadline)
+            if clock.monotonic() - began <= 3 * timing.look_deadline + timing.dad_wait + STALE:
+                break  # else the host was frozen in between: its pictures do not belong together
+        return Seen(
+            local=local,
+            looks=looks,
+            peer=peer,
+            vip_conflict=conflict,
+            outcomes=self.ports.tasks.finished(),
+            running=self.ports.tasks.running(),
+            requests=self._requests(),
+        )
+
+    def _with_wall(self, memory: Memory, now: float) -> Memory:
+        record = memory.record
+        wall = None if record.paused_until is None else self.ports.clock.wall() + record.paused_until - now
+        if (wall is None) == (record.paused_until_wall is None):
+            return memory
+        return dataclasses.replace(memory, record=dataclasses.replace(record, paused_until_wall=wall))
+
+    def _save(self, record: Record) -> bool:
+        if record == self._saved:
+            return True
+        try:
+            self.ports.store.save(record.to_json())
+        except StateError as error:
+            text = f"nothing is done, since the record cannot be written: {error}"
+            self._failures["record"] = (text, self.ports.clock.monotonic())
+            return False
+        self._saved = record
+        self._failures.pop("record", None)
+        return True
+
+    def _act(self, decision: Decision, seen_at: float) -> None:
+        """Carry out the actions in their order; after one that failed the rest waits for a later cycle.
+
+        Only what stops this node from serving is never held back, neither by a failure nor by old evidence.
+        """
+        held_back = False
+        if decision.memory.trouble is not None:
+            self.ports.tasks.prepare(Task.FENCE)
+        for action in decision.actions:
+            if (held_back or self.ports.clock.monotonic() - seen_at > STALE) and action.do not in _YIELDING:
+                continue
+            try:
+                self._do(action)
+            except WorldError as error:
+                text = f"{action.do.value} failed: {error}"
+                if self._failures.get(action.do.value, ("", 0.0))[0] != text:
+                    self.ports.history.add(Event("action_failed", text, "alarm"))
+                self._failures[action.do.value] = (text, self.ports.clock.monotonic())
+                held_back = True
+                continue
+            self._failures.pop(action.do.value, None)
+            if action.do is Do.ADD_VIP:
+                self.ports.history.add(Event("vip_taken", f"this node holds the VIP {self.config.vip}"))
+
+    def _do(self, action: Action) -> None:
+        hands, value = self.ports.hands, action.value
+        verbs: dict[Do, Callable[[], Any]] = {
+            Do.START_POSTGRES: hands.start_postgres,
+            Do.STOP_POSTGRES: lambda: hands.stop_postgres(False),
+            Do.KILL_POSTGRES: lambda: hands.stop_postgres(True),
+            Do.MAKE_STANDBY: hands.make_standby,
+            Do.PROMOTE: hands.promote,
+            Do.PROMOTE_PEER: hands.promote_peer,
+            Do.CHECKPOINT: hands.checkpoint,
+            Do.ADD_VIP: hands.add_vip,
+            Do.DROP_VIP: hands.drop_vip,
+            Do.ANNOUNCE_VIP: hands.announce_vip,
+            Do.ENSURE_SLOT: lambda: hands.ensure_slot(value),  # type: ignore[arg-type]
+            Do.DROP_SLOTS: lambda: hands.drop_slots(value),  # type: ignore[arg-type]
+            Do.RECORD_STANDBY: lambda: hands.record_standby(bool(value)),
+            Do.SET_SWITCHING: lambda: hands.set_switching(bool(value)),
+            Do.SET_PAUSE: lambda: hands.set_pause(value),  # type: ignore[arg-type]
+            Do.RUN: lambda: self.ports.tasks.start(value),  # type: ignore[arg-type]
+        }
+        verbs[action.do]()
+
+    def _tell_alarms(self, alarms: Mapping[str, str]) -> None:
+        for code in alarms.keys() - self._alarms.keys():
+            self.ports.history.add(Event("alarm", alarms[code], "alarm", {"code": code}))
+        for code in self._alarms.keys() - alarms.keys():
+            self.ports.history.add(Event("alarm_over", f"over: {self._alarms[code]}", "info", {"code": code}))
+        self._alarms = dict(alarms)

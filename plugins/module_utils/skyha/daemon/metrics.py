@@ -1,0 +1,262 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A status as Prometheus reads it (text format 0.0.4), named by its conventions: base units, `_total` for counters."""
+
+from __future__ import annotations
+
+import math
+import resource
+from collections.abc import Mapping
+from typing import Any
+
+from ..policy.memory import Stage
+from ..words import Path, Role, Server, Sight, Task
+from .status import STALE_AFTER, Snapshot, is_serving
+
+# The reasons of policy/armed.py. Each is always there, 0 or 1, so that an alert can name it before it happens.
+REASONS = (
+    "vote_path",
+    "replication",
+    "record",
+    "bmc",
+    "not_standby",
+    "catch_up",
+    "lag",
+    "replay_paused",
+    "paused",
+    "fence_distrusted",
+    "flap_guard",
+    "switchover",
+    "evidence",
+    "cut_off",
+)
+
+
+class _Text:
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def family(self, name: str, kind: str, text: str, samples: list[tuple[Mapping[str, object], Any]]) -> None:
+        """One metric; samples whose value is None are left out, and the metric with them when none is left."""
+        known = [(labels, value) for labels, value in samples if value is not None]
+        if not known:
+            return
+        self.lines += [f"# HELP skyha_{name} {text}", f"# TYPE skyha_{name} {kind}"]
+        self.lines += [f"skyha_{name}{_labels(labels)} {_number(value)}" for labels, value in known]
+
+    def gauge(self, name: str, text: str, value: Any) -> None:
+        """A gauge of one sample."""
+        self.family(name, "gauge", text, [({}, value)])
+
+    def states(self, name: str, text: str, label: str, states: list[str], current: object) -> None:
+        """One sample per state: 1 for the current one."""
+        self.family(name, "gauge", text, [({label: state}, int(state == current)) for state in states])
+
+
+def metrics(status: Snapshot, age: float) -> str:
+    """The metrics; `age`: seconds since the last completed cycle."""
+    out = _Text()
+    wall = float(status.get("written", 0.0))
+    out.family(
+        "info",
+        "gauge",
+        "Version and names; always 1.",
+        [({key: status.get(key, "") for key in ("version", "cluster", "node", "peer", "profile")}, 1)],
+    )
+    out.gauge(
+        "running",
+        "1 while the decision loop completes its cycles.",
+        int(status.get("state") == "running" and age <= STALE_AFTER),
+    )
+    out.gauge("last_cycle_timestamp_seconds", "When the last cycle was completed.", wall)
+    out.gauge("start_time_seconds", "When this skyha started.", status.get("started"))
+    if status.get("state") == "running":
+        _node(out, status)
+        _paths(out, status, wall)
+        _readiness(out, status)
+        _fencing(out, status, wall)
+        _failovers(out, status)
+    _process(out)
+    return "\n".join(out.lines) + "\n"
+
+
+def _node(out: _Text, status: Snapshot) -> None:
+    out.states("role", "Role of this node's PostgreSQL.", "role", [role.value for role in Role], status["role"])
+    out.states(
+        "postgresql_state",
+        "State of this node's PostgreSQL.",
+        "state",
+        [server.value for server in Server if server is not Server.UNREACHABLE],
+        status["server"],
+    )
+    out.gauge("serving", "1 while this node lawfully serves as primary.", int(is_serving(status)))
+    out.gauge("timeline", "Timeline of this node's PostgreSQL.", status["timeline"] or None)
+    out.family(
+        "wal_position_bytes",
+        "gauge",
+        "WAL position: written (primary), received and replayed (standby).",
+        [({"kind": kind}, lsn or None) for kind, lsn in status["lsn"].items()],
+    )
+    out.gauge(
+        "replication_streaming",
+        "1 while replication streams: from the peer (standby) or to it (primary).",
+        int(status["streaming"]),
+    )
+    out.gauge(
+        "replication_lag_seconds",
+        "How long before it was last heard the primary had last written what is not replayed here.",
+        status["lag"]["seconds"],
+    )
+    out.gauge("replication_lag_bytes", "WAL bytes of the primary that were not received here.", status["lag"]["bytes"])
+    out.gauge("vip_held", "1 while the virtual IP is up on this node.", int(status["vip"]["held"]))
+    out.gauge("vip_conflict", "1 while another host answers for the virtual IP.", int(status["vip"]["taken"]))
+
+
+def _paths(out: _Text, status: Snapshot, wall: float) -> None:
+    paths: Mapping[str, Any] = status["paths"]
+    out.family(
+        "path_sight",
+        "gauge",
+        "What the last look along a path saw.",
+        [
+            ({"path": name, "sight": sight.value}, int(path["sight"] == sight.value))
+            for name, path in paths.items()
+            for sight in Sight
+        ],
+    )
+    out.family(
+        "path_latency_seconds",
+        "gauge",
+        "How long the last look along a path took.",
+        [({"path": name}, path["latency"]) for name, path in paths.items()],
+    )
+    out.family(
+        "path_last_heartbeat_timestamp_seconds",
+        "gauge",
+        "When a heartbeat was last committed along a path.",
+        [
+            ({"path": name}, None if path["ok_age"] is None else round(wall - path["ok_age"], 3))
+            for name, path in paths.items()
+        ],
+    )
+    counts = status["counts"]
+    out.family(
+        "path_looks_total",
+        "counter",
+        "Looks along a path by what they saw.",
+        [
+            ({"path": path.value, "sight": sight.value}, counts.get(f"looks.{path.value}.{sight.value}", 0))
+            for path in Path
+            for sight in Sight
+        ],
+    )
+
+
+def _readiness(out: _Text, status: Snapshot) -> None:
+    if status["armed"] is not None:
+        out.gauge("armed", "1 when a failover to this standby would work now.", int(status["armed"]))
+        out.family(
+            "not_armed_reason",
+            "gauge",
+            "1 for each thing that would stop a failover now.",
+            [
+                ({"reason": reason}, int(reason in status["not_armed"]))
+                for reason in (*REASONS, *(code for code in status["not_armed"] if code not in REASONS))
+            ],
+        )
+    out.family(
+        "alarm", "gauge", "1 for each alarm that is on.", [({"alarm": code}, 1) for code in sorted(status["alarms"])]
+    )
+    out.gauge("alarms", "How many alarms are on.", len(status["alarms"]))
+    out.gauge("paused", "1 while the cluster is paused.", int(status["paused"]["on"]))
+    stage = status["intent"]["stage"] if status["intent"] else ""
+    out.states("stage", "What is under way.", "stage", [stage.value for stage in Stage], stage)
+    out.gauge("trouble", "1 while the primary shows no life on any path.", int(status["trouble"] is not None))
+
+
+def _fencing(out: _Text, status: Snapshot, wall: float) -> None:
+    bmc, counts = status["bmc"], status["counts"]
+    out.gauge(
+        "bmc_up",
+        "1 when the peer's BMC answered the last authenticated status.",
+        int(bmc["ok_age"] is not None and not bmc["error"]),
+    )
+    out.gauge(
+        "bmc_last_ok_timestamp_seconds",
+        "When the peer's BMC last answered an authenticated status.",
+        None if bmc["ok_age"] is None else round(wall - bmc["ok_age"], 3),
+    )
+    out.family(
+        "tasks_total",
+        "counter",
+        "Fence attempts, BMC checks, power-ons and rewinds by result.",
+        [
+            ({"task": task.value, "result": result}, counts.get(f"tasks.{task.value}.{result}", 0))
+            for task in Task
+            for result in ("ok", "failed")
+        ],
+    )
+
+
+def _failovers(out: _Text, status: Snapshot) -> None:
+    counts, failover = status["counts"], status["failover"]
+    out.family(
+        "failovers_total",
+        "counter",
+        "Failovers to this node since skyha started.",
+        [({}, counts.get("events.promoted", 0))],
+    )
+    out.gauge("failover_unacknowledged", "1 after a failover until 'skyctl acknowledge'.", int(not failover["noted"]))
+    last = failover["last"]
+    if last is not None:
+        out.gauge(
+            "last_failover_timestamp_seconds",
+            "When the trouble began that led to the last failover to this node.",
+            last["wall"],
+        )
+        out.gauge("last_failover_seconds", "How long the last failover to this node took.", last["seconds"])
+        out.family(
+            "last_failover_phase_seconds",
+            "gauge",
+            "How long each phase of the last failover to this node took.",
+            [({"phase": phase}, seconds) for phase, seconds in last["phases"].items()],
+        )
+    out.family("cycles_total", "counter", "Completed cycles.", [({}, counts.get("cycles", 0))])
+    out.gauge("cycle_seconds", "How long the last cycle took, without the pause after it.", status["cycle_seconds"])
+    out.family(
+        "events_total",
+        "counter",
+        "Events by kind since skyha started.",
+        [({"kind": key[len("events.") :]}, number) for key, number in counts.items() if key.startswith("events.")],
+    )
+
+
+def _process(out: _Text) -> None:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    out.family(
+        "cpu_seconds_total",
+        "counter",
+        "CPU time of this skyha, without its children.",
+        [({}, round(usage.ru_utime + usage.ru_stime, 3))],
+    )
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:
+            resident: int | None = int(file.read().split()[1]) * resource.getpagesize()
+    except (OSError, ValueError, IndexError):
+        resident = None
+    out.gauge("resident_memory_bytes", "Resident memory of this skyha.", resident)
+
+
+def _labels(labels: Mapping[str, object]) -> str:
+    if not labels:
+        return ""
+    return "{" + ",".join(f'{name}="{_escaped(str(value))}"' for name, value in labels.items()) + "}"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+def _number(value: Any) -> str:
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else ("+Inf" if value > 0 else "-Inf")
+    return repr(value) if isinstance(value, float) else str(int(value))

@@ -1,0 +1,271 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What one node's skyha knows, as one plain dictionary: status.json, the page, the metrics and skyctl all show this.
+
+`snapshot` is a pure function. Ages are seconds, times are seconds since 1970, LSNs are bytes of WAL; None means unknown.
+It holds no secret: it is served to whoever may read the status page.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .. import __version__
+from ..config import Config
+from ..policy.armed import lag_bytes, lag_seconds, not_armed, unfit
+from ..policy.memory import Decision, Memory, Record, guard_left
+from ..words import Local, Path, Role, Seen, Server
+from .board import Board, Noted
+
+FORMAT = 1
+FILE = "status.json"
+# No completed cycle for so long: what the snapshot says may no longer be so. The longest wait between cycles is 5 s.
+STALE_AFTER = 15.0
+
+Snapshot = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When and by whom a snapshot is made."""
+
+    now: float  # monotonic
+    wall: float
+    started: float  # wall, of this daemon
+    pid: int
+
+
+def snapshot(
+    config: Config,
+    memory: Memory,
+    seen: Seen,
+    decision: Decision,
+    board: Board,
+    moment: Moment,
+    events: Sequence[Noted] = (),
+    last_failover: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The status after a cycle."""
+    now, local, record = moment.now, seen.local, memory.record
+    result = _identity(config, moment, "running")
+    result.update(
+        sentence=decision.sentence,
+        role=local.role.value,
+        server=local.server.value,
+        detail=local.detail,
+        timeline=local.timeline,
+        lsn={"write": local.write_lsn, "receive": local.receive_lsn, "replay": local.replay_lsn},
+        streaming=local.peer_streaming if local.role is Role.PRIMARY else local.streaming,
+        replay_paused=local.replay_paused,
+        pending_restart=local.pending_restart,
+        lag=_lag(memory, local),
+        vip={
+            "address": config.vip,
+            "interface": config.vip_interface,
+            "held": local.vip_held,
+            "taken": memory.vip_taken,
+        },
+        paths={path.value: _path(board, memory, path, now) for path in Path},
+        peer_seen=_peer(board, now),
+        bmc=_bmc(memory, board, now),
+        alarms=dict(decision.alarms),
+        paused=_paused(record, now),
+        failover={
+            "noted": record.failover_noted,
+            "distrusted": record.fence_distrusted,
+            "guard_left": round(guard_left(config, memory, now), 1),
+            "last": last_failover,
+        },
+        counts={".".join(key): number for key, number in sorted(board.counts.items())},
+        cycle_seconds=round(board.cycle_seconds, 4),
+        events=[_event(noted) for noted in events],
+    )
+    result["intent"] = None
+    if record.intent is not None:
+        result["intent"] = {
+            "stage": record.intent.stage.value,
+            "for": _since(now, record.intent.at),
+            "why": record.intent.why,
+            "trouble_for": _since(now, record.intent.since),
+            "attempts": record.intent.attempts,
+        }
+    result["trouble"] = None
+    if memory.trouble is not None:
+        result["trouble"] = {"for": _since(now, memory.trouble.since), "not_armed": list(memory.trouble.not_armed)}
+    result.update(_armed(config, memory, local, decision, now))
+    return result
+
+
+def broken(config: Config | None, state: str, problems: Iterable[str], moment: Moment) -> dict[str, Any]:
+    """The status of a daemon that does not run: state 'misconfigured', 'failed' or 'stopped', and why."""
+    problems = list(problems)
+    result = (
+        _identity(config, moment, state)
+        if config is not None
+        else {
+            "format": FORMAT,
+            "version": __version__,
+            "state": state,
+            "written": moment.wall,
+            "written_monotonic": moment.now,
+            "started": moment.started,
+            "pid": moment.pid,
+        }
+    )
+    result.update(problems=problems, sentence=f"skyha is {state}" + (": " + "; ".join(problems) if problems else ""))
+    return result
+
+
+def _identity(config: Config, moment: Moment, state: str) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "version": __version__,
+        "state": state,
+        "problems": [],
+        "cluster": config.cluster,
+        "node": config.node,
+        "address": config.address,
+        "peer": config.peer,
+        "peer_address": config.peer_address,
+        "port": config.port,
+        "vote": {"address": config.vote_address, "port": config.vote_port},
+        "profile": config.profile,
+        "limits": {"lag_seconds": config.max_lag_seconds, "lag_bytes": config.max_lag_bytes},
+        "started": round(moment.started, 3),
+        "written": round(moment.wall, 3),
+        "written_monotonic": round(moment.now, 3),
+        "pid": moment.pid,
+    }
+
+
+def _armed(config: Config, memory: Memory, local: Local, decision: Decision, now: float) -> dict[str, Any]:
+    """Would a failover work? Only a standby can say so; while the primary shows no life what it found then counts."""
+    if local.role is not Role.STANDBY:
+        return {"armed": None, "not_armed": {}}
+    if memory.trouble is None:
+        reasons = dict(not_armed(config, memory, local, now))
+    else:
+        reasons = dict(unfit(config, memory, local, now))
+        if memory.trouble.not_armed:
+            reasons["evidence"] = "when the trouble began: " + "; ".join(memory.trouble.not_armed)
+        if "cut_off" in decision.alarms:
+            reasons["cut_off"] = decision.alarms["cut_off"]
+    return {"armed": not reasons, "not_armed": reasons}
+
+
+def _lag(memory: Memory, local: Local) -> dict[str, Any]:
+    if local.role is not Role.STANDBY or local.server is not Server.UP:
+        return {"seconds": None, "bytes": None}
+    seconds = lag_seconds(memory)
+    return {
+        "seconds": None if seconds == float("inf") else round(seconds, 3),
+        "bytes": lag_bytes(memory, local) if memory.samples or memory.covered_at is not None else None,
+    }
+
+
+def _path(board: Board, memory: Memory, path: Path, now: float) -> dict[str, Any]:
+    at, look = board.looks.get(path, (None, None))
+    shown: dict[str, Any] = {"sight": None, "detail": "", "latency": None, "reached": None}
+    if look is not None:
+        shown = {
+            "sight": look.sight.value,
+            "detail": look.detail,
+            "latency": round(look.latency, 5),
+            "reached": look.reached,
+        }
+    return {**shown, "age": _since(now, at), "ok_age": _since(now, memory.heard_at.get(path))}
+
+
+def _peer(board: Board, now: float) -> dict[str, Any] | None:
+    if board.peer is None:
+        return None
+    at, peer = board.peer
+    return {
+        "server": peer.server.value,
+        "role": peer.role.value,
+        "timeline": peer.timeline,
+        "detail": peer.detail,
+        "age": _since(now, at),
+    }
+
+
+def _bmc(memory: Memory, board: Board, now: float) -> dict[str, Any]:
+    checks = sum(number for key, number in board.counts.items() if key[:2] == ("tasks", "check_bmc"))
+    return {
+        "power": board.power.value,
+        "ok_age": _since(now, memory.bmc_ok_at),
+        "error": memory.bmc_error,
+        "checks": checks,
+        "age": _since(now, board.bmc_at),
+    }
+
+
+def _paused(record: Record, now: float) -> dict[str, Any]:
+    until = record.paused_until
+    on = record.paused and (until is None or now < until)
+    return {"on": on, "left": None if not on or until is None else round(until - now, 1)}
+
+
+def _event(noted: Noted) -> dict[str, Any]:
+    event = noted.event
+    return {
+        "seq": noted.seq,
+        "wall": round(noted.at, 3),
+        "kind": event.kind,
+        "level": event.level,
+        "text": event.text,
+        "facts": {key: _plain(value) for key, value in event.facts.items()},
+    }
+
+
+def _plain(value: object) -> object:
+    """A fact as JSON can say it."""
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    return value if isinstance(value, float) and math.isfinite(value) else str(value)
+
+
+def _since(now: float, then: float | None) -> float | None:
+    return None if then is None or then == float("-inf") else round(max(0.0, now - then), 3)
+
+
+def is_serving(status: Snapshot) -> bool:
+    """Does this node's PostgreSQL lawfully serve as primary?"""
+    return (
+        status.get("state") == "running"
+        and status.get("role") == Role.PRIMARY.value
+        and status.get("server") == Server.UP.value
+        and "unlawful" not in status.get("alarms", {})
+    )
+
+
+def is_replica(status: Snapshot) -> bool:
+    """Is this node's PostgreSQL a running standby that streams and is not too far behind?"""
+    if (
+        status.get("state") != "running"
+        or status.get("role") != Role.STANDBY.value
+        or status.get("server") != Server.UP.value
+    ):
+        return False
+    lag = status["lag"]["seconds"]
+    return bool(status["streaming"]) and lag is not None and lag <= status["limits"]["lag_seconds"]
+
+
+def as_text(status: Snapshot) -> str:
+    """As JSON on one line."""
+    return json.dumps(status, default=str, separators=(",", ":"), allow_nan=False)
+
+
+def write(status: Snapshot, directory: str) -> None:
+    """Put the status into the run directory, whole or not at all; raises OSError. No fsync: it is of this boot only."""
+    target = os.path.join(directory, FILE)
+    temporary = f"{target}.{os.getpid()}"
+    with open(
+        os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644), "w", encoding="utf-8"
+    ) as file:
+        file.write(as_text(status) + "\n")
+    os.replace(temporary, target)

@@ -1,0 +1,57 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The process in which the daemon fences: reads one request on standard input, answers with one line.
+
+request: verb, deadline (seconds), agents (as config.Agent). The passwords are read here, from their files.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from .. import config as configuration
+from ..errors import ConfigError, FenceError
+from ..world import child
+from . import ipmi
+from .agents import Agent, Done, as_answer, first_that_works
+from .command import CommandAgent
+
+
+def make(agent: configuration.Agent) -> Agent:
+    """The agent that the configuration describes; raises FenceError."""
+    secret = ""
+    if agent.password_file:
+        try:
+            secret = configuration.password(agent.password_file) or ""
+        except ConfigError as error:
+            raise FenceError(f"fence agent {agent.name}: {error}") from error
+    if agent.kind == "ipmi":
+        return ipmi.IpmiAgent(agent.name, agent.address, agent.user, secret, agent.port, agent.privilege, agent.cipher)
+    lines = {verb: getattr(agent, verb) for verb in ("off", "on", "status", "reset")}
+    return CommandAgent(agent.name, lines, agent.address, agent.user, secret, agent.port)
+
+
+def handle(request: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Carry the request out."""
+    began = time.monotonic()
+    agents, problems = [], []
+    for description in request["agents"]:
+        try:
+            agents.append(make(configuration.Agent(**description)))
+        except FenceError as error:  # a broken first agent must not hide a sound second one
+            problems.append(str(error))
+    try:
+        done: Done = first_that_works(agents, str(request["verb"]), float(request["deadline"]))
+    except FenceError as error:
+        return {"error": "; ".join([*problems, str(error)] if agents else problems or [str(error)])}
+    return as_answer(done, time.monotonic() - began)
+
+
+def main() -> int:
+    """Serve one request."""
+    return child.serve(handle)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,88 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Would a failover work now, and if not, why? Asked in quiet times, so that nobody finds out in the night."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..config import Config
+from ..words import Local, Path, Role, Server
+from .memory import Memory, age, guard_left, is_paused
+
+# BMC checks that may be missed before the peer's BMC counts as unseen.
+MISSED_CHECKS = 2.5
+
+
+def lag_seconds(memory: Memory) -> float:
+    """How long before the primary was last heard it had last written something that is not replayed here.
+
+    On this node's monotonic clock alone (S4): the age of the newest sample of the primary's WAL position that is
+    replayed here, when the primary was last heard. Infinite before the first.
+    """
+    if memory.covered_at is None or memory.sampled_at is None:
+        return float("inf")
+    return max(0.0, memory.sampled_at - memory.covered_at)
+
+
+def lag_bytes(memory: Memory, local: Local) -> int:
+    """WAL bytes that the primary had when it was last heard and that were not received here."""
+    return max(0, memory.samples[-1][1] - local.receive_lsn) if memory.samples else 0
+
+
+def not_armed(config: Config, memory: Memory, local: Local, now: float) -> Mapping[str, str]:
+    """What would stop a failover, as code -> sentence; empty: armed. For a standby."""
+    return {**evidence_missing(config, memory, now), **unfit(config, memory, local, now)}
+
+
+def evidence_missing(config: Config, memory: Memory, now: float) -> Mapping[str, str]:
+    """Things that a failover leans on and that were not seen working lately (the arming window)."""
+    found = {}
+    window = config.timing.arming_window
+    vote = f"{config.vote_address}:{config.vote_port}"
+    if age(now, memory.heard_at.get(Path.VOTE)) > window:
+        found["vote_path"] = (
+            f"no heartbeat came through the vote port {vote} {_lately(now, memory.heard_at.get(Path.VOTE))}"
+        )
+    if age(now, memory.streaming_at) > window:
+        found["replication"] = f"replication does not stream ({_lately(now, memory.streaming_at)})"
+    if age(now, memory.recorded_at) > window:
+        found["record"] = "the primary's skyha has not noted this standby; is it running there?"
+    if memory.bmc_error:
+        found["bmc"] = f"the BMC of {config.peer} cannot be used: {memory.bmc_error}"
+    elif age(now, memory.bmc_ok_at) > MISSED_CHECKS * config.timing.bmc_check_interval:
+        found["bmc"] = f"the BMC of {config.peer} has not answered {_lately(now, memory.bmc_ok_at)}"
+    return found
+
+
+def unfit(config: Config, memory: Memory, local: Local, now: float) -> Mapping[str, str]:
+    """Why this node may not take over at this moment, whatever was seen before."""
+    found = {}
+    lag = lag_seconds(memory)
+    if local.server is not Server.UP or local.role is not Role.STANDBY:
+        found["not_standby"] = (
+            f"PostgreSQL here is {local.server.value}, role {local.role.value}; a running standby is needed"
+        )
+    elif lag == float("inf"):
+        found["catch_up"] = "this standby has not caught up with the primary since skyha started"
+    elif lag > config.max_lag_seconds:
+        found["lag"] = f"this standby was {lag:.1f} s behind, the limit is {config.max_lag_seconds:g} s"
+    elif config.max_lag_bytes and lag_bytes(memory, local) > config.max_lag_bytes:
+        found["lag"] = (
+            f"this standby lacks {lag_bytes(memory, local)} bytes of WAL, the limit is {config.max_lag_bytes}"
+        )
+    if local.replay_paused:
+        found["replay_paused"] = "WAL replay is paused here (pg_wal_replay_resume() ends it)"
+    if is_paused(memory.record, now):
+        found["paused"] = "the cluster is paused (skyctl resume ends it)"
+    if memory.record.fence_distrusted:
+        found["fence_distrusted"] = f"{memory.record.fence_distrusted} (skyctl acknowledge after the BMC was checked)"
+    left = guard_left(config, memory, now)
+    if left > 0:
+        found["flap_guard"] = f"the last failover is too recent; another may follow in {left:.0f} s"
+    if memory.switching_since is not None and now - memory.switching_since < config.timing.switchover_deadline:
+        found["switchover"] = "a switchover is under way"
+    return found
+
+
+def _lately(now: float, then: object) -> str:
+    return "yet" if not isinstance(then, float) else f"for {now - then:.0f} s"

@@ -1,0 +1,171 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a node does whose PostgreSQL is down: at boot, after a crash, after a fence (S3, no resurrection).
+
+`next_step` is the boot table of docs/failover.md: one pure function of the node's own last role, its record, and what
+the peer says by SQL. A starting node never fences anybody. That the peer is off proves nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from enum import Enum
+
+from ..config import Config
+from ..words import Action, Do, Event, Peer, Role, Seen, Server, Task
+from .memory import Decision, Memory, Record, Stage, Wants, begin, is_paused, on_record
+from .switchover import hand_over
+
+START_EVERY = 5.0  # a start that did not help counts as failed, and is tried anew
+ASK_AGAIN = 0.25  # systemd misses a request that comes while it reads its units: repeated until the server runs
+PEER_EVERY = 0.5
+
+
+class Step(str, Enum):
+    """What a node with PostgreSQL down does next."""
+
+    START = "start"  # as what its data directory says
+    REJOIN = "rejoin"  # pg_rewind from the peer, then start as its standby
+    WAIT = "wait"  # for the peer or the operator
+
+
+def next_step(
+    record: Record, role: Role, timeline: int, peer: Peer | None, served_in_this_boot: bool, confirmed_off: bool
+) -> tuple[Step, str]:
+    """The boot table: (what, why in a sentence). `role` and `timeline` are those of the data directory."""
+    if record.intent is not None and record.intent.stage is Stage.REWINDING:
+        return Step.REJOIN, "a rewind was interrupted: the data directory must not be started before it is done"
+    if role is Role.NONE:
+        return Step.WAIT, "there is no data directory; site.yml or failover_rebuild.yml makes one"
+    if role is Role.UNKNOWN:
+        return Step.WAIT, "the data directory cannot be read; see the log"
+    if role is Role.STANDBY:
+        return Step.START, "a standby never writes: starting it is always safe"
+    if peer is not None and peer.server is Server.UP and peer.role is Role.PRIMARY:
+        if peer.timeline > timeline:
+            return Step.REJOIN, f"the peer is primary on the newer timeline {peer.timeline}: becoming its standby"
+        return Step.WAIT, (
+            f"the peer runs as primary on timeline {peer.timeline}, not newer than {timeline} here: both "
+            "may hold commits that the other lacks; an operator must choose (docs/operations.md)"
+        )
+    if peer is not None and peer.server is Server.UP and peer.role is Role.STANDBY:
+        if peer.timeline <= timeline:
+            return Step.START, "the peer is a standby that was not promoted"
+        return (
+            Step.WAIT,
+            f"the peer was promoted to timeline {peer.timeline} and is a standby now; an operator must look",
+        )
+    if served_in_this_boot:
+        return Step.START, "this node was serving in this very boot: it was not fenced since"
+    if not record.standby_recorded and record.role is Role.PRIMARY:
+        return Step.START, "this node's own record proves that no standby could have been promoted since it served"
+    if confirmed_off:
+        return Step.START, "an operator confirmed that the peer is off and was not promoted"
+    return Step.WAIT, (
+        "this node was primary and its peer may have been promoted since: waiting until the peer answers; "
+        "if it never will, see 'Only the old primary comes back' in docs/operations.md"
+    )
+
+
+def decide_down(config: Config, memory: Memory, seen: Seen, now: float) -> Decision:
+    """One cycle of a node whose PostgreSQL is down; `memory` has taken `seen` in already."""
+    local, record = seen.local, memory.record
+    wants = Wants(PEER_EVERY, peer=True)
+    if (
+        record.intent is not None
+        and record.intent.stage in (Stage.SWITCHING, Stage.HANDED_OVER)
+        and not is_paused(record, now)
+    ):
+        if seen.peer is None and record.intent.stage is Stage.HANDED_OVER:
+            return Decision(
+                memory, "switchover under way: about to look at the peer", dataclasses.replace(wants, delay=0.0)
+            )
+        if local.role is Role.PRIMARY or record.intent.stage is Stage.HANDED_OVER:
+            return hand_over(config, memory, seen, now)
+        memory = on_record(memory, intent=None)
+    rewound = next((outcome for outcome in seen.outcomes if outcome.task is Task.REWIND), None)
+    if rewound is not None:
+        return _rewound(config, memory, rewound.ok, rewound.detail, now)
+    if Task.REWIND in seen.running:
+        return Decision(memory, "down, pg_rewind is at work", Wants(1.0), (), (), {"down": "pg_rewind is at work"})
+    if is_paused(record, now):
+        return _waiting(memory, "paused: nothing automatic happens", dataclasses.replace(wants, delay=1.0))
+    served = record.role is Role.PRIMARY and record.served_boot == record.boot
+    if seen.peer is None and local.role is Role.PRIMARY and not (served and memory.starts == 0):
+        return Decision(memory, "down, about to look at the peer", dataclasses.replace(wants, delay=0.0))
+    step, why = next_step(memory.record, local.role, local.timeline, seen.peer, served, memory.confirmed_off)
+    if step is Step.START:
+        return _start(config, memory, seen, now, why)
+    if step is Step.REJOIN:
+        return _rejoin(config, memory, seen, now, why)
+    return _waiting(memory, why, wants, (Action(Do.DROP_VIP),) if local.vip_held else ())
+
+
+def _waiting(memory: Memory, why: str, wants: Wants, actions: tuple[Action, ...] = ()) -> Decision:
+    return Decision(memory, f"down: {why}", wants, actions, (), {"down": f"PostgreSQL is down here: {why}"})
+
+
+def _start(config: Config, memory: Memory, seen: Seen, now: float, why: str) -> Decision:
+    wants = Wants(0.05, peer=memory.starts > 0)
+    if memory.starts >= config.timing.restart_attempts and now - memory.start_at < config.timing.bmc_check_interval:
+        text = f"PostgreSQL was started {memory.starts} times and did not stay up; see its log; next try in a minute"
+        return _waiting(memory, text, Wants(1.0, peer=True), (Action(Do.DROP_VIP),) if seen.local.vip_held else ())
+    same_outage = memory.down_since is None or memory.down_since <= memory.start_at
+    if same_outage and now - memory.start_at < START_EVERY:
+        actions: tuple[Action, ...] = ()
+        if now - memory.start_asked_at >= ASK_AGAIN:
+            actions = (Action(Do.START_POSTGRES),)
+            memory = dataclasses.replace(memory, start_asked_at=now)
+        return Decision(memory, "down, start asked for", wants, actions, (), {"down": "PostgreSQL is being started"})
+    memory = dataclasses.replace(
+        memory, start_at=now, start_asked_at=now, starts=memory.starts + 1, confirmed_off=False
+    )
+    if seen.local.role is Role.PRIMARY:
+        memory = on_record(memory, role=Role.PRIMARY, served_boot=memory.record.boot)
+    event = Event("starting", f"starting PostgreSQL as {seen.local.role.value}: {why}", "warning")
+    return Decision(
+        memory,
+        f"down, starting: {why}",
+        wants,
+        (Action(Do.START_POSTGRES),),
+        (event,),
+        {"down": "PostgreSQL is being started"},
+    )
+
+
+def _rejoin(config: Config, memory: Memory, seen: Seen, now: float, why: str) -> Decision:
+    drop = (Action(Do.DROP_VIP),) if seen.local.vip_held else ()
+    if memory.rewind_failed:
+        return _waiting(
+            memory,
+            f"pg_rewind cannot mend it: {memory.rewind_failed}; run failover_rebuild.yml",
+            Wants(1.0, peer=True),
+            drop,
+        )
+    if not config.auto_rejoin:
+        return _waiting(memory, f"{why}, but auto_rejoin is off: run failover_rebuild.yml", Wants(1.0, peer=True), drop)
+    peer = seen.peer
+    if peer is None or peer.server is not Server.UP or peer.role is not Role.PRIMARY:
+        return _waiting(memory, f"{why}; the peer does not run as primary now", Wants(1.0, peer=True), drop)
+    memory = begin(memory, Stage.REWINDING, now, why=why)
+    event = Event("rejoining", f"pg_rewind from {config.peer}: {why}", "warning")
+    return Decision(
+        memory,
+        f"down, rejoining: {why}",
+        Wants(1.0),
+        drop + (Action(Do.RUN, Task.REWIND),),
+        (event,),
+        {"down": "pg_rewind is at work"},
+    )
+
+
+def _rewound(config: Config, memory: Memory, ok: bool, detail: str, now: float) -> Decision:
+    if not ok:
+        # The intent stays on record: a half rewound data directory is never started.
+        event = Event("rewind_failed", f"pg_rewind failed: {detail}", "alarm")
+        memory = dataclasses.replace(memory, rewind_failed=detail or "no reason given")
+        why = f"pg_rewind failed: {detail}; run failover_rebuild.yml"
+        return dataclasses.replace(_waiting(memory, why, Wants(1.0)), events=(event,))
+    memory = on_record(memory, intent=None, role=Role.STANDBY, failover_at=now, standby_recorded=True)
+    memory = dataclasses.replace(memory, starts=0, start_at=float("-inf"))
+    event = Event("rewound", f"the data directory follows {config.peer} now: {detail}")
+    return Decision(memory, "down, rewound: starting as standby", Wants(0.05), (Action(Do.START_POSTGRES),), (event,))

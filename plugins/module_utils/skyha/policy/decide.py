@@ -1,0 +1,55 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The decision of one cycle: what this node is decides who is asked."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from ..config import Config
+from ..words import Action, Do, Order, Role, Seen, Server, Task
+from .boot import decide_down
+from .memory import Decision, Memory, Wants, is_paused, on_record
+from .primary import decide_primary
+from .remember import remember
+from .standby import decide_standby
+
+
+def decide(config: Config, memory: Memory, seen: Seen, now: float) -> Decision:
+    """(what to remember, what to do) from what was seen at monotonic time `now`. Pure: touches nothing."""
+    memory = remember(config, memory, seen, now)
+    if any(request.order is Order.ACKNOWLEDGE for request in seen.requests):
+        memory = on_record(memory, failover_noted=True, fence_distrusted="")
+    if memory.record.paused and not is_paused(memory.record, now):
+        memory = on_record(memory, paused=False, paused_until=None, paused_until_wall=None)
+    decision = _by_role(config, memory, seen, now)
+    if is_paused(memory.record, now):
+        # To ask the peer's BMC is a look, and keeps the node armed for the end of the pause.
+        looks = tuple(action for action in decision.actions if action == Action(Do.RUN, Task.CHECK_BMC))
+        decision = dataclasses.replace(
+            decision, actions=looks, alarms={"paused": "the cluster is paused", **decision.alarms}
+        )
+    elif (
+        seen.local.vip_held and seen.local.role is Role.STANDBY and Do.DROP_VIP not in {a.do for a in decision.actions}
+    ):
+        decision = dataclasses.replace(decision, actions=(Action(Do.DROP_VIP),) + decision.actions)
+    if memory.pause_request is not None:
+        decision = dataclasses.replace(
+            decision, actions=decision.actions + (Action(Do.SET_PAUSE, memory.pause_request),)
+        )
+    return decision
+
+
+def _by_role(config: Config, memory: Memory, seen: Seen, now: float) -> Decision:
+    local = seen.local
+    if local.server is Server.UP and local.role is Role.PRIMARY:
+        return decide_primary(config, memory, seen, now)
+    if local.server is Server.UP and local.role is Role.STANDBY:
+        return decide_standby(config, memory, seen, now)
+    if local.server is Server.DOWN:
+        return decide_down(config, memory, seen, now)
+    waited = now - (memory.down_since if memory.down_since is not None else now)
+    sentence = f"PostgreSQL here is {local.server.value} for {waited:.0f} s" + (
+        f": {local.detail}" if local.detail else ""
+    )
+    late = waited > (config.timing.start_deadline if local.server is Server.STARTING else config.timing.look_deadline)
+    return Decision(memory, sentence, Wants(config.timing.retry_interval), alarms={"down": sentence} if late else {})

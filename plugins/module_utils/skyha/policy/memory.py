@@ -1,0 +1,217 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the decision carries from cycle to cycle, and the part of it that survives the daemon (the record).
+
+A Record is written to disk before anything is done that it announces. Its times are monotonic seconds and mean
+something only within the boot that it names.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from ..config import Config
+from ..errors import StateError
+from ..words import Action, Event, Look, Path, Peer, Request, Role
+
+VERSION = 1
+MAX_SAMPLES = 128
+
+
+class Stage(str, Enum):
+    """How far something has come that must not be begun twice. Each is on disk before its first action."""
+
+    FENCING = "fencing"  # standby: the peer is to be switched off
+    LISTENING = "listening"  # standby: the BMC says off; is everything silent?
+    PROMOTING = "promoting"  # standby: the fence is proven, this node becomes primary
+    REWINDING = "rewinding"  # old primary: its data directory is being changed; it must not start
+    SWITCHING = "switching"  # primary: switchover, this node still may serve again
+    HANDED_OVER = "handed_over"  # old primary: the peer was told to promote; this node must not serve again
+
+
+@dataclass(frozen=True)
+class Intent:
+    """Something begun and not finished."""
+
+    stage: Stage
+    at: float  # when this stage, or its last attempt, began
+    since: float  # when the trouble (or the switchover) began
+    why: str
+    attempts: int = 0  # of the fence
+    by_operator: bool = False  # the proof is an operator's word
+    lsn: int = 0  # SWITCHING: all WAL of the old primary
+
+
+@dataclass(frozen=True)
+class Record:
+    """The part that survives the daemon."""
+
+    boot: str
+    role: Role = Role.UNKNOWN  # that this node last served as
+    timeline: int = 0
+    served_boot: str = ""  # the boot in which this node lawfully served as primary
+    standby_recorded: bool = True  # as primary: a standby streamed, so it may have been promoted (S3)
+    intent: Intent | None = None
+    trouble_at: float | None = None  # standby: armed and fit, it lost sight of the primary then, in `boot`
+    failover_at: float | None = None  # end of the last failover or rejoin, in `boot`
+    failover_noted: bool = True  # an operator has acknowledged the last failover
+    power_on_due: bool = False  # the peer was switched off by this node and is to come back
+    fence_distrusted: str = ""  # the BMC said off and the host answered: why, until acknowledged
+    paused: bool = False
+    paused_until: float | None = None  # in `boot`; None with paused: until resumed
+    paused_until_wall: float | None = None  # the same on the wall clock, for the next boot only
+
+    def to_json(self) -> Mapping[str, Any]:
+        """As plain data for the store."""
+        return {"version": VERSION, **dataclasses.asdict(self)}
+
+
+def record_from_json(data: Mapping[str, Any]) -> Record:
+    """The reverse; raises StateError for what this version does not understand."""
+    try:
+        values = dict(data)
+        if values.pop("version") != VERSION:
+            raise ValueError(f"version {data['version']!r}, this skyha knows {VERSION}")
+        values["role"] = Role(values["role"])
+        if values.get("intent") is not None:
+            values["intent"] = Intent(**{**values["intent"], "stage": Stage(values["intent"]["stage"])})
+        record = Record(**values)
+        for name in ("standby_recorded", "failover_noted", "power_on_due", "paused"):
+            if not isinstance(getattr(record, name), bool):
+                raise ValueError(f"{name} is not true or false")
+        return record
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise StateError(
+            f"the record cannot be understood ({error}); skyha will not guess what it last did: see "
+            "'A damaged record' in docs/operations.md"
+        ) from error
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """A run of cycles in which the primary showed no life on any path."""
+
+    since: float
+    unreachable: int = 0  # looks in a row along the VIP path that found it unreachable
+    not_armed: Mapping[str, str] = field(default_factory=dict)  # what spoke against a failover when the trouble began
+
+
+@dataclass(frozen=True)
+class Memory:
+    """All that the decision remembers."""
+
+    started_at: float
+    record: Record
+    lived_as: Role = Role.UNKNOWN  # what PostgreSQL here was when it was last up
+    heard_at: Mapping[Path, float] = field(default_factory=dict)  # last committed heartbeat
+    fresh_at: float = float("-inf")  # last time new connections were asked for
+    recorded_at: float | None = None  # the primary last said that this standby is on its record
+    streaming_at: float | None = None  # standby: own WAL receiver; primary: the peer's walsender
+    samples: tuple[tuple[float, int], ...] = ()  # (when, the primary's LSN), not yet replayed here
+    sampled_at: float | None = None
+    covered_at: float | None = None  # all that the primary had written at this time is replayed here
+    bmc_ok_at: float | None = None
+    bmc_asked_at: float | None = None
+    bmc_error: str = ""
+    trouble: Trouble | None = None
+    fence_at: float = float("-inf")  # when the last attempt began or ended
+    proof_at: float = float("-inf")  # when the fence was last proven, by this very daemon
+    last_receive: int = 0  # LSN received when the BMC said off: must not grow any more
+    peer_at: float | None = None  # the peer was last looked at directly
+    peer: Peer | None = None  # ... and what was seen then
+    vote_look: Look | None = None  # the last along the vote path; a primary looks only now and then
+    down_since: float | None = None
+    start_at: float = float("-inf")  # last START_POSTGRES
+    start_asked_at: float = float("-inf")  # the same, repeats included: systemd may miss one
+    starts: int = 0  # restarts since it last ran well
+    up_since: float | None = None
+    promote_at: float = float("-inf")  # last PROMOTE
+    power_on_at: float = float("-inf")
+    power_on_tries: int = 0
+    announcements: int = 0  # gratuitous ARPs still to send
+    vip_free_at: float | None = None  # duplicate address detection last heard nobody
+    vip_taken: bool = False  # ... or heard another host
+    switching_since: float | None = None  # the database said that a switchover is under way
+    switch_evidence: Mapping[str, str] | None = None  # what spoke against a failover when it began
+    pause_request: Request | None = None  # not yet in the database
+    rewind_failed: str = ""  # why; waits for the operator
+    confirmed_off: bool = False  # an operator's word, not yet used
+    confirmed_at: float = float("-inf")
+
+
+@dataclass(frozen=True)
+class Wants:
+    """What the next cycle shall look at, and when."""
+
+    delay: float
+    paths: tuple[Path, ...] = ()
+    deadline: float = 1.0
+    fresh: bool = False
+    peer: bool = False
+    vip_conflict: bool = False
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What one cycle decided."""
+
+    memory: Memory
+    sentence: str  # the state in one line, for the log and the status
+    wants: Wants
+    actions: tuple[Action, ...] = ()
+    events: tuple[Event, ...] = ()
+    alarms: Mapping[str, str] = field(default_factory=dict)  # what is wrong now: code -> sentence
+
+
+def begin(memory: Memory, stage: Stage, now: float, **changes: Any) -> Memory:
+    """The memory with the intent moved on to `stage`; `changes` go into the intent."""
+    old = memory.record.intent or Intent(stage, now, now, "")
+    intent = dataclasses.replace(old, **{"stage": stage, "at": now, **changes})
+    return on_record(memory, intent=intent)
+
+
+def on_record(memory: Memory, **changes: Any) -> Memory:
+    """The memory with changes in its record."""
+    return dataclasses.replace(memory, record=dataclasses.replace(memory.record, **changes))
+
+
+def adopt(record: Record, boot: str, now: float, wall: float) -> Record:
+    """The record as a daemon that starts takes it over: times of an earlier boot mean nothing in this one.
+
+    An earlier boot's fencing or promotion is not resumed: a starting node fences nobody (S3). Rewinding and handing
+    over stay, since the data directory, or the peer, is not as it was before.
+    """
+    if record.boot == boot:
+        return record
+    kept = record.intent if record.intent and record.intent.stage in (Stage.REWINDING, Stage.HANDED_OVER) else None
+    until = None
+    if record.paused_until_wall is not None:
+        until = now + max(0.0, record.paused_until_wall - wall)
+    return dataclasses.replace(
+        record,
+        boot=boot,
+        intent=kept,
+        paused_until=until,
+        trouble_at=None,
+        failover_at=None if record.failover_at is None else now,
+    )
+
+
+def age(now: float, then: float | None) -> float:
+    """Seconds since `then`; infinite when it never was."""
+    return float("inf") if then is None else now - then
+
+
+def is_paused(record: Record, now: float) -> bool:
+    """Has the operator said: nothing automatic?"""
+    return record.paused and (record.paused_until is None or now < record.paused_until)
+
+
+def guard_left(config: Config, memory: Memory, now: float) -> float:
+    """Seconds in which no second failover may happen."""
+    if memory.record.failover_at is None:
+        return 0.0
+    return max(0.0, config.timing.flap_guard - (now - memory.record.failover_at))

@@ -1,0 +1,53 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""How long the signs of a failure must last before they count: a strong sign needs less patience than a weak one."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+from ..config import Timing
+from ..words import Look, Path, Sight
+from .memory import Trouble
+
+
+def living(looks: Mapping[Path, Look], tablespace_policy: str = "alarm") -> str | None:
+    """How the primary showed life in these looks, None when it did not.
+
+    With tablespace_policy 'failover' a server that says its storage fails counts as dead.
+    """
+    for path in (Path.VIP, Path.VOTE):
+        look = looks.get(path)
+        if look is not None and look.sight is Sight.SICK and tablespace_policy == "failover":
+            continue
+        if look is not None and look.shows_life:
+            return f"{path.value} path: {look.sight.value}" + (f" ({look.detail})" if look.detail else "")
+    return None
+
+
+def cut_off(looks: Mapping[Path, Look]) -> bool:
+    """The vote port does not accept: then it may be this node that is cut off, and nothing is proven."""
+    vote = looks.get(Path.VOTE)
+    return vote is None or not vote.reached
+
+
+def worsened(trouble: Trouble, looks: Mapping[Path, Look]) -> Trouble:
+    """The trouble with one more cycle counted."""
+    unreachable = looks[Path.VIP].sight is Sight.UNREACHABLE
+    return dataclasses.replace(trouble, unreachable=trouble.unreachable + 1 if unreachable else 0)
+
+
+def used_up(timing: Timing, trouble: Trouble, looks: Mapping[Path, Look], now: float) -> tuple[bool, str]:
+    """Whether the trouble has lasted long enough, and a sentence that says how long it has and must.
+
+    The class on the VIP path picks the patience; `stalled` on the vote path raises it to hang_timeout, since a proxy
+    with a connect timeout below the look's deadline tells a dead backend (dropped) from a slow one (stalled).
+    """
+    vip, vote = looks[Path.VIP].sight, looks[Path.VOTE].sight
+    elapsed = now - trouble.since
+    if Sight.STALLED in (vip, vote) or Sight.SICK in (vip, vote):
+        return elapsed >= timing.hang_timeout, f"stalled or sick for {elapsed:.1f} of {timing.hang_timeout:g} s"
+    if vip in (Sight.REFUSED, Sight.DROPPED):
+        return elapsed >= timing.restart_grace, f"{vip.value} for {elapsed:.1f} of {timing.restart_grace:g} s"
+    needed = timing.failures_before_failover
+    return trouble.unreachable >= needed, f"unreachable {trouble.unreachable} of {needed} times"

@@ -1,0 +1,235 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a running primary does: hold the VIP, keep the record that S3 leans on, give way to a newer timeline."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from ..config import Config
+from ..words import Action, Do, Event, Order, Path, Role, Seen, Server, Sight, Task
+from .boot import Step, next_step
+from .memory import Decision, Memory, Stage, Wants, age, is_paused, on_record
+from .switchover import begin_switchover, decide_switching
+from .upkeep import check_bmc
+
+POWER_ON_EVERY = 15.0
+POWER_ON_TRIES = 20
+PEER_EVERY = 3.0  # how often a peer that does not stream is looked at directly
+
+
+def decide_primary(config: Config, memory: Memory, seen: Seen, now: float) -> Decision:
+    """One cycle of a primary; `memory` has taken `seen` in already."""
+    newer = newer_primary(seen)
+    if newer and not is_paused(memory.record, now):
+        event = Event(
+            "gave_way",
+            f"{config.peer} is primary on timeline {newer}, newer than {seen.local.timeline} here: stopping at once",
+            "alarm",
+        )
+        memory = dataclasses.replace(on_record(memory, intent=None, served_boot=""), trouble=None)
+        return Decision(
+            memory,
+            f"gives way to {config.peer}, primary on timeline {newer}",
+            Wants(0.2, peer=True),
+            (Action(Do.DROP_VIP), Action(Do.KILL_POSTGRES)),
+            (event,),
+        )
+    memory, events = _settle(config, memory, seen, now)
+    if is_paused(memory.record, now):
+        return Decision(
+            memory,
+            "primary, paused: nothing automatic happens",
+            _wants(config, memory, now),
+            (),
+            events,
+            _alarms(config, memory, seen, now),
+        )
+    unlawful = _unlawful(memory, seen)
+    if unlawful is not None:
+        text = f"PostgreSQL runs as primary, but skyha did not start it and will not give it the VIP: {unlawful}"
+        return Decision(
+            memory,
+            text,
+            Wants(config.timing.interval, peer=True),
+            (Action(Do.DROP_VIP),) if seen.local.vip_held else (),
+            events,
+            {"unlawful": text},
+        )
+    memory = on_record(memory, served_boot=memory.record.boot)
+    if memory.record.intent is not None and memory.record.intent.stage is Stage.SWITCHING:
+        return decide_switching(config, memory, seen, now)
+    if any(request.order is Order.SWITCHOVER for request in seen.requests):
+        return begin_switchover(config, memory, seen, now)
+    memory, actions = _keep_record(config, memory, seen, now)
+    memory, vip_actions, delay, listen = _keep_vip(config, memory, seen, now)
+    memory, power_actions = _keep_power(config, memory, seen, now)
+    # The VIP first: clients wait for it, and an action that fails holds back those behind it.
+    actions = vip_actions + actions + power_actions
+    if seen.local.switching:
+        actions += (Action(Do.SET_SWITCHING, False),)
+    memory = dataclasses.replace(memory, trouble=None, confirmed_off=False)
+    wants = _wants(config, memory, now)
+    wants = dataclasses.replace(wants, delay=min(wants.delay, delay), vip_conflict=listen)
+    memory = dataclasses.replace(memory, fresh_at=now if wants.paths else memory.fresh_at)
+    alarms = _alarms(config, memory, seen, now)
+    state = (
+        f"primary on timeline {seen.local.timeline}, VIP {'held' if seen.local.vip_held else 'not held'}, "
+        f"standby {'streaming' if seen.local.peer_streaming else 'NOT streaming'}"
+    )
+    return Decision(memory, "; ".join([state, *alarms.values()]), wants, actions, events, alarms)
+
+
+def _unlawful(memory: Memory, seen: Seen) -> str | None:
+    """Why this primary may not serve: a former primary that somebody started in a new boot, unseen by the boot table.
+
+    A first start (no record), the end of a promotion and a primary of this very boot are lawful.
+    """
+    record = memory.record
+    if record.served_boot in ("", record.boot):
+        return None
+    step, why = next_step(record, Role.PRIMARY, seen.local.timeline, seen.peer, False, memory.confirmed_off)
+    return None if step is Step.START else why
+
+
+def newer_primary(seen: Seen) -> int:
+    """The peer's timeline when it is a primary on a newer timeline than this node's, else 0."""
+    peer = seen.peer
+    if (
+        peer is not None
+        and peer.server is Server.UP
+        and peer.role is Role.PRIMARY
+        and peer.timeline > seen.local.timeline
+    ):
+        return peer.timeline
+    return 0
+
+
+def _settle(config: Config, memory: Memory, seen: Seen, now: float) -> tuple[Memory, tuple[Event, ...]]:
+    """Bring the record up to what PostgreSQL is: the end of a promotion, or a primary found running."""
+    record = memory.record
+    events: tuple[Event, ...] = ()
+    stage = record.intent.stage if record.intent is not None else None
+    if record.intent is not None and (
+        stage is Stage.PROMOTING
+        or (
+            # told to promote, and then its old proof was doubted: it went through all the same
+            stage in (Stage.FENCING, Stage.LISTENING) and record.role is Role.PRIMARY
+        )
+    ):
+        took = now - record.intent.since
+        events = (
+            Event(
+                "promoted",
+                f"this node is primary on timeline {seen.local.timeline}, {took:.1f} s after the trouble began",
+                "warning",
+                {"timeline": seen.local.timeline, "seconds": round(took, 3)},
+            ),
+        )
+        memory = on_record(
+            memory, intent=None, failover_at=now, failover_noted=False, standby_recorded=False, served_boot=record.boot
+        )
+        memory = dataclasses.replace(memory, power_on_at=now, power_on_tries=0)
+    elif record.intent is not None and stage is not Stage.SWITCHING:
+        memory = on_record(memory, intent=None)
+    elif record.role is Role.STANDBY:
+        # By the peer's switchover (that is written in the database): it will not serve before this node did. By an
+        # operator: nothing is known of the peer, so the cautious value.
+        events = (Event("found_primary", f"this node was made primary on timeline {seen.local.timeline}", "warning"),)
+        memory = on_record(memory, standby_recorded=not seen.local.switching, served_boot=record.boot)
+    if memory.record.role is not Role.PRIMARY or memory.record.timeline != seen.local.timeline:
+        memory = on_record(memory, role=Role.PRIMARY, timeline=seen.local.timeline)
+    return memory, events
+
+
+def _keep_record(config: Config, memory: Memory, seen: Seen, now: float) -> tuple[Memory, tuple[Action, ...]]:
+    """S3. The record on disk says first that a standby may be promoted, then the database tells that standby so; in
+    the other direction the database first. A standby that was never told is not armed."""
+    local = seen.local
+    actions: tuple[Action, ...] = ()
+    if local.peer_streaming:
+        if not memory.record.standby_recorded:
+            memory = on_record(memory, standby_recorded=True)
+        if not local.standby_recorded:
+            actions = (Action(Do.RECORD_STANDBY, True),)
+    elif memory.record.standby_recorded and _alone_for(memory, now) > config.timing.alone_after:
+        if local.standby_recorded:
+            actions = (Action(Do.RECORD_STANDBY, False),)
+        else:
+            memory = on_record(memory, standby_recorded=False)
+    if config.peer_slot not in local.slots:
+        actions += (Action(Do.ENSURE_SLOT, config.peer_slot),)
+    return memory, actions
+
+
+def _alone_for(memory: Memory, now: float) -> float:
+    """Seconds that this node has served, as far as this daemon saw it, without a streaming standby."""
+    served = age(now, memory.up_since) if memory.up_since is not None else 0.0
+    return min(served, age(now, memory.streaming_at))
+
+
+def _keep_vip(config: Config, memory: Memory, seen: Seen, now: float) -> tuple[Memory, tuple[Action, ...], float, bool]:
+    """(memory, actions, the longest delay until the next cycle, listen for another holder then)."""
+    if seen.local.vip_held:
+        memory = dataclasses.replace(memory, vip_taken=False)
+        if memory.announcements > 0:
+            memory = dataclasses.replace(memory, announcements=memory.announcements - 1)
+            return memory, (Action(Do.ANNOUNCE_VIP),), config.timing.interval, False
+        return memory, (), config.timing.interval, False
+    if age(now, memory.vip_free_at) <= 2 * config.timing.dad_wait + 1.0:
+        memory = dataclasses.replace(memory, vip_free_at=None, announcements=config.arp_announcements)
+        return memory, (Action(Do.ADD_VIP),), 0.0, False
+    return memory, (), config.timing.interval if memory.vip_taken else 0.0, True
+
+
+def _keep_power(config: Config, memory: Memory, seen: Seen, now: float) -> tuple[Memory, tuple[Action, ...]]:
+    """Switch the fenced peer on again once this node holds the VIP; and the quiet check of its BMC."""
+    done = next((outcome for outcome in seen.outcomes if outcome.task is Task.POWER_ON), None)
+    if memory.record.power_on_due:
+        if (done is not None and done.ok) or memory.power_on_tries >= POWER_ON_TRIES:
+            return on_record(memory, power_on_due=False), ()
+        if (
+            seen.local.vip_held
+            and Task.POWER_ON not in seen.running
+            and now - memory.power_on_at >= (0.0 if memory.power_on_tries == 0 else POWER_ON_EVERY)
+        ):
+            memory = dataclasses.replace(memory, power_on_at=now, power_on_tries=memory.power_on_tries + 1)
+            return memory, (Action(Do.RUN, Task.POWER_ON),)
+        return memory, ()
+    actions = check_bmc(config, memory, seen, now)
+    return (dataclasses.replace(memory, bmc_asked_at=now) if actions else memory), actions
+
+
+def _wants(config: Config, memory: Memory, now: float) -> Wants:
+    """The primary looks along its own paths only now and then: the standby does so each cycle."""
+    look = now - memory.fresh_at >= config.timing.fresh_every
+    peer = age(now, memory.streaming_at) > 2 * config.timing.interval and age(now, memory.peer_at) >= PEER_EVERY
+    paths = (Path.VIP, Path.VOTE) if look else ()
+    return Wants(config.timing.interval, paths, config.timing.look_deadline, fresh=look, peer=peer)
+
+
+def _alarms(config: Config, memory: Memory, seen: Seen, now: float) -> dict[str, str]:
+    alarms = {}
+    if not seen.local.peer_streaming:
+        alarms["standby"] = f"no standby streams: if this node dies now, nothing can take over; look at {config.peer}"
+    if memory.bmc_error:
+        alarms["bmc"] = f"the BMC of {config.peer} cannot be used: {memory.bmc_error}"
+    if memory.vip_taken:
+        alarms["vip_conflict"] = (
+            f"the VIP {config.vip} is not taken: another host answers for it (find that host), or it could not be "
+            "listened for one (the log says why)"
+        )
+    if not memory.record.failover_noted:
+        alarms["failover"] = "a failover took place and was not acknowledged (skyctl acknowledge)"
+    if memory.record.fence_distrusted:
+        alarms["fence_distrusted"] = memory.record.fence_distrusted
+    if memory.record.power_on_due and memory.power_on_tries >= POWER_ON_TRIES:
+        alarms["power_on"] = f"{config.peer} could not be switched on again"
+    peer = memory.peer
+    if peer is not None and peer.server is Server.UP and peer.role is Role.PRIMARY:
+        alarms["two_primaries"] = (
+            f"{config.peer} runs as a primary too, on timeline {peer.timeline}: stop it there at once"
+        )
+    look = memory.vote_look
+    if look is not None and look.sight is not Sight.OK:
+        alarms["path_vote"] = f"the heartbeat along the vote path fails: {look.sight.value} {look.detail}".rstrip()
+    return alarms

@@ -1,0 +1,149 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Takes what one cycle saw into the memory, before anything is decided."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from ..config import Config
+from ..words import Local, Order, Outcome, Path, Role, Seen, Server, Sight, Task
+from .memory import MAX_SAMPLES, Memory, Record
+
+RAN_WELL = 60.0  # seconds up, after which earlier restarts are forgotten
+WORD_HOLDS = 30.0  # seconds in which an operator's word that the peer is off must be used
+
+
+def remember(config: Config, memory: Memory, seen: Seen, now: float) -> Memory:
+    """The memory with all that was seen in it; decides nothing."""
+    memory = _remember_role(memory, seen.local)
+    memory = _remember_looks(memory, seen, now)
+    memory = _remember_local(memory, seen.local, now)
+    for outcome in seen.outcomes:
+        memory = _remember_bmc(memory, outcome, now)
+    if seen.peer is not None:
+        memory = dataclasses.replace(memory, peer_at=now, peer=seen.peer)
+    if Path.VOTE in seen.looks:
+        memory = dataclasses.replace(memory, vote_look=seen.looks[Path.VOTE])
+    if seen.vip_conflict is not None:
+        free = None if seen.vip_conflict else now
+        memory = dataclasses.replace(memory, vip_taken=seen.vip_conflict, vip_free_at=free)
+    return _remember_pause(memory, seen, now)
+
+
+def _remember_role(memory: Memory, local: Local) -> Memory:
+    """What was seen in another role, of oneself for the most part, says nothing of the present primary."""
+    if local.server is not Server.UP or local.role is memory.lived_as:
+        return memory
+    return dataclasses.replace(
+        memory,
+        lived_as=local.role,
+        recorded_at=None,
+        streaming_at=None,
+        samples=(),
+        sampled_at=None,
+        covered_at=None,
+        peer=None,
+    )
+
+
+def _remember_looks(memory: Memory, seen: Seen, now: float) -> Memory:
+    heard = {path: now for path, look in seen.looks.items() if look.sight is Sight.OK}
+    if not heard:
+        return memory
+    beats = [look.beat for look in seen.looks.values() if look.beat is not None]
+    recorded = now if any(beat.standby_recorded for beat in beats) else None
+    memory = dataclasses.replace(memory, heard_at={**memory.heard_at, **heard}, recorded_at=recorded)
+    if not beats:
+        return memory
+    return dataclasses.replace(
+        memory, samples=_sampled(memory.samples, now, max(beat.lsn for beat in beats)), sampled_at=now
+    )
+
+
+def _sampled(samples: tuple[tuple[float, int], ...], now: float, lsn: int) -> tuple[tuple[float, int], ...]:
+    if samples and samples[-1][1] == lsn:
+        samples = samples[:-1]
+    samples += ((now, lsn),)
+    # Thinned out when many are open: the lag is then judged a little too long, never too short.
+    return samples if len(samples) <= MAX_SAMPLES else samples[::2] + samples[-1:]
+
+
+def _remember_local(memory: Memory, local: Local, now: float) -> Memory:
+    if local.server is Server.UP:
+        up_since = now if memory.up_since is None else memory.up_since
+        starts = 0 if now - up_since > RAN_WELL else memory.starts
+        memory = dataclasses.replace(memory, up_since=up_since, down_since=None, starts=starts)
+    else:
+        memory = dataclasses.replace(
+            memory, up_since=None, down_since=now if memory.down_since is None else memory.down_since
+        )
+    if local.server is not Server.UP:
+        return memory
+    if local.streaming or local.peer_streaming:
+        memory = dataclasses.replace(memory, streaming_at=now)
+    if local.peer_streaming:  # then it is a standby, whatever it was when last looked at
+        memory = dataclasses.replace(memory, peer=None)
+    switching = (memory.switching_since if memory.switching_since is not None else now) if local.switching else None
+    memory = dataclasses.replace(memory, switching_since=switching)
+    if local.role is not Role.STANDBY:
+        return memory
+    covered = [at for at, lsn in memory.samples if lsn <= local.replay_lsn]
+    if not covered:
+        return memory
+    rest = tuple(sample for sample in memory.samples if sample[0] > covered[-1])
+    return dataclasses.replace(memory, samples=rest, covered_at=covered[-1])
+
+
+def _remember_bmc(memory: Memory, outcome: Outcome, now: float) -> Memory:
+    if outcome.task is not Task.CHECK_BMC:
+        return memory
+    if outcome.ok:
+        return dataclasses.replace(memory, bmc_ok_at=now, bmc_error="")
+    return dataclasses.replace(memory, bmc_error=outcome.detail or "no reason given")
+
+
+def _remember_pause(memory: Memory, seen: Seen, now: float) -> Memory:
+    """The database holds the pause for both nodes; an order just given here counts until it stands there."""
+    for request in seen.requests:
+        if request.order in (Order.PAUSE, Order.RESUME):
+            memory = dataclasses.replace(memory, pause_request=request)
+        if request.order is Order.CONFIRM_OFF:
+            memory = dataclasses.replace(memory, confirmed_off=True, confirmed_at=now)
+    if memory.confirmed_off and now - memory.confirmed_at > WORD_HOLDS:
+        memory = dataclasses.replace(memory, confirmed_off=False)
+    told = _pause_told(seen)
+    pending = memory.pause_request
+    if pending is not None:
+        wanted = pending.order is Order.PAUSE
+        if pending in seen.requests:
+            told = (pending.seconds if pending.seconds is not None else float("inf"),) if wanted else (None,)
+        elif told is not None and (told[0] is not None) == wanted:
+            memory = dataclasses.replace(memory, pause_request=None)
+        else:
+            return memory
+    if told is None:
+        return memory
+    return dataclasses.replace(memory, record=_paused(memory.record, told[0], now))
+
+
+def _pause_told(seen: Seen) -> tuple[float | None] | None:
+    """What the primary's database says of the pause, as a tuple of one; None when it was not asked."""
+    for path in (Path.VIP, Path.VOTE):
+        look = seen.looks.get(path)
+        if look is not None and look.beat is not None:
+            return (look.beat.paused_for,)
+    if seen.local.server is Server.UP and seen.local.role is Role.PRIMARY:
+        return (seen.local.paused_for,)
+    return None
+
+
+def _paused(record: Record, seconds: float | None, now: float) -> Record:
+    if seconds is None:
+        return record if not record.paused else dataclasses.replace(record, paused=False, paused_until=None)
+    until = None if seconds == float("inf") else now + seconds
+    same = (
+        record.paused
+        and (until is None) == (record.paused_until is None)
+        and (until is None or record.paused_until is None or abs(until - record.paused_until) < 5.0)
+    )
+    return record if same else dataclasses.replace(record, paused=True, paused_until=until)

@@ -1,0 +1,136 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A planned change of the primary, driven by the old one.
+
+Steps: announce it in the database (so that the standby fences nobody), drop the VIP, stop cleanly, see by SQL that the
+peer has all WAL up to the shutdown checkpoint, write down that this node handed over, tell the peer to promote, follow
+it as a standby. Until the hand-over is written down, any trouble makes the old primary serve again; after it, never.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from ..config import Config
+from ..words import Action, Do, Event, Role, Seen, Server
+from .memory import Decision, Intent, Memory, Stage, Wants, begin, on_record
+
+POLL = 0.05
+PROMOTE_AGAIN = 2.0
+START_AFTER = 5.0
+
+
+def obstacle(config: Config, memory: Memory, seen: Seen) -> str | None:
+    """Why a switchover cannot begin, None when it can."""
+    if not seen.local.peer_streaming:
+        return f"{config.peer} does not stream"
+    if not seen.local.standby_recorded:
+        return f"{config.peer} is not yet on this primary's record"
+    if not seen.local.vip_held:
+        return "this primary does not hold the VIP"
+    return None
+
+
+def begin_switchover(config: Config, memory: Memory, seen: Seen, now: float) -> Decision:
+    """The order came: refuse it with the reason, or announce it."""
+    why = obstacle(config, memory, seen)
+    if why is not None:
+        event = Event("switchover_refused", f"switchover refused: {why}", "warning")
+        return Decision(memory, f"primary, switchover refused: {why}", Wants(config.timing.interval), (), (event,))
+    memory = on_record(memory, intent=Intent(Stage.SWITCHING, now, now, "an operator asked for it"))
+    event = Event("switchover", f"switchover to {config.peer} begins", "warning")
+    return Decision(
+        memory,
+        f"primary, switchover to {config.peer}: announced",
+        Wants(POLL),
+        (Action(Do.CHECKPOINT), Action(Do.SET_SWITCHING, True)),
+        (event,),
+    )
+
+
+def decide_switching(config: Config, memory: Memory, seen: Seen, now: float) -> Decision:
+    """The old primary still runs: wait until the announcement stands in its database, then stop."""
+    intent = memory.record.intent
+    assert intent is not None
+    if now - intent.since > config.timing.switchover_deadline:
+        return give_up(config, memory, "it took too long to stop")
+    if not seen.local.switching:
+        return Decision(memory, f"primary, switchover to {config.peer}: waiting for the checkpoint", Wants(POLL))
+    if not seen.local.peer_streaming:
+        return give_up(config, memory, f"{config.peer} does not stream any more")
+    return Decision(
+        memory,
+        f"primary, switchover to {config.peer}: stopping",
+        Wants(POLL),
+        (Action(Do.DROP_VIP), Action(Do.STOP_POSTGRES)),
+    )
+
+
+def hand_over(config: Config, memory: Memory, seen: Seen, now: float) -> Decision:
+    """The old primary is down. Has the peer all of its WAL? Then it is told to promote."""
+    intent, peer = memory.record.intent, seen.peer
+    assert intent is not None
+    if intent.stage is Stage.HANDED_OVER:
+        if peer is not None and peer.server is Server.UP and peer.role is Role.PRIMARY:
+            memory = on_record(memory, intent=None, role=Role.STANDBY, failover_at=None)
+            event = Event(
+                "switched",
+                f"{config.peer} is primary on timeline {peer.timeline}, {now - intent.since:.2f} s after the "
+                "switchover began",
+                "warning",
+            )
+            return Decision(
+                memory,
+                f"switchover done, {config.peer} is primary: following it",
+                Wants(POLL, peer=True),
+                (Action(Do.MAKE_STANDBY), Action(Do.START_POSTGRES)),
+                (event,),
+            )
+        sentence = f"handed over to {config.peer}, waiting until it is primary; this node does not serve meanwhile"
+        actions: tuple[Action, ...] = ()
+        if (
+            peer is not None
+            and peer.server is Server.UP
+            and peer.role is Role.STANDBY
+            and peer.receive_lsn >= intent.lsn
+            and (now - memory.promote_at >= PROMOTE_AGAIN)
+        ):
+            memory = dataclasses.replace(memory, promote_at=now)
+            actions = (Action(Do.PROMOTE_PEER),)
+        if peer is not None and peer.server is Server.DOWN and now - max(intent.at, memory.start_at) > START_AFTER:
+            # The peer was restarted, and if it had become primary it waits for this node to answer: do so, as a standby.
+            memory = dataclasses.replace(memory, start_at=now)
+            actions = (Action(Do.MAKE_STANDBY), Action(Do.START_POSTGRES))
+        return Decision(
+            memory,
+            sentence,
+            Wants(POLL, peer=True),
+            actions,
+            (),
+            {"handed_over": sentence} if now - intent.at > 5.0 else {},
+        )
+    late = now - intent.since > config.timing.switchover_deadline
+    if not seen.local.clean_shutdown:
+        return give_up(config, memory, "PostgreSQL did not shut down cleanly")
+    behind = (
+        peer is None
+        or peer.server is not Server.UP
+        or peer.role is not Role.STANDBY
+        or (peer.receive_lsn < seen.local.write_lsn)
+    )
+    if behind and late:
+        return give_up(config, memory, f"{config.peer} did not receive all WAL in time")
+    if behind:
+        return Decision(
+            memory, f"stopped for the switchover, waiting until {config.peer} has all WAL", Wants(POLL, peer=True)
+        )
+    memory = dataclasses.replace(begin(memory, Stage.HANDED_OVER, now, lsn=seen.local.write_lsn), promote_at=now)
+    return Decision(
+        memory, f"{config.peer} has all WAL: promoting it", Wants(POLL, peer=True), (Action(Do.PROMOTE_PEER),)
+    )
+
+
+def give_up(config: Config, memory: Memory, why: str) -> Decision:
+    """Before the hand-over: this node serves again."""
+    memory = dataclasses.replace(on_record(memory, intent=None), vip_free_at=None)
+    event = Event("switchover_failed", f"switchover given up, this node serves again: {why}", "alarm")
+    return Decision(memory, f"switchover given up: {why}", Wants(POLL, peer=True), (), (event,))

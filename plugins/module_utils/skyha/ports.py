@@ -1,0 +1,121 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The ports behind which the world stands.
+
+The loop and the decision touch the world only through these. In production they are `world/`, `probes/` and
+`fencing/`; in tests/simulation they are a simulated world, and all else is the very same code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from .words import Local, Look, Outcome, Path, Peer, Request, Task
+
+
+class Clock(Protocol):
+    """Time, and which boot of the host this is."""
+
+    def monotonic(self) -> float:
+        """Seconds that never jump; for every duration."""
+
+    def wall(self) -> float:
+        """Seconds since 1970; for people only."""
+
+    def boot(self) -> str:
+        """A name of this boot of the host: differs after every restart of it (held in the run directory)."""
+
+
+class Eyes(Protocol):
+    """Looks. None of them raises for what it sees, and none takes longer than its deadline (plus scheduling)."""
+
+    def look(self, paths: Sequence[Path], deadline: float, fresh: bool) -> Mapping[Path, Look]:
+        """Send a heartbeat along each path at once. `fresh`: prove that new connections are accepted as well."""
+
+    def local(self, deadline: float) -> Local:
+        """This node's own PostgreSQL and VIP."""
+
+    def peer(self, deadline: float) -> Peer:
+        """The peer's PostgreSQL on the peer's own address."""
+
+    def vip_conflict(self, wait: float) -> bool:
+        """Duplicate address detection: does another host answer for the VIP within `wait` seconds?"""
+
+
+class Hands(Protocol):
+    """Short actions; each raises WorldError when it failed, and is bounded to a few seconds."""
+
+    def start_postgres(self) -> None:
+        """Ask systemd to start PostgreSQL; returns at once."""
+
+    def stop_postgres(self, immediate: bool) -> None:
+        """Ask the postmaster to shut down fast, or immediately; returns at once."""
+
+    def make_standby(self) -> None:
+        """Write standby.signal, so that the stopped PostgreSQL will start as a standby."""
+
+    def promote(self) -> None:
+        """Ask PostgreSQL to leave recovery; returns at once."""
+
+    def checkpoint(self) -> None:
+        """Start a checkpoint here, without waiting for it."""
+
+    def add_vip(self) -> None:
+        """Put the VIP on the interface, and announce it."""
+
+    def drop_vip(self) -> None:
+        """Take the VIP off the interface."""
+
+    def announce_vip(self) -> None:
+        """Gratuitous ARP for the VIP."""
+
+    def ensure_slot(self, name: str) -> None:
+        """Create the physical replication slot where it is missing."""
+
+    def drop_slots(self, names: Sequence[str]) -> None:
+        """Drop physical replication slots."""
+
+    def record_standby(self, recorded: bool) -> None:
+        """Write into the database that a standby is (or is no longer) on this primary's record."""
+
+    def set_switching(self, under_way: bool) -> None:
+        """Write into the database that a switchover begins or is over."""
+
+    def promote_peer(self) -> None:
+        """Ask the peer, by SQL on its own address, to leave recovery; returns at once."""
+
+    def set_pause(self, request: Request) -> None:
+        """Write pause or resume into the database, through the primary."""
+
+
+class Tasks(Protocol):
+    """Long work beside the loop, in processes of their own with deadlines; at most one of each Task at a time."""
+
+    def start(self, task: Task) -> None:
+        """Begin it; does nothing when it is under way."""
+
+    def prepare(self, task: Task) -> None:
+        """Get ready to start it without delay (a warmed process); optional, may do nothing."""
+
+    def running(self) -> tuple[Task, ...]:
+        """What is under way."""
+
+    def finished(self) -> tuple[Outcome, ...]:
+        """What ended since the last call."""
+
+
+class Store(Protocol):
+    """What survives the daemon."""
+
+    def load(self) -> Mapping[str, object] | None:
+        """The record, None when there is none yet; raises StateError when it cannot be trusted."""
+
+    def save(self, record: Mapping[str, object]) -> None:
+        """Write the record durably (fsync) before returning; raises StateError."""
+
+
+class Pause(Protocol):
+    """How the loop waits."""
+
+    def wait(self, seconds: float) -> None:
+        """Sleep, but wake early when a kept connection dies, the VIP changes, a task ends or an order comes."""

@@ -1,0 +1,161 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the data directory and /proc tell of a PostgreSQL that does not answer SQL.
+
+A dead disk hangs whoever touches it, so the looks of this module run in a thread that is given up after a deadline.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import threading
+from dataclasses import dataclass
+from typing import Callable, Generic, TypeVar
+
+from ..words import Role
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Postmaster:
+    """The server process. status: its own word in postmaster.pid (starting, stopping, ready, standby)."""
+
+    pid: int
+    status: str
+    stopped: bool  # by a signal (SIGSTOP), or traced
+
+
+@dataclass(frozen=True)
+class Control:
+    """From pg_controldata."""
+
+    timeline: int
+    clean: bool  # shut down cleanly, as primary or as standby
+
+
+@dataclass(frozen=True)
+class Disk:
+    """One look at the data directory."""
+
+    role: Role
+    postmaster: Postmaster | None
+    control: Control | None
+    problem: str = ""
+
+
+def postmaster(data_dir: str) -> Postmaster | None:
+    """The living postmaster of `data_dir`, None where there is none. A pid that another program has by now is none."""
+    try:
+        with open(os.path.join(data_dir, "postmaster.pid"), encoding="utf-8", errors="replace") as file:
+            lines = file.read().splitlines()
+        pid = int(lines[0])
+    except (OSError, ValueError, IndexError):
+        return None
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            state = file.read().rpartition(")")[2].split()[0]
+    except (OSError, IndexError):
+        return None
+    if state in ("Z", "X"):
+        return None
+    try:
+        if not os.path.samefile(f"/proc/{pid}/cwd", data_dir):
+            return None
+    except PermissionError:
+        pass  # not ours to read: then it is taken for the postmaster, the safe way
+    except OSError:
+        return None
+    return Postmaster(pid, lines[7].strip() if len(lines) > 7 else "", state in ("T", "t"))
+
+
+def role(data_dir: str) -> Role:
+    """The role that PostgreSQL has or would start with; UNKNOWN where the directory cannot be read."""
+    try:
+        names = set(os.listdir(data_dir))
+    except FileNotFoundError:
+        return Role.NONE
+    except OSError:
+        return Role.UNKNOWN
+    if "PG_VERSION" not in names:
+        return Role.NONE
+    return Role.STANDBY if "standby.signal" in names else Role.PRIMARY
+
+
+def parse_control(text: str) -> Control:
+    """The answer of pg_controldata in English; raises ValueError."""
+    timeline = re.search(r"^Latest checkpoint's TimeLineID:\s*(\d+)", text, re.M)
+    ending = re.search(r"^Min recovery ending loc's timeline:\s*(\d+)", text, re.M)
+    state = re.search(r"^Database cluster state:\s*(.+?)\s*$", text, re.M)
+    if not timeline or not state:
+        raise ValueError("pg_controldata: no timeline or no state in its answer")
+    latest = max(int(timeline.group(1)), int(ending.group(1)) if ending else 0)
+    return Control(latest, state.group(1) in ("shut down", "shut down in recovery"))
+
+
+class DataDir:
+    """Looks at the data directory; the answer of pg_controldata is kept while global/pg_control does not change."""
+
+    def __init__(self, data_dir: str, bin_dir: str) -> None:
+        self._data_dir, self._bin_dir = data_dir, bin_dir
+        self._seen: tuple[int, int] = (0, 0)
+        self._control: Control | None = None
+        self._bounded: Bounded[Disk] = Bounded()
+
+    def look(self, deadline: float) -> Disk:
+        """Role, process and, while no process runs, the control file; within `deadline` seconds."""
+        found = self._bounded.call(self._look, deadline)
+        return found or Disk(Role.UNKNOWN, None, None, f"{self._data_dir} does not answer within {deadline:g} s")
+
+    def _look(self) -> Disk:
+        running = postmaster(self._data_dir)
+        found, problem = role(self._data_dir), ""
+        if running is None and found in (Role.PRIMARY, Role.STANDBY):
+            try:
+                self._read_control()
+            except (OSError, ValueError, subprocess.SubprocessError) as error:
+                self._control, problem = None, f"the control file cannot be read: {error}"
+        elif found is Role.UNKNOWN:
+            problem = f"{self._data_dir} cannot be read"
+        return Disk(found, running, None if running else self._control, problem)
+
+    def _read_control(self) -> None:
+        stat = os.stat(os.path.join(self._data_dir, "global", "pg_control"))
+        mark = (stat.st_mtime_ns, stat.st_ino)
+        if mark == self._seen and self._control is not None:
+            return
+        done = subprocess.run(
+            [os.path.join(self._bin_dir, "pg_controldata"), "-D", self._data_dir],
+            check=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=5,
+            env={"LC_ALL": "C", "PATH": "/usr/bin:/bin"},
+        )
+        self._control = parse_control(done.stdout.decode("utf-8", "replace"))
+        self._seen = mark
+
+
+class Bounded(Generic[T]):
+    """Calls a function in a thread, and does not wait for it longer than a deadline.
+
+    While one call hangs no other is begun: the hung one's result is taken when it comes.
+    """
+
+    def __init__(self) -> None:
+        self._thread: threading.Thread | None = None
+        self._result: T | None = None
+
+    def call(self, function: Callable[[], T], deadline: float) -> T | None:
+        """What `function` returned, None when it has not by the deadline."""
+        if self._thread is None or not self._thread.is_alive():
+            self._result = None
+            self._thread = threading.Thread(target=self._run, args=(function,), daemon=True, name="skyha-disk")
+            self._thread.start()
+        self._thread.join(deadline)
+        return None if self._thread.is_alive() else self._result
+
+    def _run(self, function: Callable[[], T]) -> None:
+        self._result = function()

@@ -1,0 +1,169 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The probes behind the port Eyes: all of a node's looks, on connections that are kept."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from typing import Callable
+
+from .. import config as configuration
+from ..words import Local, Look, Path, Peer, Role, Server, Sight
+from . import arp, ndp, queries
+from .datadir import DataDir, Disk
+from .meaning import STARTING
+from .netlink import Watch
+from .race import Answer, Line, Target, look
+
+_LOG = logging.getLogger("skyha.probes")
+_PENDING_RESTART_EVERY = 60.0  # that view of PostgreSQL costs more than all else together
+
+
+class ProbeEyes:
+    """Eyes on the real world. Not for more than one thread."""
+
+    def __init__(self, config: configuration.Config, clock: Callable[[], float] = time.monotonic) -> None:
+        self._config = config
+        self._clock = clock
+        self._paths = {
+            Path.VIP: Line(queries.heartbeat(config, "vip", config.vip, config.port)),
+            Path.VOTE: Line(queries.heartbeat(config, "vote", config.vote_address, config.vote_port)),
+        }
+        local = queries.local_dsn(config)
+        self._local = Line(Target("local", local, queries.local_sql(config)))
+        self._restart = Line(Target("pending restart", local, queries.PENDING_RESTART))
+        self._peer = Line(
+            Target(
+                "peer",
+                queries.tcp_dsn(config, config.peer_address, config.port, config.timing.look_deadline),
+                queries.PEER,
+            )
+        )
+        self._data = DataDir(config.data_dir, config.bin_dir)
+        self._vip = Watch(config.vip)
+        self._restart_asked_at = float("-inf")
+        self._pending_restart = False
+
+    # --- the port -----------------------------------------------------------------------------------------------
+
+    def look(self, paths: Sequence[Path], deadline: float, fresh: bool) -> Mapping[Path, Look]:
+        """See ports.Eyes."""
+        answers = look([self._paths[path] for path in paths], deadline, fresh, self._clock)
+        return {path: _look(answer) for path, answer in zip(paths, answers)}
+
+    def local(self, deadline: float) -> Local:
+        """See ports.Eyes."""
+        now = self._clock()
+        held = self._vip.is_held(now)
+        answer = look([self._local], deadline, False, self._clock)[0]
+        if answer.sight is Sight.OK and answer.row:
+            seen = queries.local(answer.row)
+            return dataclasses.replace(seen, vip_held=held, pending_restart=self._restart_pending(now, deadline))
+        disk = self._data.look(max(0.1, deadline - (self._clock() - now)))
+        return dataclasses.replace(local_without_sql(answer, disk), vip_held=held)
+
+    def peer(self, deadline: float) -> Peer:
+        """See ports.Eyes."""
+        return peer_from(look([self._peer], deadline, False, self._clock)[0])
+
+    def vip_conflict(self, wait: float) -> bool:
+        """See ports.Eyes. Where the look itself fails nothing is known, so it counts as a conflict; the log says why."""
+        config = self._config
+        try:
+            room = ndp if ":" in config.vip else arp
+            return room.conflict(config.vip, config.vip_interface, wait, self._clock)
+        except OSError as error:
+            _LOG.warning(
+                "duplicate address detection for the VIP %s on %s failed: %s; skyhad needs CAP_NET_RAW and an "
+                "interface that is up",
+                config.vip,
+                config.vip_interface,
+                error,
+            )
+            return True
+
+    # --- waking early -------------------------------------------------------------------------------------------
+
+    def descriptors(self) -> dict[int, int]:
+        """What should wake the loop between two looks: descriptor -> events as for select.poll."""
+        found = {self._vip.fileno(): 1}
+        for line in self._lines():
+            found.update({one.fileno(): one.wants for one in line.waiting() if one.fileno() >= 0})
+        return found
+
+    def absorb(self, fd: int) -> None:
+        """The descriptor `fd` is ready: take note, so that it does not wake the loop again."""
+        if fd == self._vip.fileno():
+            self._vip.absorb()
+            return
+        now = self._clock()
+        for line in self._lines():
+            line.absorb(fd, now)
+
+    def close(self) -> None:
+        """Give all connections up."""
+        for line in self._lines():
+            line.close()
+
+    def _lines(self) -> list[Line]:
+        return [*self._paths.values(), self._local, self._peer, self._restart]
+
+    def _restart_pending(self, now: float, deadline: float) -> bool:
+        if now - self._restart_asked_at >= _PENDING_RESTART_EVERY:
+            answer = look([self._restart], deadline, False, self._clock)[0]
+            self._restart.close()  # once a minute is no reason to keep a connection
+            self._restart_asked_at = now
+            if answer.sight is Sight.OK and answer.row:
+                self._pending_restart = bool(answer.row[0])
+        return self._pending_restart
+
+
+def _look(answer: Answer) -> Look:
+    """What a heartbeat's answer says of the primary."""
+    if answer.sight is not Sight.OK:
+        return Look(answer.sight, answer.detail, answer.latency, answer.reached)
+    beat = queries.beat(answer.row or ())
+    if beat is None:
+        return Look(Sight.ALIVE, "in recovery: this path leads to a standby", answer.latency, True)
+    return Look(Sight.OK, answer.detail, answer.latency, True, beat)
+
+
+def local_without_sql(answer: Answer, disk: Disk) -> Local:
+    """This node's state from what the failed look and the data directory say."""
+    role, running, control = disk.role, disk.postmaster, disk.control
+    detail = "; ".join(part for part in (answer.detail, disk.problem) if part)
+    if running is not None and running.stopped:
+        return Local(Server.STALLED, role, f"postmaster {running.pid} is stopped by a signal")
+    if answer.sight in (Sight.ALIVE, Sight.SICK):
+        is_starting = answer.code == STARTING or (running is not None and running.status in ("starting", "stopping"))
+        return Local(Server.STARTING if is_starting else Server.UP, role, detail)
+    if answer.sight is Sight.UNKNOWN:
+        return Local(Server.UNKNOWN, role, detail)
+    if answer.sight in (Sight.REFUSED, Sight.DROPPED) and disk.role is not Role.UNKNOWN:
+        if running is not None:
+            return Local(Server.STARTING, role, f"postmaster {running.pid} is {running.status or 'starting'}")
+        return Local(
+            Server.DOWN,
+            role,
+            detail,
+            timeline=control.timeline if control else 0,
+            clean_shutdown=bool(control and control.clean),
+        )
+    return Local(Server.STALLED, role, detail)
+
+
+def peer_from(answer: Answer) -> Peer:
+    """What the look at the peer's own address says."""
+    if answer.sight is Sight.OK and answer.row:
+        return queries.peer(answer.row)
+    if answer.sight in (Sight.ALIVE, Sight.SICK):
+        return Peer(Server.STARTING if answer.code == STARTING else Server.UP, detail=answer.detail)
+    server = {
+        Sight.STALLED: Server.STALLED,
+        Sight.REFUSED: Server.DOWN,
+        Sight.DROPPED: Server.UNKNOWN,
+        Sight.UNREACHABLE: Server.UNREACHABLE,
+    }.get(answer.sight, Server.UNKNOWN)
+    return Peer(server, detail=answer.detail)

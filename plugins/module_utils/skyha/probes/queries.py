@@ -1,0 +1,165 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The SQL of the probes, and its rows as the product's words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..config import Config
+from ..words import Beat, Local, Peer, Role, Server
+from .race import Target
+from .session import Row
+
+# One text, so one round trip and one transaction: its rows come back after the commit. In recovery the heartbeat
+# writes nothing, which the row then tells.
+HEARTBEAT = """SELECT sky_pg_cluster.cluster_keepalive_test();
+SELECT r.yes, pg_current_wal_lsn() - '0/0', t.line, c.standby_recorded AND c.recorded_timeline = t.line,
+       c.paused, extract(epoch FROM c.paused_until - now())::float8
+  FROM (SELECT pg_is_in_recovery() AS yes) r
+ CROSS JOIN LATERAL (SELECT CASE WHEN NOT r.yes
+       THEN ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int END AS line) t
+  LEFT JOIN sky_pg_cluster.cluster_control c ON c.id = 1
+ WHERE NOT r.yes"""
+
+_TIMELINE = """SELECT CASE WHEN r.yes THEN (SELECT greatest(
+       (SELECT received_tli FROM pg_stat_get_wal_receiver()), (SELECT timeline_id FROM pg_control_checkpoint()),
+       (SELECT min_recovery_end_timeline FROM pg_control_recovery())))
+       ELSE ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int END AS line"""
+_RECEIVED = "greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) - '0/0'"
+
+_NO_NOTES = (
+    "(SELECT 1 AS id, false AS standby_recorded, 0 AS recorded_timeline, false AS switching, false AS paused, "
+    "NULL::timestamptz AS paused_until)"
+)
+
+PEER = f"""SELECT r.yes, t.line,
+       CASE WHEN r.yes THEN {_RECEIVED} ELSE pg_current_wal_lsn() - '0/0' END
+  FROM (SELECT pg_is_in_recovery() AS yes) r CROSS JOIN LATERAL ({_TIMELINE}) t"""
+
+
+def local_sql(config: Config, notes: bool = True) -> str:
+    """Everything that Local holds in one row; safe on a primary and on a standby.
+
+    notes: read what skyha wrote down in its own database as well (role ha_schema makes that table).
+    """
+    table = "sky_pg_cluster.cluster_control" if notes else _NO_NOTES
+    is_peer = f"application_name = {literal(config.peer)}"
+    if config.peer_address:
+        is_peer += f" OR client_addr = {literal(config.peer_address)}::inet"
+    return f"""SELECT r.yes, t.line,
+       CASE WHEN r.yes THEN 0 ELSE pg_current_wal_lsn() - '0/0' END,
+       {_RECEIVED}, pg_last_wal_replay_lsn() - '0/0', CASE WHEN r.yes THEN pg_is_wal_replay_paused() END,
+       EXISTS (SELECT FROM pg_stat_get_wal_receiver() WHERE status = 'streaming'),
+       NOT r.yes AND EXISTS (SELECT FROM pg_stat_replication WHERE state = 'streaming' AND ({is_peer})),
+       ARRAY(SELECT slot_name::text FROM pg_replication_slots WHERE slot_type = 'physical' AND NOT temporary ORDER BY 1),
+       NOT r.yes AND c.standby_recorded AND c.recorded_timeline = t.line, c.switching,
+       c.paused, extract(epoch FROM c.paused_until - now())::float8
+  FROM (SELECT pg_is_in_recovery() AS yes) r CROSS JOIN LATERAL ({_TIMELINE}) t
+  LEFT JOIN {table} c ON c.id = 1"""
+
+
+PENDING_RESTART = "SELECT EXISTS (SELECT FROM pg_settings WHERE pending_restart)"
+
+
+def literal(text: str) -> str:
+    """The text as an SQL literal (a leading blank keeps the E apart from what stands before)."""
+    return " E'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
+
+
+def tcp_dsn(config: Config, address: str, port: int, deadline: float) -> Mapping[str, Any]:
+    """libpq's parameters for the HA role's connection over TCP.
+
+    The heartbeat must not wait for a synchronous standby (a dead standby would look like a dead primary), and what
+    hangs on the server is cut short there too, so that abandoned sessions do not pile up.
+    """
+    limit = max(3000, int(deadline * 5000))
+    return {
+        "hostaddr": address,
+        "port": port,
+        "dbname": config.database,
+        "user": config.user,
+        "passfile": config.passfile,
+        "sslmode": config.sslmode,
+        "gssencmode": "disable",
+        "application_name": "skyha",
+        "tcp_user_timeout": 10000,
+        "options": f"-c statement_timeout={limit} -c synchronous_commit=local -c datestyle=iso",
+    }
+
+
+def local_dsn(config: Config, database: str = "", statement_timeout: int = 10000) -> Mapping[str, Any]:
+    """libpq's parameters for the superuser's connection over the Unix socket.
+
+    database: another one than the HA role's; statement_timeout: milliseconds, 0 for none.
+    """
+    return {
+        "host": config.socket_dir,
+        "port": config.port,
+        "dbname": database or config.database,
+        "user": config.superuser,
+        "passfile": config.passfile,
+        "application_name": "skyha",
+        "options": f"-c statement_timeout={statement_timeout} -c synchronous_commit=local -c datestyle=iso",
+    }
+
+
+def heartbeat(config: Config, name: str, address: str, port: int) -> Target:
+    """The heartbeat along one path."""
+    return Target(name, tcp_dsn(config, address, port, config.timing.look_deadline), HEARTBEAT)
+
+
+def beat(row: Row) -> Beat | None:
+    """The row of HEARTBEAT; None when the server is in recovery."""
+    if not row:
+        return None
+    _in_recovery, lsn, timeline, recorded, paused, left = row
+    return Beat(int(lsn), int(timeline), bool(recorded), _paused_for(paused, left))
+
+
+def _paused_for(paused: Any, left: float | None) -> float | None:
+    if not paused:
+        return None
+    if left is None:
+        return float("inf")
+    return float(left) if left > 0 else None
+
+
+def local(row: Row) -> Local:
+    """The row of local_sql."""
+    (
+        standby,
+        timeline,
+        written,
+        received,
+        replayed,
+        replay_paused,
+        streaming,
+        peer_streaming,
+        slots,
+        recorded,
+        switching,
+        paused,
+        left,
+    ) = row
+    return Local(
+        server=Server.UP,
+        role=Role.STANDBY if standby else Role.PRIMARY,
+        timeline=int(timeline or 0),
+        write_lsn=int(written or 0),
+        receive_lsn=int(received or 0) if standby else 0,
+        replay_lsn=int(replayed or 0) if standby else 0,
+        replay_paused=bool(replay_paused),
+        streaming=bool(standby and streaming),
+        peer_streaming=bool(peer_streaming),
+        standby_recorded=bool(recorded),
+        switching=bool(switching),
+        paused_for=_paused_for(paused, left),
+        slots=tuple(slots or ()),
+    )
+
+
+def peer(row: Row) -> Peer:
+    """The row of PEER."""
+    standby, timeline, received = row
+    return Peer(Server.UP, Role.STANDBY if standby else Role.PRIMARY, int(timeline or 0), int(received or 0))

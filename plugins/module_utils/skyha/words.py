@@ -1,0 +1,215 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The words that all of skyha speaks: what can be seen, what can be done, what came of it.
+
+Only immutable data. Times named `*_at` or `*_since` are seconds of one node's own monotonic clock and mean
+nothing on another host; durations are seconds; LSNs are plain integers (bytes of WAL).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+
+class Sight(str, Enum):
+    """What one look at the primary's PostgreSQL saw (see docs/failover.md for the patience of each)."""
+
+    OK = "ok"  # the heartbeat was committed
+    ALIVE = "alive"  # the server answered, with an error: alive, perhaps an alarm
+    SICK = "sick"  # the server answered that its storage fails (58030, 53100 ...)
+    STALLED = "stalled"  # TCP was accepted, no SQL answer by the deadline
+    REFUSED = "refused"  # RST: host lives, nobody listens
+    DROPPED = "dropped"  # accepted and closed at once, as a proxy does without a backend
+    UNREACHABLE = "unreachable"  # no answer at all
+    UNKNOWN = "unknown"  # the look itself failed on this node (no file descriptor ...): proves nothing
+
+
+class Path(str, Enum):
+    """The two ways from a node to the primary's PostgreSQL."""
+
+    VIP = "vip"
+    VOTE = "vote"
+
+
+class Role(str, Enum):
+    """A node's role, from SQL while PostgreSQL runs, from its data directory while it does not."""
+
+    PRIMARY = "primary"
+    STANDBY = "standby"
+    NONE = "none"  # no data directory
+    UNKNOWN = "unknown"
+
+
+class Server(str, Enum):
+    """The state of a PostgreSQL server."""
+
+    UP = "up"  # answers SQL
+    STARTING = "starting"  # says 57P03: starting up, in recovery, shutting down
+    STALLED = "stalled"  # accepts, or its process lives, but does not answer
+    DOWN = "down"  # no process, nobody listens
+    UNREACHABLE = "unreachable"  # (the peer's only) no answer from the host at all
+    UNKNOWN = "unknown"
+
+
+class Power(str, Enum):
+    """What a BMC says about its host. Unknown is never taken for off."""
+
+    ON = "on"
+    OFF = "off"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Beat:
+    """What the primary told in answer to a heartbeat."""
+
+    lsn: int  # its WAL write position
+    timeline: int
+    standby_recorded: bool  # it wrote down that a standby streams and may be promoted (S3)
+    paused_for: float | None = None  # seconds that the cluster stays paused; inf: until resumed; None: not
+
+
+@dataclass(frozen=True)
+class Look:
+    """One look along one path."""
+
+    sight: Sight
+    detail: str = ""
+    latency: float = 0.0  # seconds
+    reached: bool = False  # somebody accepted TCP at the address looked at (for VOTE: the vote host)
+    beat: Beat | None = None  # only with Sight.OK
+
+    @property
+    def shows_life(self) -> bool:
+        """The primary's PostgreSQL answered, or the look proves nothing: no reason to fence anybody."""
+        return self.sight in (Sight.OK, Sight.ALIVE, Sight.SICK, Sight.UNKNOWN)
+
+
+@dataclass(frozen=True)
+class Local:
+    """This node's own PostgreSQL and VIP."""
+
+    server: Server
+    role: Role
+    detail: str = ""
+    timeline: int = 0
+    write_lsn: int = 0  # primary: WAL written
+    receive_lsn: int = 0  # standby: WAL received and flushed
+    replay_lsn: int = 0  # standby: WAL replayed
+    replay_paused: bool = False
+    streaming: bool = False  # standby: its WAL receiver streams
+    peer_streaming: bool = False  # primary: the peer's walsender is in state streaming
+    standby_recorded: bool = False  # primary: the database holds this timeline's note of RECORD_STANDBY
+    switching: bool = False  # the database says that a switchover is under way
+    paused_for: float | None = None  # as in Beat, from this node's own copy of the database
+    slots: tuple[str, ...] = ()  # physical replication slots that exist here
+    vip_held: bool = False
+    clean_shutdown: bool = False  # DOWN only: the control file says 'shut down'
+    pending_restart: bool = False  # a changed setting waits for a restart
+
+
+@dataclass(frozen=True)
+class Peer:
+    """The peer's PostgreSQL, looked at on the peer's own address."""
+
+    server: Server
+    role: Role = Role.UNKNOWN
+    timeline: int = 0
+    receive_lsn: int = 0
+    detail: str = ""
+
+
+class Task(str, Enum):
+    """Work that takes longer than a cycle; it runs beside the loop, at most one of each at a time."""
+
+    FENCE = "fence"  # switch the peer off (or reset it) and read it back
+    POWER_ON = "power_on"  # switch the peer on again after a failover
+    CHECK_BMC = "check_bmc"  # authenticated power status of the peer
+    REWIND = "rewind"  # pg_rewind this node's data from the peer
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a task ended."""
+
+    task: Task
+    ok: bool
+    detail: str = ""
+    power: Power = Power.UNKNOWN  # FENCE, POWER_ON, CHECK_BMC: as read back
+    proof: bool = False  # FENCE: the peer was seen off, or was reset where that is configured
+    numbers: Mapping[str, float] = field(default_factory=dict)
+
+
+class Order(str, Enum):
+    """What the operator may ask of the daemon."""
+
+    SWITCHOVER = "switchover"
+    CONFIRM_OFF = "confirm_off"  # 'the peer is off, I have seen it': replaces the BMC's proof once
+    PAUSE = "pause"
+    RESUME = "resume"
+    ACKNOWLEDGE = "acknowledge"  # the failover warning was read
+
+
+@dataclass(frozen=True)
+class Request:
+    """An operator's order."""
+
+    order: Order
+    by: str = ""
+    seconds: float | None = None  # PAUSE: how long; None: until resumed
+
+
+@dataclass(frozen=True)
+class Seen:
+    """All that one cycle saw; the decision knows nothing else of the world."""
+
+    local: Local
+    looks: Mapping[Path, Look] = field(default_factory=dict)
+    peer: Peer | None = None  # None: not looked at this time
+    vip_conflict: bool | None = None  # duplicate address detection: True: another host answers; None: not asked
+    outcomes: tuple[Outcome, ...] = ()  # tasks that ended since the last cycle
+    running: tuple[Task, ...] = ()  # tasks still under way
+    requests: tuple[Request, ...] = ()
+
+
+# --- what a decision may ask for -------------------------------------------------------------------------------
+
+
+class Do(str, Enum):
+    """Short actions; each is bounded and is tried again by a later cycle when it failed."""
+
+    START_POSTGRES = "start_postgres"  # ask systemd to start it
+    STOP_POSTGRES = "stop_postgres"  # fast shutdown
+    KILL_POSTGRES = "kill_postgres"  # immediate shutdown: this node must stop writing now
+    MAKE_STANDBY = "make_standby"  # write standby.signal into a stopped data directory
+    PROMOTE = "promote"
+    CHECKPOINT = "checkpoint"
+    ADD_VIP = "add_vip"  # after duplicate address detection
+    DROP_VIP = "drop_vip"
+    ANNOUNCE_VIP = "announce_vip"  # gratuitous ARP
+    ENSURE_SLOT = "ensure_slot"  # the peer's replication slot
+    DROP_SLOTS = "drop_slots"  # a standby keeps none
+    RECORD_STANDBY = "record_standby"  # tell the database that a standby is on record (value True/False)
+    SET_SWITCHING = "set_switching"  # tell the database that a switchover begins / is over (value True/False)
+    PROMOTE_PEER = "promote_peer"  # switchover: by SQL, after the peer has all WAL
+    SET_PAUSE = "set_pause"  # write pause/resume into the database
+    RUN = "run"  # start a Task
+
+
+@dataclass(frozen=True)
+class Action:
+    """One thing to do. `value` is what it needs beyond its name."""
+
+    do: Do
+    value: object = None
+
+
+@dataclass(frozen=True)
+class Event:
+    """One line of the history (S7)."""
+
+    kind: str  # trouble, fencing, fenced, promoted, ...: see docs/history.md
+    text: str
+    level: str = "info"  # info, warning, alarm
+    facts: Mapping[str, object] = field(default_factory=dict)

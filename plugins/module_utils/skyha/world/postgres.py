@@ -1,0 +1,206 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Hands on this node's PostgreSQL and VIP, and a finger on the peer's PostgreSQL."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..config import Config
+from ..errors import WorldError
+from ..probes import datadir, queries
+from ..probes.race import Line, Target, look
+from ..probes.session import Row
+from ..words import Order, Request, Sight
+from .store import sync_directory
+from .vip import Vip
+
+_SQL_DEADLINE = 2.0
+_COMMAND_DEADLINE = 5.0
+_CHECKPOINT_WAIT = 0.3  # for it to be accepted, not to be finished
+
+
+class HostHands:
+    """See ports.Hands."""
+
+    def __init__(self, config: Config, vip: Vip | None = None) -> None:
+        self._config = config
+        self._vip = vip if vip is not None else Vip(config)
+        self._checkpoint: Line | None = None
+
+    # --- the server's process -----------------------------------------------------------------------------------
+
+    def start_postgres(self) -> None:
+        """See ports.Hands. skyhad has no right to talk to systemd: a path unit watches this file."""
+        path = os.path.join(self._config.run_dir, "start-postgresql")
+        try:
+            with open(path, "w", encoding="ascii") as file:
+                file.write("start\n")
+        except OSError as error:
+            raise WorldError(
+                f"PostgreSQL cannot be started: {path}: {error}; sky-postgresql.path watches that file"
+            ) from error
+
+    def stop_postgres(self, immediate: bool) -> None:
+        """See ports.Hands."""
+        self._signal(signal.SIGQUIT if immediate else signal.SIGINT)
+
+    def make_standby(self) -> None:
+        """See ports.Hands."""
+        data = self._config.data_dir
+        running = datadir.postmaster(data)
+        if running is not None:
+            raise WorldError(f"{data}: cannot be made a standby while postmaster {running.pid} runs; stop it first")
+        make_standby(data)
+
+    def promote(self) -> None:
+        """See ports.Hands."""
+        config = self._config
+        self._run([os.path.join(config.bin_dir, "pg_ctl"), "promote", "-W", "-D", config.data_dir])
+
+    def checkpoint(self) -> None:
+        """See ports.Hands."""
+        if self._checkpoint is not None:
+            self._checkpoint.close()
+        self._checkpoint = Line(
+            Target("checkpoint", queries.local_dsn(self._config, statement_timeout=0), "CHECKPOINT")
+        )
+        answer = look([self._checkpoint], _CHECKPOINT_WAIT)[0]
+        if answer.sight not in (Sight.OK, Sight.STALLED):
+            raise WorldError(f"no checkpoint can be started: {answer.detail}")
+
+    # --- the VIP ------------------------------------------------------------------------------------------------
+
+    def add_vip(self) -> None:
+        """See ports.Hands."""
+        self._vip.add()
+
+    def drop_vip(self) -> None:
+        """See ports.Hands."""
+        self._vip.drop()
+
+    def announce_vip(self) -> None:
+        """See ports.Hands."""
+        self._vip.announce()
+
+    # --- SQL ----------------------------------------------------------------------------------------------------
+
+    def ensure_slot(self, name: str) -> None:
+        """See ports.Hands."""
+        slot = queries.literal(name)
+        self._local(
+            f"the replication slot {name}",
+            f"SELECT count(pg_create_physical_replication_slot({slot}, true)) "
+            f"WHERE NOT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = {slot})",
+        )
+
+    def drop_slots(self, names: Sequence[str]) -> None:
+        """See ports.Hands."""
+        wanted = ", ".join(queries.literal(name) for name in names)
+        self._local(
+            "dropping replication slots",
+            "SELECT count(pg_drop_replication_slot(slot_name)) FROM "
+            f"pg_replication_slots WHERE slot_type = 'physical' AND slot_name IN ({wanted})",
+        )
+
+    def record_standby(self, recorded: bool) -> None:
+        """See ports.Hands. The note is of this timeline: a promoted standby's copy of it says nothing of its own standby."""
+        self._note(
+            "the note about the standby",
+            queries.local_dsn(self._config),
+            f"standby_recorded = {str(recorded).lower()}, recorded_timeline = "
+            "('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int",
+        )
+
+    def set_switching(self, under_way: bool) -> None:
+        """See ports.Hands."""
+        self._note(
+            "the note about the switchover", queries.local_dsn(self._config), f"switching = {str(under_way).lower()}"
+        )
+
+    def set_pause(self, request: Request) -> None:
+        """See ports.Hands."""
+        if request.order is Order.PAUSE:
+            until = "NULL" if request.seconds is None else f"now() + interval '{float(request.seconds):.3f} seconds'"
+            change = f"paused = true, paused_until = {until}"
+        else:
+            change = "paused = false, paused_until = NULL"
+        config = self._config
+        is_standby = self._local("the role of this node", "SELECT pg_is_in_recovery()")[0]
+        dsn = (
+            queries.tcp_dsn(config, config.vip, config.port, _SQL_DEADLINE) if is_standby else queries.local_dsn(config)
+        )
+        self._note("pause or resume", dsn, change)
+
+    def promote_peer(self) -> None:
+        """See ports.Hands."""
+        config = self._config
+        dsn = queries.tcp_dsn(config, config.peer_address, config.port, _SQL_DEADLINE)
+        _ask(f"promoting {config.peer}", dsn, "SELECT pg_promote(false)")
+
+    def _local(self, what: str, sql: str) -> Row:
+        return _ask(what, queries.local_dsn(self._config), sql)
+
+    def _note(self, what: str, dsn: Mapping[str, Any], change: str) -> None:
+        row = _ask(what, dsn, f"UPDATE sky_pg_cluster.cluster_control SET {change} WHERE id = 1 RETURNING 1")
+        if not row:
+            raise WorldError(
+                f"{what} cannot be written: sky_pg_cluster.cluster_control has no row; run the role ha_schema"
+            )
+
+    # --- helpers ------------------------------------------------------------------------------------------------
+
+    def _signal(self, number: signal.Signals) -> None:
+        running = datadir.postmaster(self._config.data_dir)
+        if running is None:
+            return
+        try:
+            os.kill(running.pid, number)
+        except ProcessLookupError:
+            return
+        except OSError as error:
+            raise WorldError(
+                f"postmaster {running.pid} cannot be sent {number.name}: {error}; skyhad must run as its user"
+            ) from error
+
+    def _run(self, command: Sequence[str]) -> None:
+        try:
+            done = subprocess.run(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                timeout=_COMMAND_DEADLINE,
+                env={"PATH": "/usr/bin:/bin", "LC_ALL": "C"},
+            )
+        except (OSError, subprocess.SubprocessError) as error:
+            raise WorldError(f"{command[0]}: {error}") from error
+        if done.returncode:
+            said = " ".join(done.stdout.decode("utf-8", "replace").split())[-300:]
+            raise WorldError(f"{' '.join(command)}: exit code {done.returncode}: {said}")
+
+
+def make_standby(data_dir: str) -> None:
+    """Write standby.signal into the stopped `data_dir`, durably; raises WorldError."""
+    try:
+        if not os.path.exists(os.path.join(data_dir, "PG_VERSION")):
+            raise WorldError(f"{data_dir}: is no data directory; nothing was written")
+        with open(os.path.join(data_dir, "standby.signal"), "a", encoding="ascii") as file:
+            os.fsync(file.fileno())
+        sync_directory(data_dir)
+    except OSError as error:
+        raise WorldError(f"{data_dir}: standby.signal cannot be written: {error}") from error
+
+
+def _ask(what: str, dsn: Mapping[str, Any], sql: str) -> Row:
+    """One statement on a connection of its own; raises WorldError."""
+    line = Line(Target(what, dsn, sql))
+    answer = look([line], _SQL_DEADLINE)[0]
+    line.close()
+    if answer.sight is not Sight.OK or answer.row is None:
+        where = dsn.get("hostaddr") or dsn.get("host")
+        raise WorldError(f"{what}: PostgreSQL at {where} port {dsn.get('port')}: {answer.detail}")
+    return answer.row

@@ -1,0 +1,47 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""All production ports of one node."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..config import Config
+from ..probes.eyes import ProbeEyes
+from .clock import HostClock
+from .history import FileHistory
+from .pause import PollPause
+from .postgres import HostHands
+from .store import FileStore
+from .tasks import ProcessTasks
+
+
+@dataclass(frozen=True)
+class Production:
+    """What the loop touches; `pause.wake()` may be called by any thread."""
+
+    clock: HostClock
+    eyes: ProbeEyes
+    hands: HostHands
+    tasks: ProcessTasks
+    store: FileStore
+    pause: PollPause
+    history: FileHistory
+
+    def close(self) -> None:
+        """End children, close connections; PostgreSQL and the VIP stay as they are."""
+        self.tasks.close()
+        self.eyes.close()
+
+
+def build(config: Config) -> Production:
+    """The real world of the node that `config` describes; its directories must exist. Raises OSError."""
+    eyes, tasks = ProbeEyes(config), ProcessTasks(config)
+    return Production(
+        HostClock(config.run_dir),
+        eyes,
+        HostHands(config),
+        tasks,
+        FileStore(config.state_dir),
+        PollPause([eyes, tasks]),
+        FileHistory(config.state_dir),
+    )

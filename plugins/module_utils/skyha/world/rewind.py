@@ -1,0 +1,258 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""pg_rewind of this node's stopped PostgreSQL from the new primary, in a process beside the loop.
+
+What this node wrote alone after the fork is kept aside first (S7), and nothing is touched before a dry run of pg_rewind
+has succeeded. Where rewinding is impossible the old data stays as it is, and the operator decides about a rebuild.
+
+request: bin_dir, data_dir, state_dir, peer, peer_address, port, database, user, passfile, sslmode.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Callable
+
+from ..errors import WorldError
+from ..probes import datadir
+from . import child, diverged
+from .postgres import make_standby
+
+_CONNECT_TIMEOUT = 5  # seconds, of libpq
+_RECOVERY_DEADLINE = 3600.0
+_REWIND_DEADLINE = 3 * 3600.0
+_STACK = 64 * 1024 * 1024
+_TELLING = re.compile(r"\b(?:FATAL|ERROR|PANIC|DETAIL|HINT|error|fatal|detail|hint):")
+# What of the data directory belongs to this node: pg_rewind would replace it by the peer's.
+_OWN_ENDINGS = (".conf", ".crt", ".key", ".pem")
+_OWN_DIRECTORIES = ("", "conf.d")
+
+Run = Callable[[Sequence[str], float, Mapping[str, str]], "subprocess.CompletedProcess[str]"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """The new primary: its timeline, and the history file of that timeline."""
+
+    timeline: int
+    history: str
+
+
+def run(command: Sequence[str], deadline: float, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end; its output and errors together, in English. Raises WorldError."""
+    try:
+        return subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=deadline,
+            errors="replace",
+            env={"PATH": "/usr/bin:/bin", "LC_ALL": "C", **environment},
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise WorldError(f"{command[0]}: {error}") from error
+
+
+def ask_source(request: Mapping[str, Any]) -> Source:
+    """What the new primary says of itself; raises WorldError where it is none, or cannot be asked."""
+    import psycopg2  # where it is missing, that is the answer
+
+    where = f"{request['peer']} at {request['peer_address']} port {request['port']}"
+    try:
+        connection = psycopg2.connect(_conninfo(request))
+    except psycopg2.Error as error:
+        raise WorldError(f"the new primary {where} cannot be asked: {_line(str(error))}") from error
+    try:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_is_in_recovery()")
+            if (cursor.fetchone() or (True,))[0]:
+                raise WorldError(f"{where} is not a primary; a node is rewound from the primary only")
+            try:  # without it pg_rewind may still see the timeline before the promotion
+                cursor.execute("CHECKPOINT")
+            except psycopg2.Error:
+                pass
+            cursor.execute("SELECT ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int")
+            timeline = int((cursor.fetchone() or (0,))[0])
+            history = ""
+            if timeline > 1:
+                cursor.execute("SELECT pg_read_binary_file(%s)", (f"pg_wal/{timeline:08X}.history",))
+                history = bytes((cursor.fetchone() or (b"",))[0]).decode("utf-8", "replace")
+    except psycopg2.Error as error:
+        raise WorldError(f"the new primary {where} did not tell its timeline: {_line(str(error))}") from error
+    finally:
+        connection.close()
+    return Source(timeline, history)
+
+
+def rewind(
+    request: Mapping[str, Any],
+    runner: Run = run,
+    ask: Callable[[Mapping[str, Any]], Source] = ask_source,
+    wall: Callable[[], float] = time.time,
+) -> Mapping[str, Any]:
+    """Make this node's data follow the new primary's; raises WorldError with the reason why it cannot."""
+    began = time.monotonic()
+    data, tools = str(request["data_dir"]), str(request["bin_dir"])
+    running = datadir.postmaster(data)
+    if running is not None:
+        raise WorldError(f"{data}: postmaster {running.pid} runs; stop it first")
+    source = ask(request)
+    control = _control(runner, tools, data)
+    mine = control.timeline
+    if mine > source.timeline:
+        raise WorldError(
+            f"{data}: its timeline {mine} is newer than the new primary's {source.timeline}; compare the two nodes"
+        )
+    if mine == source.timeline:
+        make_standby(data)
+        return _answer("the timelines are the same: nothing to rewind", began, {})
+    fork = diverged.fork_point(source.history, mine)
+    kept = diverged.keep(data, tools, str(request["state_dir"]), mine, fork, control.segment_size, wall)
+    if not control.clean:
+        _recover(runner, tools, data)
+    command = [os.path.join(tools, "pg_rewind"), "-D", data, "--source-server", _conninfo(request)]
+    environment = {"PGPASSFILE": str(request["passfile"])}
+    _check(
+        "nothing was changed; pg_rewind cannot help here, rebuild this node (failover_rebuild.yml)",
+        runner([*command, "--dry-run"], _REWIND_DEADLINE, environment),
+    )
+    own = _read_own(data)
+    try:
+        _check(
+            "the data directory may be half-way: do not start it, rebuild this node (failover_rebuild.yml)",
+            runner(command, _REWIND_DEADLINE, environment),
+        )
+    finally:
+        _write_own(data, own)
+    make_standby(data)
+    return _answer(
+        f"rewound to timeline {source.timeline} of {request['peer']}, forked at {diverged.as_text(fork)}; {kept.text}",
+        began,
+        {"bytes_past_fork": kept.bytes, "commits_past_fork": kept.commits, "segments_kept": kept.segments},
+    )
+
+
+@dataclass(frozen=True)
+class _Control:
+    timeline: int
+    clean: bool
+    segment_size: int
+
+
+def _control(runner: Run, tools: str, data: str) -> _Control:
+    done = runner([os.path.join(tools, "pg_controldata"), "-D", data], 30.0, {})
+    try:
+        found = datadir.parse_control(done.stdout)
+        size = next(
+            int(line.rpartition(":")[2])
+            for line in done.stdout.splitlines()
+            if line.startswith("Bytes per WAL segment")
+        )
+    except (ValueError, StopIteration) as error:
+        raise WorldError(f"{data}: pg_controldata says nothing of use: {_line(done.stdout)}") from error
+    return _Control(found.timeline, found.clean, size)
+
+
+def _recover(runner: Run, tools: str, data: str) -> None:
+    """Crash recovery in single-user mode: pg_rewind wants a clean shutdown, and its dry run does not bring it about."""
+    for name in ("standby.signal", "recovery.signal"):
+        try:
+            os.unlink(os.path.join(data, name))
+        except FileNotFoundError:
+            pass
+    _check(
+        "crash recovery of the old data failed; nothing else was changed",
+        runner(
+            [
+                os.path.join(tools, "postgres"),
+                "--single",
+                "-D",
+                data,
+                "-c",
+                "archive_mode=off",
+                "-c",
+                "max_stack_depth=2MB",
+                "template1",
+            ],
+            _RECOVERY_DEADLINE,
+            {},
+        ),
+    )
+
+
+def _check(meaning: str, done: subprocess.CompletedProcess[str]) -> None:
+    if done.returncode:
+        lines = [line.strip() for line in done.stdout.splitlines() if line.strip()]
+        telling = [line[found.start() :] for line in lines for found in [_TELLING.search(line)] if found]
+        raise WorldError(
+            f"{os.path.basename(done.args[0])} failed with exit code {done.returncode}: "
+            f"{' | '.join((telling or lines)[-3:])}; {meaning}"
+        )
+
+
+def _conninfo(request: Mapping[str, Any]) -> str:
+    values = {
+        "hostaddr": request["peer_address"],
+        "port": request["port"],
+        "dbname": request["database"],
+        "user": request["user"],
+        "passfile": request["passfile"],
+        "sslmode": request["sslmode"],
+        "gssencmode": "disable",
+        "connect_timeout": _CONNECT_TIMEOUT,
+        "application_name": "skyha_rewind",
+    }
+    return " ".join(f"{key}={_quote(str(value))}" for key, value in values.items())
+
+
+def _quote(value: str) -> str:
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _read_own(data: str) -> Mapping[str, tuple[bytes, int]]:
+    """The files of the data directory that are this node's own: path -> content and mode."""
+    own = {}
+    for directory in _OWN_DIRECTORIES:
+        path = os.path.join(data, directory)
+        for name in os.listdir(path) if os.path.isdir(path) else ():
+            file = os.path.join(path, name)
+            if name.endswith(_OWN_ENDINGS) and os.path.isfile(file) and not os.path.islink(file):
+                with open(file, "rb") as content:
+                    own[file] = (content.read(), os.stat(file).st_mode & 0o777)
+    return own
+
+
+def _write_own(data: str, own: Mapping[str, tuple[bytes, int]]) -> None:
+    for path, (content, mode) in own.items():
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode), "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def _answer(detail: str, began: float, numbers: Mapping[str, float]) -> Mapping[str, Any]:
+    return {"ok": True, "detail": detail, "numbers": {"seconds": round(time.monotonic() - began, 3), **numbers}}
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())[-300:]
+
+
+def main() -> int:
+    """Serve one request."""
+    # max_stack_depth of the configuration may want the limit that the server's own unit sets
+    _soft, hard = resource.getrlimit(resource.RLIMIT_STACK)
+    resource.setrlimit(resource.RLIMIT_STACK, (_STACK if hard == resource.RLIM_INFINITY else min(_STACK, hard), hard))
+    return child.serve(rewind)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,53 @@
+#!/usr/bin/python3 -ES
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Would a failover to this node work now, and if not, what would stop it?
+
+OK        this node is the primary, or an armed standby
+WARNING   what stops a failover was ordered or passes by itself (paused, switchover, flap guard, catching up)
+CRITICAL  something that a failover needs does not work; or skyha does not run, so that there would be none
+
+-w and -c are ranges of the number of reasons; what skyha calls passing counts for -w only.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+
+import sky_plugin as sky
+
+PASSING = ("paused", "switchover", "flap_guard", "catch_up")
+
+
+def check(options: argparse.Namespace, load: Callable[[], sky.Snapshot]) -> tuple[int, str, Sequence[str]]:
+    """See the module's text."""
+    try:
+        status = load()
+    except sky.Unreadable as error:
+        return sky.CRITICAL, f"nothing would fail over to this node: {error}", ()
+    if status.role == "primary":
+        return sky.OK, f"this node is the primary; ask its standby {status.get('peer', str)}", ()
+    armed, reasons = status.get("armed", bool, type(None)), status.texts("not_armed")
+    count = max(len(reasons), 0 if armed else 1)
+    items = [sky.perf("reasons", count, "", options.warning, options.critical, 0)]
+    stage = status.get("intent", dict, type(None))
+    if stage is not None:
+        return sky.WARNING, f"under way: {status.get('intent.stage', str)}; {status.get('sentence', str)}", items
+    if armed is None:
+        return sky.CRITICAL, f"this node is no standby (role {status.role}): {status.get('sentence', str)}", items
+    lasting = sum(code not in PASSING for code in reasons) if reasons else count
+    state = sky.worst([sky.judge(count, options.warning, None), sky.judge(lasting, None, options.critical)])
+    if armed:
+        return state, "armed: a failover to this standby would work now", items
+    return state, "not armed: " + "; ".join(reasons.values() or [status.get("sentence", str)]), items
+
+
+def parser() -> sky.Parser:
+    """The options."""
+    made = sky.Parser("check_skyha_armed", __doc__ or "")
+    made.thresholds("number of reasons against a failover", "0", "0")
+    return made
+
+
+if __name__ == "__main__":
+    sky.main("ARMED", parser, check)

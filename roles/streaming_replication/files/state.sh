@@ -1,0 +1,16 @@
+#!/bin/sh
+# One look at a node, printed as YAML: state.sh BIN_DIR DATA_DIR VIP
+bin=$1 data=$2 vip=$3
+is() { if "$@" >/dev/null 2>&1; then echo true; else echo false; fi; }
+holds_vip() { ip -o address show | grep -qF " $vip/"; }
+entries=$(ls -A "$data" 2>/dev/null)
+echo "installed: $(is test -x "$bin/postgres")"
+echo "empty: $(is test -z "$entries")"
+echo "version: '$(cat "$data/PG_VERSION" 2>/dev/null)'"
+echo "standby: $(is test -e "$data/standby.signal")"
+echo "active: $(is systemctl is-active sky-postgresql.service)"
+# A server that runs outside the unit (pg_ctl) still owns the data directory; a pid left by a crash is not believed.
+echo "running: $(is test "/proc/$(head -n 1 "$data/postmaster.pid" 2>/dev/null)/cwd" -ef "$data")"
+echo "skyha: $(is systemctl is-active skyha.service)"
+echo "vip: $(is holds_vip)"
+echo "arping: $(is command -v arping)"

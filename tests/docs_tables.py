@@ -1,0 +1,97 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Renders the tables of docs/failover.md from the code that decides. `python tests/docs_tables.py` writes them there;
+tests/unit/test_docs.py checks that they are current."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path as File
+
+ROOT = File(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "collections"))
+
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import PROFILES  # noqa: E402  (needs the path above)
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.boot import next_step  # noqa: E402
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import Intent, Record, Stage, Trouble  # noqa: E402
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.patience import cut_off, living, used_up  # noqa: E402
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Look, Path, Peer, Role, Server, Sight  # noqa: E402
+
+DOC = ROOT / "docs/failover.md"
+SIGHTS = (Sight.OK, Sight.ALIVE, Sight.SICK, Sight.STALLED, Sight.DROPPED, Sight.REFUSED, Sight.UNREACHABLE)
+
+
+def patience() -> str:
+    """What each pair of looks leads to: rows the VIP path, columns the vote path."""
+    lines = [
+        "| VIP \\ vote | " + " | ".join(sight.value for sight in SIGHTS) + " |",
+        "| --- " * (len(SIGHTS) + 1) + "|",
+    ]
+    for vip in SIGHTS:
+        cells = [_patience(vip, vote) for vote in SIGHTS]
+        lines.append(f"| **{vip.value}** | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _patience(vip: Sight, vote: Sight) -> str:
+    # Who accepts on the vote path: a proxy that refuses or cannot be reached accepted nothing.
+    reached = vote not in (Sight.REFUSED, Sight.UNREACHABLE)
+    looks = {Path.VIP: Look(vip), Path.VOTE: Look(vote, reached=reached)}
+    if living(looks):
+        return "alive"
+    if cut_off(looks):
+        return "cut off"
+    timing = PROFILES["fast"]
+    for name in ("restart_grace", "hang_timeout"):
+        limit = getattr(timing, name)
+        before = used_up(timing, Trouble(0.0, unreachable=99), looks, limit - 0.01)[0]
+        if not before and used_up(timing, Trouble(0.0, unreachable=99), looks, limit)[0]:
+            return name
+    return "failures"
+
+
+OWN = {
+    "primary, served in this boot": (Role.PRIMARY, True, True),
+    "primary, on record: no standby could be promoted": (Role.PRIMARY, False, False),
+    "primary, a standby may have been promoted": (Role.PRIMARY, True, False),
+    "standby": (Role.STANDBY, True, False),
+    "no data directory": (Role.NONE, True, False),
+    "data directory unreadable": (Role.UNKNOWN, True, False),
+}
+PEERS = {
+    "primary, newer timeline": Peer(Server.UP, Role.PRIMARY, timeline=6),
+    "primary, same timeline": Peer(Server.UP, Role.PRIMARY, timeline=5),
+    "standby, not promoted": Peer(Server.UP, Role.STANDBY, timeline=5),
+    "standby, newer timeline": Peer(Server.UP, Role.STANDBY, timeline=6),
+    "down or starting": Peer(Server.DOWN),
+    "unreachable": Peer(Server.UNREACHABLE),
+}
+
+
+def boot() -> str:
+    """The boot table: rows this node, columns the peer as SQL shows it."""
+    lines = ["| this node \\ peer | " + " | ".join(PEERS) + " |", "| --- " * (len(PEERS) + 1) + "|"]
+    for name, (role, recorded, served) in OWN.items():
+        record = Record(boot="b", role=role, standby_recorded=recorded)
+        cells = [next_step(record, role, 5, peer, served, False)[0].value for peer in PEERS.values()]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    rewinding = Record(boot="b", role=Role.PRIMARY, intent=Intent(Stage.REWINDING, 0.0, 0.0, ""))
+    cells = [next_step(rewinding, Role.PRIMARY, 5, peer, False, False)[0].value for peer in PEERS.values()]
+    lines.append("| a rewind was interrupted | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+TABLES = {"patience": patience, "boot": boot}
+
+
+def rendered(text: str) -> str:
+    """`text` with the tables between their marks made anew."""
+    for name, make in TABLES.items():
+        marks = re.compile(rf"(<!-- {name}: begin -->\n).*?(<!-- {name}: end -->)", re.DOTALL)
+        assert marks.search(text), f"docs/failover.md has no marks for the table {name}"
+        text = marks.sub(lambda match, make=make: match.group(1) + make() + "\n" + match.group(2), text)
+    return text
+
+
+if __name__ == "__main__":
+    DOC.write_text(rendered(DOC.read_text()))

@@ -1,0 +1,161 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Measures outages: faults on the primary under a writing client, N runs each; a table and a plot into docs/.
+
+python -m tests.lab.bench outages [--runs 10] [--fault 'power loss']
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.lab import cost, faults, lab
+from tests.lab.watch import Watch
+
+RESULTS = lab.ROOT / ".cache/bench"
+PHASES = ("detect", "fence", "promote", "VIP", "client")
+
+
+def phases(events: list[dict[str, Any]], began: float, end: float) -> dict[str, float]:
+    """Seconds of each phase of a failover, from the new primary's history; empty for a repair in place."""
+    at = {event["kind"]: event["monotonic"] for event in reversed(events)}
+    if "promoted" not in at:
+        return {}
+    marks = [began, at["fencing"], at["fenced"], at["promoted"], at.get("vip_taken", at["promoted"]), end]
+    return {name: round(later - earlier, 3) for name, earlier, later in zip(PHASES, marks, marks[1:])}
+
+
+def measure(fault: str, timeout: float = 90.0) -> dict[str, Any]:
+    """One run of one fault on a whole cluster; the oracles are held."""
+    faults.make_whole()
+    old = lab.primary()
+    new = lab.other(old)
+    with Watch() as watch:
+        time.sleep(1.0)
+        began = time.monotonic()
+        faults.ALL[fault](old)
+        done = time.monotonic()
+        lab.wait_for(f"commits after {fault}", lambda: watch.resumed(max(done, began + 0.3)), timeout, every=0.02)
+        time.sleep(1.0)
+        lab.wait_for("the VIP", lambda: lab.holds_vip(old) != lab.holds_vip(new), 20)
+    report = watch.report
+    report.check()
+    before, after = report.hole
+    events = report.history.get(new, [])
+    return {
+        "fault": fault,
+        "outage": round(report.outage, 3),
+        "failed_over": any(event["kind"] == "promoted" for event in events),
+        "phases": phases(events, before, after),
+        "commits": len(report.acknowledged),
+        "lost": len(report.lost),
+    }
+
+
+def outages(runs: int, chosen: list[str]) -> None:
+    """All faults, interleaved so that the machine's noise hits all alike; each result is kept as it comes."""
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    file = RESULTS / "outages.jsonl"
+    for run in range(runs):
+        for fault in chosen:
+            result = measure(fault)
+            with file.open("a") as out:
+                out.write(json.dumps(result) + "\n")
+            print(f"run {run + 1}: {fault:<18} {result['outage']:6.2f} s  {result['phases']}", flush=True)
+    faults.make_whole()
+
+
+def load() -> dict[str, list[dict[str, Any]]]:
+    """The kept results by fault."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for line in (RESULTS / "outages.jsonl").read_text().splitlines():
+        result = json.loads(line)
+        found.setdefault(result["fault"], []).append(result)
+    return found
+
+
+def table(results: dict[str, list[dict[str, Any]]]) -> str:
+    """The results as a Markdown table, in seconds."""
+    lines = ["| fault | runs | median | min | max | " + " | ".join(PHASES) + " | commits lost |", "| --- " * 11 + "|"]
+    for fault, runs in results.items():
+        times = [run["outage"] for run in runs]
+        cells = [
+            fault,
+            str(len(runs)),
+            *(f"{value:.2f}" for value in (statistics.median(times), min(times), max(times))),
+        ]
+        for phase in PHASES:
+            values = [run["phases"][phase] for run in runs if run["phases"]]
+            cells.append(f"{statistics.median(values):.2f}" if values else "-")
+        lines.append("| " + " | ".join([*cells, str(sum(run["lost"] for run in runs))]) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def plot(results: dict[str, list[dict[str, Any]]], target: Path) -> None:
+    """Stacked median phases per fault, with every run's outage as a dot."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    matplotlib.rcParams["svg.hashsalt"] = "sky"
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(8, 0.7 * len(results) + 1.4))
+    colours = ("#b0b7c3", "#d1495b", "#edae49", "#30638e", "#7aa874")
+    for row, runs in enumerate(results.values()):
+        left = 0.0
+        with_phases = [run["phases"] for run in runs if run["phases"]]
+        for phase, colour in zip(PHASES, colours):
+            width = statistics.median(found[phase] for found in with_phases) if with_phases else 0.0
+            axes.barh(row, width, left=left, color=colour, height=0.55, label=phase if row == 0 else None)
+            left += width
+        axes.plot([run["outage"] for run in runs], [row] * len(runs), "k.", markersize=4, alpha=0.6)
+    axes.set_yticks(range(len(results)), list(results))
+    axes.invert_yaxis()
+    axes.set_xlabel("seconds without an acknowledged commit (dots: single runs, bars: median phases)")
+    axes.legend(loc="lower right", fontsize=8, frameon=False)
+    figure.tight_layout()
+    figure.savefig(target, metadata={"Date": None})
+
+
+def main() -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["outages", "cost", "report"])
+    parser.add_argument("--runs", type=int, default=10)
+    parser.add_argument("--fault", choices=list(faults.ALL), action="append")
+    options = parser.parse_args()
+    if options.what == "outages":
+        outages(options.runs, options.fault or list(faults.ALL))
+    if options.what == "cost":
+        cost.measure(RESULTS, options.runs)
+    report()
+    return 0
+
+
+def report() -> None:
+    """The kept results into docs/performance.md, between their marks, and the plot beside it."""
+    target = lab.ROOT / "docs/performance.md"
+    text = target.read_text()
+    if (RESULTS / "outages.jsonl").exists():
+        results = load()
+        plot(results, lab.ROOT / "docs/outages.svg")
+        text = between(text, "outages", table(results))
+    if (RESULTS / "cost.json").exists():
+        text = between(text, "cost", cost.table(json.loads((RESULTS / "cost.json").read_text())))
+    target.write_text(text)
+    print(text)
+
+
+def between(text: str, name: str, body: str) -> str:
+    """`text` with `body` between the marks of that name."""
+    begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->"
+    return text[: text.index(begin) + len(begin)] + body + text[text.index(end) :]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

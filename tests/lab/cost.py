@@ -1,0 +1,81 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What skyha costs while nothing happens: memory, processor, and what it takes from a busy database.
+
+pgbench runs with skyha on both nodes and without it in turns, so that the machine's noise hits both alike.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.lab import faults, lab
+
+IDLE = 60.0
+PGBENCH_SECONDS = 8
+CLOCK_TICKS = 100.0
+AS_POSTGRES = ("runuser", "-u", "postgres", "--", "bash", "-lc")
+
+
+def idle(node: str) -> dict[str, float]:
+    """skyha on a quiet node over a minute: resident MB, % of a core (its own, and of its short-lived children)."""
+    pid = lab.on(node, "systemctl", "show", "-p", "MainPID", "--value", "skyha").strip()
+    before, began = _ticks(node, pid), time.monotonic()
+    time.sleep(IDLE)
+    after, elapsed = _ticks(node, pid), time.monotonic() - began
+    resident = int(re.search(r"VmRSS:\s+(\d+)", lab.on(node, "cat", f"/proc/{pid}/status")).group(1))  # type: ignore[union-attr]
+    own, children = ((late - early) / CLOCK_TICKS / elapsed * 100 for early, late in zip(before, after))
+    return {"mb": round(resident / 1024, 1), "own": round(own, 2), "children": round(children, 2)}
+
+
+def _ticks(node: str, pid: str) -> tuple[int, int]:
+    fields = lab.on(node, "cat", f"/proc/{pid}/stat").rsplit(")", 1)[1].split()
+    return int(fields[11]) + int(fields[12]), int(fields[13]) + int(fields[14])
+
+
+def pgbench(node: str) -> float:
+    """Transactions per second of one short pgbench run on the primary."""
+    command = f"pgbench -n -c 2 -j 1 -T {PGBENCH_SECONDS} postgres"
+    out = lab.on(node, *AS_POSTGRES, command, timeout=PGBENCH_SECONDS + 60)
+    return float(re.search(r"tps = ([0-9.]+)", out).group(1))  # type: ignore[union-attr]
+
+
+def measure(results: Path, runs: int) -> None:
+    """All of it; `runs` pairs of pgbench."""
+    faults.make_whole()
+    primary = lab.primary()
+    found: dict[str, Any] = {"idle": {}, "tps": {"on": [], "off": []}}
+    for role, node in (("primary", primary), ("standby", lab.other(primary))):
+        found["idle"][role] = idle(node)
+    lab.on(primary, *AS_POSTGRES, "pgbench -q -i -s 5 postgres")
+    pgbench(primary)
+    for run in range(runs):
+        for state in ("on", "off") if run % 2 else ("off", "on"):
+            for node in lab.NODES:
+                lab.on(node, "systemctl", "start" if state == "on" else "stop", "skyha")
+            time.sleep(2)
+            found["tps"][state].append(pgbench(primary))
+        print(f"pair {run + 1}: on {found['tps']['on'][-1]:.0f}, off {found['tps']['off'][-1]:.0f}", flush=True)
+    faults.heal()
+    results.mkdir(parents=True, exist_ok=True)
+    (results / "cost.json").write_text(json.dumps(found))
+
+
+def table(found: dict[str, Any]) -> str:
+    """The figures as Markdown."""
+    ratios = [on / off for on, off in zip(found["tps"]["on"], found["tps"]["off"])]
+    error = statistics.stdev(ratios) / math.sqrt(len(ratios))
+    lines = ["| skyha, idle | resident MB | % of a core | % of a core, children |", "| --- | --- | --- | --- |"]
+    lines += [f"| {role} | {told['mb']} | {told['own']} | {told['children']} |" for role, told in found["idle"].items()]
+    lines += [
+        "",
+        f"pgbench with skyha on / off, {len(ratios)} pairs of {PGBENCH_SECONDS} s: mean ratio {statistics.mean(ratios):.4f} "
+        f"(standard error {error:.4f}, median {statistics.median(ratios):.4f}); median "
+        f"{statistics.median(found['tps']['on']):.0f} / {statistics.median(found['tps']['off']):.0f} transactions per second",
+    ]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,209 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Watches a cluster during a fault and judges it by the oracles.
+
+O1 no acknowledged commit is lost (or as many as were allowed), O2 the two nodes never accept commits at the same
+time, O3 the VIP is on at most one running node, and on a writable one, O4 no promotion without proof of the fence,
+O5 the outage is measured.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.lab import lab, writer
+
+FOLDER = "/var/lib/lab"
+LOG = f"{FOLDER}/inside.log"
+UNIT = f"""[Service]
+User=postgres
+ExecStart=/usr/bin/python3 {FOLDER}/inside.py {lab.SOCKET} {LOG}
+Restart=always
+RestartSec=0.2
+StartLimitIntervalSec=0
+[Install]
+WantedBy=multi-user.target
+"""
+INSIDE = (Path(__file__).parent / "inside.py").read_text()
+TABLES = f"{writer.TABLE}; CREATE TABLE IF NOT EXISTS lab_inside (at timestamptz)"
+
+
+@dataclass
+class Report:
+    """What a watch saw."""
+
+    acknowledged: list[tuple[float, int]] = field(default_factory=list)
+    accepted: dict[str, list[float]] = field(default_factory=dict)
+    vip_twice: list[float] = field(default_factory=list)
+    lost: list[int] = field(default_factory=list)
+    history: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+
+    @property
+    def outage(self) -> float:
+        """O5: the longest hole between acknowledged commits, in seconds."""
+        return max(
+            (later[0] - earlier[0] for earlier, later in zip(self.acknowledged, self.acknowledged[1:])),
+            default=float("inf"),
+        )
+
+    @property
+    def hole(self) -> tuple[float, float]:
+        """Where that hole was: monotonic times of the commits before and after it."""
+        pairs = list(zip(self.acknowledged, self.acknowledged[1:]))
+        before, after = max(pairs, key=lambda pair: pair[1][0] - pair[0][0])
+        return before[0], after[0]
+
+    def check(self, lost_allowed: int = 0) -> None:
+        """Hold O1 to O4 against what was seen; AssertionError names the one that broke."""
+        assert len(self.lost) <= lost_allowed, f"O1: {len(self.lost)} acknowledged commits are lost: {self.lost[:5]}"
+        self._check_one_writer()
+        assert not self.vip_twice, f"O3: both nodes held the VIP at {self.vip_twice[:3]}"
+        self._check_fences()
+
+    def _check_one_writer(self) -> None:
+        marks = sorted((at, node) for node, times in self.accepted.items() for at in times)
+        turns = [node for index, (_, node) in enumerate(marks) if index == 0 or marks[index - 1][1] != node]
+        promotions = sum(
+            event["kind"] in ("promoted", "found_primary") for events in self.history.values() for event in events
+        )
+        assert len(turns) <= 1 + promotions, (
+            f"O2: commits were accepted on both nodes in turns: {turns} with {promotions} promotions"
+        )
+
+    def _check_fences(self) -> None:
+        for node, events in self.history.items():
+            kinds = [event["kind"] for event in events]
+            for index, kind in enumerate(kinds):
+                if kind == "promoted":
+                    assert "fenced" in kinds[:index], f"O4: {node} was promoted without proof of a fence: {kinds}"
+
+
+class Watch:
+    """Runs the writer, one inside writer per node and a look at the VIP; a context manager."""
+
+    def __init__(self) -> None:
+        self.report = Report(accepted={node: [] for node in lab.NODES})
+        self._over = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._processes: list[subprocess.Popen[str]] = []
+        self._lock = threading.Lock()
+        self._history_from: dict[str, float] = {}
+
+    def __enter__(self) -> Watch:
+        with lab.connect() as connection, connection.cursor() as cursor:
+            cursor.execute(TABLES)
+        self.began = time.monotonic()
+        for node in lab.NODES:
+            self._start_inside(node)
+        self._start(self._write)
+        self._start(self._look_at_vip)
+        lab.wait_for("the writer's first commits", lambda: len(self.report.acknowledged) > 10, 15)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        with self._lock:
+            for process in self._processes:
+                process.terminate()
+        for thread in self._threads:
+            thread.join(15)
+        for node in lab.NODES:
+            self._end_inside(node)
+        self._collect()
+
+    def resumed(self, after: float) -> bool:
+        """Has a commit been acknowledged after this monotonic time?"""
+        return bool(self.report.acknowledged) and self.report.acknowledged[-1][0] > after
+
+    def wait_for_commits(self, timeout: float) -> None:
+        """Wait until commits made from now on are acknowledged."""
+        now = time.monotonic()
+        lab.wait_for("commits again", lambda: self.resumed(now), timeout)
+
+    def _start(self, target: Any, *arguments: Any) -> None:
+        thread = threading.Thread(target=target, args=arguments, daemon=True)
+        thread.start()
+        self._threads.append(thread)
+
+    def _write(self) -> None:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.lab.writer"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=lab.ROOT,
+            env={**os.environ, "PYTHONPATH": str(lab.ROOT)},
+        )
+        with self._lock:
+            self._processes.append(process)
+        assert process.stdout is not None
+        for line in process.stdout:
+            at, seq = line.split()
+            self.report.acknowledged.append((float(at), int(seq)))
+        process.wait()
+
+    def _start_inside(self, node: str) -> None:
+        """A service of the node's own, so that it starts again after a power cut. (A session from outside would keep
+        the host's end waiting for the machine's init to bury it.)"""
+        lab.on(
+            node,
+            "sh",
+            "-c",
+            f"install -d -o postgres {FOLDER} && cat > {FOLDER}/inside.py && rm -f {LOG}",
+            stdin=INSIDE,
+        )
+        lab.on(node, "sh", "-c", "cat > /etc/systemd/system/lab-inside.service", stdin=UNIT)
+        lab.on(
+            node,
+            "sh",
+            "-c",
+            "systemctl daemon-reload && systemctl enable -q lab-inside && systemctl restart lab-inside",
+        )
+
+    def _end_inside(self, node: str) -> None:
+        """Take the service away again, and read what it wrote, also on a host that is off."""
+        if lab.pid_of(node):
+            lab.on(node, "sh", "-c", "systemctl disable -q --now lab-inside", check=False)
+        with tempfile.TemporaryDirectory() as folder:
+            lab.lab("podman", "cp", f"sky-{node}:{LOG}", f"{folder}/log")
+            lines = Path(folder, "log").read_text().splitlines()
+        self.report.accepted[node] = [float(line) for line in lines if line]
+
+    def _look_at_vip(self) -> None:
+        while not self._over.wait(0.05):
+            if all(lab.holds_vip(node) for node in lab.NODES):
+                self.report.vip_twice.append(time.monotonic())
+
+    def _collect(self) -> None:
+        """The histories since the watch began, and which acknowledged commits are missing on the present primary."""
+        for node in lab.NODES:
+            if lab.pid_of(node):
+                self.report.history[node] = [
+                    event for event in history(node) if event.get("monotonic", 0) >= self.began
+                ]
+        acknowledged = {seq for _, seq in self.report.acknowledged}
+        with lab.connect() as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT seq FROM lab_writer WHERE seq >= %s", (min(acknowledged, default=0),))
+            self.report.lost = sorted(acknowledged - {row[0] for row in cursor.fetchall()})
+
+
+def history(node: str) -> list[dict[str, Any]]:
+    """skyha's events on that node, oldest first."""
+    text = lab.on(
+        node, "sh", "-c", "cat /var/lib/skyha/history.jsonl.1 /var/lib/skyha/history.jsonl 2>/dev/null || true"
+    )
+    events = []
+    for line in text.splitlines():
+        try:
+            events.append(json.loads(line))
+        except ValueError:  # a line torn by a power cut
+            continue
+    return events

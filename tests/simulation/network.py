@@ -1,0 +1,179 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Links, the vote host, and what a look along a path sees."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import (
+    Beat,
+    Local,
+    Look,
+    Path,
+    Peer,
+    Role,
+    Server,
+    Sight,
+)
+
+if TYPE_CHECKING:
+    from .host import Host
+    from .world import World
+
+QUICK = 0.003
+TRIES = 7  # connections that race within one look
+PENDING = 3  # looks through which an unanswered question stays open: its late answer counts in a later look
+
+
+class VoteHost:
+    """The third place: a TCP proxy from the vote port to the VIP."""
+
+    def __init__(self) -> None:
+        self.power = True
+        self.proxy = "ok"  # ok, down, hung (accepts, forwards nothing), refused (no way to the VIP)
+        self.connect_timeout = 0.5  # of the proxy to the VIP
+
+
+class Network:
+    """Who reaches whom. `cut` holds directed pairs of names: node1, node2, vote, bmc1, bmc2."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.cut: set[tuple[str, str]] = set()
+        self.loss = 0.0
+        self.vote = VoteHost()
+        self.alien = False  # another host answers for the VIP
+
+    def both_ways(self, one: str, other: str) -> bool:
+        """Packets pass in both directions."""
+        return (one, other) not in self.cut and (other, one) not in self.cut
+
+    def holder(self, near: Host | None) -> Host | None:
+        """The node that answers for the VIP; asked from a node that holds it, itself."""
+        if near is not None and near.vip:
+            return near
+        held = [host for host in self.world.hosts.values() if host.vip and host.there]
+        return max(held, key=lambda host: host.vip_since) if held else None
+
+    # --- looks ----------------------------------------------------------------------------------------------------
+
+    def look(self, near: Host, path: Path, deadline: float) -> tuple[Look, float]:
+        """(what is seen, after how many seconds)."""
+        if path is Path.VIP:
+            sight, beat, seconds = self._from(near.name, near, deadline)
+            if self._lost():
+                sight, beat, seconds = Sight.UNREACHABLE, None, deadline
+            return Look(sight, "", seconds, sight is not Sight.UNREACHABLE, beat), min(seconds, deadline)
+        vote = self.vote
+        if not vote.power or not self.both_ways(near.name, "vote") or self._lost():
+            return Look(Sight.UNREACHABLE), deadline
+        if vote.proxy == "down":
+            return Look(Sight.REFUSED), QUICK
+        if vote.proxy == "refused":
+            return Look(Sight.DROPPED, reached=True), QUICK
+        if vote.proxy == "hung":
+            return Look(Sight.STALLED, reached=True), deadline
+        sight, beat, seconds = self._from("vote", None, deadline)
+        if sight is Sight.UNREACHABLE or self._lost():
+            if vote.connect_timeout < deadline:
+                return Look(Sight.DROPPED, reached=True), vote.connect_timeout
+            return Look(Sight.STALLED, reached=True), deadline
+        if sight is Sight.REFUSED:
+            sight = Sight.DROPPED
+        return Look(sight, "", seconds, True, beat), seconds
+
+    def answers(self, near: Host, path: Path) -> bool:
+        """Would a look along the path find life now, apart from chance? For the oracles; changes nothing."""
+        loss, self.loss = self.loss, 0.0
+        look, _ = self.look(near, path, 0.8)
+        self.loss = loss
+        if look.sight is Sight.SICK and self.world.config(near.name).tablespace_policy == "failover":
+            return False
+        return look.shows_life
+
+    def _from(self, origin: str, near: Host | None, deadline: float) -> tuple[Sight, Beat | None, float]:
+        if self.alien and not (near is not None and near.vip):
+            return Sight.REFUSED, None, QUICK
+        host = self.holder(near)
+        if host is None or (host is not near and not self.both_ways(origin, host.name)):
+            return Sight.UNREACHABLE, None, deadline
+        pg = host.pg
+        if host.frozen or pg.hung:
+            return Sight.STALLED, None, deadline
+        if pg.state == "down":
+            return Sight.REFUSED, None, QUICK
+        if pg.slow > PENDING * deadline:
+            return Sight.STALLED, None, deadline
+        if pg.state != "up" or pg.mute:
+            return Sight.ALIVE, None, QUICK
+        if pg.sick:
+            return Sight.SICK, None, QUICK
+        if pg.is_standby:
+            return Sight.ALIVE, None, QUICK
+        self.world.settle()
+        recorded = pg.control("recorded") == pg.timeline
+        return Sight.OK, Beat(pg.lsn, pg.timeline, recorded, self._paused_for(host)), min(deadline, max(QUICK, pg.slow))
+
+    def _lost(self) -> bool:
+        """All attempts of one look were lost on one leg."""
+        if not self.loss:
+            return False
+        return self.world.random.random() < (1 - (1 - self.loss) ** 2) ** TRIES
+
+    def _paused_for(self, host: Host) -> float | None:
+        until = host.pg.control("paused")
+        if not isinstance(until, float):
+            return None
+        left = until - self.world.kernel.now
+        return left if left > 0 else None
+
+    def local(self, host: Host, deadline: float) -> tuple[Local, float]:
+        """A node's own server."""
+        pg = host.pg
+        self.world.settle()
+        role = Role.NONE if not pg.exists else Role.STANDBY if pg.is_standby else Role.PRIMARY
+        common = {"timeline": pg.timeline, "slots": tuple(sorted(pg.slots)), "vip_held": host.vip}
+        if pg.state == "down":
+            return Local(Server.DOWN, role, write_lsn=pg.lsn, clean_shutdown=pg.clean, **common), QUICK
+        if pg.hung or pg.slow > deadline:
+            return Local(Server.STALLED, role, vip_held=host.vip), deadline
+        if pg.state != "up":
+            return Local(Server.STARTING, role, vip_held=host.vip), QUICK
+        control = {
+            "standby_recorded": pg.control("recorded") == pg.timeline,
+            "switching": bool(pg.control("switching")),
+            "paused_for": self._paused_for(host),
+        }
+        if pg.is_standby:
+            return Local(
+                Server.UP,
+                role,
+                receive_lsn=pg.lsn,
+                replay_lsn=pg.replayed[1],
+                replay_paused=pg.replay_paused,
+                streaming=self.world.stream.streams_to(pg),
+                **{**common, **control},
+            ), QUICK
+        return Local(
+            Server.UP,
+            role,
+            write_lsn=pg.lsn,
+            peer_streaming=self.world.stream.streams_from(pg),
+            **{**common, **control},
+        ), QUICK
+
+    def peer(self, host: Host, deadline: float) -> tuple[Peer, float]:
+        """The other node's server, on its own address."""
+        other = host.peer
+        if not other.there or not self.both_ways(host.name, other.name) or self._lost():
+            return Peer(Server.UNREACHABLE), deadline
+        pg = other.pg
+        if other.frozen or pg.hung or pg.slow > deadline:
+            return Peer(Server.STALLED), deadline
+        if pg.state == "down":
+            return Peer(Server.DOWN), QUICK
+        if pg.state != "up":
+            return Peer(Server.STARTING), QUICK
+        self.world.settle()
+        role = Role.STANDBY if pg.is_standby else Role.PRIMARY
+        return Peer(Server.UP, role, pg.timeline, pg.lsn if pg.is_standby else 0), QUICK

@@ -1,0 +1,45 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Random fault schedules break no rule, and the cluster comes into good order after each.
+
+SIM_SCHEDULES: how many (3000). SIM_SEED: the first seed (0); each seed is always the same schedule.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+import pytest
+
+from tests.simulation.schedules import run
+from tests.simulation.story import story
+
+COUNT = int(os.environ.get("SIM_SCHEDULES", "3000"))
+FIRST = int(os.environ.get("SIM_SEED", "0"))
+BLOCKS = 10
+STORIES = 2  # of failing seeds that are told in full
+
+
+@pytest.mark.parametrize("block", range(BLOCKS))
+def test_random_schedules_break_no_rule(block, capsys):
+    size = -(-COUNT // BLOCKS)
+    seeds = range(FIRST + block * size, FIRST + min(COUNT, (block + 1) * size))
+    began, promotions, failed = time.monotonic(), 0, {}
+    for seed in seeds:
+        world = run(seed)
+        promotions += world.oracles.promotions
+        if world.broken:
+            failed[seed] = world
+    seconds = time.monotonic() - began
+    with capsys.disabled():
+        print(f" [{len(seeds)} schedules, {promotions} promotions, {len(seeds) / max(seconds, 1e-9):.0f}/s]", end="")
+    text = "\n\n".join(
+        story(world, f"seed {seed}: PYTHONPATH=collections python -m tests.simulation.schedules {seed}")
+        for seed, world in list(failed.items())[:STORIES]
+    )
+    assert not failed, f"{len(failed)} of {len(seeds)} schedules broke a rule: {list(failed)}\n{text}"
+    assert promotions > len(seeds) / 10 or len(seeds) < 50, "the schedules do not come to failovers any more"
+
+
+def test_a_seed_is_always_the_same_schedule():
+    assert story(run(FIRST)) == story(run(FIRST))

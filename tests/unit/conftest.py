@@ -1,0 +1,76 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Servers that the unit tests talk to."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+for directory in (Path(__file__).parent, Path(__file__).parent / "modules"):
+    sys.path.insert(0, str(directory))
+
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import Config, Timing  # noqa: E402
+from fake_postgres import FakePostgres  # noqa: E402
+from real_postgres import RealPostgres, make_root  # noqa: E402
+
+
+@pytest.fixture
+def fake() -> Iterator[FakePostgres]:
+    """A server that misbehaves as told."""
+    server = FakePostgres()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[RealPostgres]:
+    """A real primary. Tests leave it as they found it."""
+    root = make_root()
+    server = RealPostgres(root, "node1")
+    try:
+        server.initdb()
+        yield server
+    finally:
+        server.stop("immediate")
+        shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.fixture
+def make_config(tmp_path: Path) -> Callable[..., Config]:
+    """A configuration with everything on loopback, and short times."""
+
+    def make(**values: object) -> Config:
+        base: dict[str, object] = {
+            "cluster": "test",
+            "node": "node1",
+            "address": "127.0.0.1",
+            "peer": "node2",
+            "peer_address": "127.0.0.1",
+            "vip": "127.0.0.1",
+            "vote_address": "127.0.0.1",
+            "vip_interface": "lo",
+            "vip_prefix": 32,
+            "passfile": "/nonexistent",
+            "state_dir": str(tmp_path),
+            "run_dir": str(tmp_path),
+            "timing": Timing(look_deadline=0.5),
+        }
+        return Config(**{**base, **values})  # type: ignore[arg-type]
+
+    return make
+
+
+@pytest.fixture
+def real_config(postgres: RealPostgres, make_config: Callable[..., Config]) -> Config:
+    """The configuration of the node with the real primary."""
+    return make_config(
+        port=postgres.port,
+        vote_port=postgres.port,
+        bin_dir=str(postgres.bin_dir),
+        data_dir=str(postgres.data_dir),
+        socket_dir=str(postgres.root),
+    )

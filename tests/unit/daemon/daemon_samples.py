@@ -1,0 +1,178 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A world of fakes for the daemon, and statuses as the daemon makes them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import Agent, Config
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.daemon import Daemon
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.loop import Ports
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import (
+    Beat,
+    Event,
+    Local,
+    Look,
+    Outcome,
+    Path,
+    Peer,
+    Power,
+    Role,
+    Server,
+    Sight,
+    Task,
+)
+
+CONFIG = Config(
+    cluster="sky",
+    node="node2",
+    address="198.51.100.111",
+    peer="node1",
+    peer_address="198.51.100.110",
+    vip="198.51.100.116",
+    vote_address="198.51.100.35",
+    http_listen=("127.0.0.1:8008", "198.51.100.111:8008"),
+    agents=(Agent("bmc", "ipmi", "198.51.100.213", user="test", password_file="/etc/skyha/bmc.password"),),
+)
+OF_NODE1 = dataclasses.replace(
+    CONFIG, node="node1", address="198.51.100.110", peer="node2", peer_address="198.51.100.111"
+)
+WALL = 1_700_000_000.0
+
+PRIMARY = Local(
+    Server.UP,
+    Role.PRIMARY,
+    timeline=1,
+    write_lsn=0x3000148,
+    peer_streaming=True,
+    standby_recorded=True,
+    slots=("node2",),
+    vip_held=True,
+)
+STANDBY = Local(Server.UP, Role.STANDBY, timeline=1, receive_lsn=0x3000148, replay_lsn=0x3000148, streaming=True)
+GOOD = Look(Sight.OK, latency=0.0012, reached=True, beat=Beat(0x3000148, 1, True))
+SILENT = Look(Sight.UNREACHABLE, "no answer within 0.8 s", 0.8)
+DROPPED = Look(Sight.DROPPED, "closed at once", 0.001, reached=True)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def wall(self) -> float:
+        return WALL + self.now
+
+    def boot(self) -> str:
+        return "boot-1"
+
+
+class Eyes:
+    def __init__(self, local: Local) -> None:
+        self.here = local
+        self.looks: Mapping[Path, Look] = {Path.VIP: GOOD, Path.VOTE: GOOD}
+        self.error: Exception | None = None
+
+    def look(self, paths: Sequence[Path], deadline: float, fresh: bool) -> Mapping[Path, Look]:
+        return {path: self.looks[path] for path in paths}
+
+    def local(self, deadline: float) -> Local:
+        if self.error is not None:
+            raise self.error
+        return self.here
+
+    def peer(self, deadline: float) -> Peer:
+        return Peer(Server.UP, Role.PRIMARY, 1)
+
+    def vip_conflict(self, wait: float) -> bool:
+        return False
+
+
+class Hands:
+    """Notes what it was told."""
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *_values: self.done.append(name)
+
+
+class Tasks:
+    def __init__(self) -> None:
+        self.started: list[Task] = []
+        self.over: list[Outcome] = []
+        self.busy: tuple[Task, ...] = ()
+        self.power = Power.ON
+
+    def start(self, task: Task) -> None:
+        self.started.append(task)
+        if task is Task.CHECK_BMC:
+            self.over.append(Outcome(task, True, "on", self.power))
+
+    def prepare(self, task: Task) -> None:
+        pass
+
+    def running(self) -> tuple[Task, ...]:
+        return self.busy
+
+    def finished(self) -> tuple[Outcome, ...]:
+        over, self.over = self.over, []
+        return tuple(over)
+
+
+class Store:
+    def __init__(self) -> None:
+        self.record: Mapping[str, object] | None = None
+
+    def load(self) -> Mapping[str, object] | None:
+        return self.record
+
+    def save(self, record: Mapping[str, object]) -> None:
+        self.record = record
+
+
+class Pause:
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.woken = 0
+
+    def wake(self) -> None:
+        self.woken += 1
+
+    def wait(self, seconds: float) -> None:
+        self.clock.now += seconds
+
+
+class History:
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def add(self, event: Event) -> None:
+        self.events.append(event)
+
+    def kinds(self) -> list[str]:
+        return [event.kind for event in self.events]
+
+
+class World:
+    """One node with everything faked; `turn` is one cycle and the wait after it."""
+
+    def __init__(self, local: Local, run_dir: str, config: Config | None = None) -> None:
+        config = config if config is not None else CONFIG if local.role is Role.STANDBY else OF_NODE1
+        self.config = dataclasses.replace(config, run_dir=run_dir)
+        self.clock = Clock()
+        self.eyes, self.hands, self.tasks, self.store = Eyes(local), Hands(), Tasks(), Store()
+        self.pause, self.history = Pause(self.clock), History()
+        self.ports = Ports(self.clock, self.eyes, self.hands, self.tasks, self.store, self.pause, self.history)  # type: ignore[arg-type]
+        self.daemon = Daemon(self.config, self.ports)
+
+    def turn(self, number: int = 1) -> Mapping[str, Any]:
+        for _ in range(number):
+            self.daemon.turn()
+            self.daemon.loop.wait()
+        return self.daemon.status

@@ -1,0 +1,134 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The control socket: who may order what, and what is refused with which reason."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.control import Control, unix_listener
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Local, Order, Request
+from daemon_samples import PRIMARY, STANDBY, World
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+
+class Office:
+    """A control socket's answers without the socket's thread."""
+
+    def __init__(self, local: Local, uid: int | None = 0, turns: int = 3) -> None:
+        self.status = World(local, "/nonexistent").turn(turns)
+        self.taken: list[Request] = []
+        self.fence_tests = 0
+        self.control = Control("/nonexistent", lambda: self.status, self.taken.append, self._test, lambda: 7, owner=999)
+        self.uid = uid
+
+    def _test(self) -> None:
+        self.fence_tests += 1
+
+    def ask(self, data: bytes, whole: bool = True) -> dict[str, Any]:
+        return json.loads(self.raw(data, whole))  # type: ignore[no-any-return]
+
+    def raw(self, data: bytes, whole: bool = True) -> bytes:
+        class Connection:
+            def getsockopt(_self, *_args: Any) -> bytes:
+                if self.uid is None:
+                    raise OSError
+                return (1).to_bytes(4, "little") + self.uid.to_bytes(4, "little") + bytes(4)
+
+        return self.control._answer(data, whole, Connection())  # type: ignore[arg-type]
+
+    def order(self, order: str, **more: Any) -> dict[str, Any]:
+        return self.ask(json.dumps({"order": order, **more}).encode() + b"\n")
+
+
+@pytest.mark.parametrize("uid", [0, 999])
+def test_root_and_owner_may_order(uid: int) -> None:
+    office = Office(STANDBY, uid)
+    assert office.order("pause", seconds=60, by="anna") == {"ok": True, "seq": 7}
+    assert office.taken == [Request(Order.PAUSE, f"anna (uid {uid})", 60)]
+
+
+@pytest.mark.parametrize("uid", [1, 1000, None])
+@pytest.mark.parametrize("order", ["pause", "resume", "switchover", "confirm_off", "acknowledge", "fence_test"])
+def test_others_may_only_look(uid: int | None, order: str) -> None:
+    office = Office(PRIMARY, uid)
+    answer = office.order(order)
+    assert answer["ok"] is False
+    assert "root" in answer["error"]
+    assert not office.taken
+    assert not office.fence_tests
+    assert office.order("status")["ok"] is True
+
+
+def test_switchover_is_for_the_primary() -> None:
+    assert Office(PRIMARY).order("switchover")["ok"] is True
+    assert "try it on node1" in Office(STANDBY).order("switchover")["error"]
+
+
+def test_confirm_off_needs_a_primary_that_is_gone() -> None:
+    assert "nothing to confirm" in Office(STANDBY).order("confirm_off")["error"]
+    assert "nothing to confirm" in Office(PRIMARY).order("confirm_off")["error"]
+
+
+def test_fence_test_tells_the_number_of_checks_before() -> None:
+    office = Office(STANDBY, turns=5)
+    assert office.order("fence_test") == {"ok": True, "seq": 7, "checks": 1}
+    assert office.fence_tests == 1
+
+
+@pytest.mark.parametrize("seconds", [0, -1, "60", True, 1e99, [], "NaN"])
+def test_odd_durations_are_refused(seconds: Any) -> None:
+    office = Office(STANDBY)
+    assert office.order("pause", seconds=seconds)["ok"] is False
+    assert not office.taken
+
+
+def test_unknown_order_names_the_known() -> None:
+    assert "switchover" in Office(STANDBY).order("reboot")["error"]
+
+
+def test_question_that_does_not_end_is_refused() -> None:
+    assert "one line of JSON" in Office(STANDBY).ask(b'{"order": "pause"', whole=False)["error"]
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.one_of(
+        st.binary(max_size=100),
+        st.recursive(
+            st.none() | st.booleans() | st.floats() | st.text(max_size=5),
+            lambda inner: (
+                st.lists(inner, max_size=2)
+                | st.dictionaries(st.sampled_from(["order", "seconds", "by"]), inner, max_size=3)
+            ),
+        ).map(lambda value: json.dumps(value).encode() + b"\n"),
+    )
+)
+def test_no_question_upsets_it(data: bytes) -> None:
+    answer = Office(STANDBY, turns=1).raw(data)
+    assert isinstance(json.loads(answer)["ok"], bool)
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Iterator[Path]:
+    # A Unix socket's path is short.
+    here = os.getcwd()
+    os.chdir(tmp_path)
+    yield Path(".")
+    os.chdir(here)
+
+
+def test_socket_is_for_user_and_group_and_replaces_a_stale_one(directory: Path) -> None:
+    for _ in range(2):
+        listener = unix_listener("x.sock")
+        assert stat.S_IMODE(os.stat("x.sock").st_mode) == 0o660
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect("x.sock")
+        listener.close()

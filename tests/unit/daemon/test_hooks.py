@@ -1,0 +1,48 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The operator's own commands: when they run, what they are told, and that they cannot hold anything up."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from pathlib import Path
+
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.hooks import Hooks
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Event
+from daemon_samples import CONFIG
+
+
+def finish(hooks: Hooks) -> None:
+    until = time.monotonic() + 5.0
+    while hooks._running and time.monotonic() < until:
+        hooks.after((), "primary", time.monotonic())
+        time.sleep(0.01)
+    assert not hooks._running
+
+
+def test_role_change_runs_the_command_with_what_happened(tmp_path: Path) -> None:
+    line = f"sh -c 'echo \"$SKYHA_EVENT $SKYHA_NODE $SKYHA_ROLE: $SKYHA_TEXT\" > {tmp_path}/said'"
+    hooks = Hooks(dataclasses.replace(CONFIG, hook_role_change=line))
+    hooks.after((Event("alarm", "x"), Event("promoted", "now; $(primary)")), "primary", time.monotonic())
+    finish(hooks)
+    assert (tmp_path / "said").read_text() == "promoted node2 primary: now; $(primary)\n"
+
+
+def test_other_events_run_nothing() -> None:
+    hooks = Hooks(dataclasses.replace(CONFIG, hook_role_change="/bin/false"))
+    hooks.after((Event("alarm", "x"), Event("fence_failed", "y")), "primary", 0.0)
+    assert not hooks._running
+
+
+def test_command_that_hangs_is_killed() -> None:
+    hooks = Hooks(dataclasses.replace(CONFIG, hook_fence_failed="sleep 60", hook_deadline=0.05))
+    hooks.after((Event("fence_failed", "y"),), "standby", time.monotonic())
+    process = hooks._running["fence_failed"][0]
+    time.sleep(0.1)
+    hooks.after((), "standby", time.monotonic())
+    assert process.wait(5.0) == -9
+
+
+def test_command_that_cannot_start_is_only_told() -> None:
+    for line in ("/nonexistent/program", "un'balanced"):
+        Hooks(dataclasses.replace(CONFIG, hook_fence_failed=line)).after((Event("fence_failed", "y"),), "standby", 0.0)

@@ -1,0 +1,133 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The status page: sound HTML, no script, nothing from elsewhere, and nothing that was seen can break out of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.page import lsn_text, page
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.status import Moment, broken
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Event, Look, Server, Sight
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Path as Way
+from daemon_samples import DROPPED, PRIMARY, SILENT, STANDBY, World
+
+VOID = {"meta", "br", "link", "img", "input"}
+
+
+class Reader(HTMLParser):
+    """Checks that every element is closed, in order; collects tags, attributes and text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: set[str] = set()
+        self.attributes: list[tuple[str, str]] = []
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        self.tags.add(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: Any) -> None:
+        self.tags.add(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def read(html: str) -> Reader:
+    reader = Reader()
+    reader.feed(html)
+    reader.close()
+    assert reader.open == []
+    assert "script" not in reader.tags
+    assert not [name for name, _value in reader.attributes if name in ("src", "href", "style") or name.startswith("on")]
+    return reader
+
+
+def standby_in_trouble() -> Any:
+    world = World(STANDBY, "/nonexistent")
+    world.turn(3)
+    world.eyes.looks = {Way.VIP: SILENT, Way.VOTE: DROPPED}
+    return world.turn(2)
+
+
+def node_down() -> Any:
+    world = World(PRIMARY, "/nonexistent")
+    world.turn(2)
+    world.eyes.here = dataclasses.replace(PRIMARY, server=Server.DOWN, vip_held=False, peer_streaming=False)
+    return world.turn(2)
+
+
+def test_standby_page_says_armed() -> None:
+    text = read(page(World(STANDBY, "/nonexistent").turn(5), 0.5)).text
+    for word in (
+        "All is well",
+        "Armed.",
+        "node2 would fence node1 and take over",
+        "VIP 198.51.100.116",
+        "lag 0.0 s",
+        "vote host",
+    ):
+        assert word in text
+
+
+def test_primary_page_draws_itself_with_the_vip() -> None:
+    reader = read(page(World(PRIMARY, "/nonexistent").turn(5), 0.5))
+    label = dict(reader.attributes)["aria-label"]
+    assert label.startswith("node1 is primary")
+    assert "the VIP 198.51.100.116 is on node1; replication streams" in label
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        standby_in_trouble(),
+        node_down(),
+        World(STANDBY, "/nonexistent").daemon.status,
+        broken(None, "misconfigured", ["[node] address is missing"], Moment(1.0, 2.0, 2.0, 3)),
+    ],
+)
+def test_page_is_sound_in_every_state(status: Any) -> None:
+    read(page(status, 0.5))
+
+
+def test_stale_status_is_marked() -> None:
+    assert "has not completed a cycle for 99 s" in read(page(World(STANDBY, "/nonexistent").turn(1), 99.0)).text
+
+
+def test_alarms_are_listed() -> None:
+    world = World(dataclasses.replace(STANDBY, streaming=False), "/nonexistent")
+    text = read(page(world.turn(3), 0.5)).text
+    assert "Not armed." in text
+    assert "replication does not stream" in text
+
+
+def test_what_was_seen_cannot_break_out() -> None:
+    evil = "</style><script>alert(1)</script>\"'&"
+    world = World(dataclasses.replace(STANDBY, detail=evil), "/nonexistent")
+    world.eyes.looks = {way: Look(Sight.ALIVE, evil, 0.1, True) for way in Way}
+    world.daemon.teller.add(Event("odd", evil))
+    html = page(world.turn(3), 0.5)
+    read(html)
+    assert "<script" not in html
+
+
+def test_refreshes_itself_and_fits_a_telephone() -> None:
+    attributes = read(page(World(STANDBY, "/nonexistent").turn(1), 0.5)).attributes
+    assert ("http-equiv", "refresh") in attributes
+    assert ("content", "width=device-width,initial-scale=1") in attributes
+
+
+def test_wal_positions_as_postgresql_writes_them() -> None:
+    assert lsn_text(0x1_6B37_4D90) == "1/6B374D90"
+    assert lsn_text(0) == "0/0"

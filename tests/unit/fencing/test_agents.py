@@ -1,0 +1,193 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The rule of fencing, with agents that lie, fail and dawdle."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.errors import FenceError
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.fencing.agents import (
+    Done,
+    carry_out,
+    first_that_works,
+    predict,
+)
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Power
+
+ON, OFF, UNKNOWN = Power.ON, Power.OFF, Power.UNKNOWN
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+class Host:
+    """An agent whose answers are given: each is a power, or an error. The last one repeats."""
+
+    def __init__(
+        self, *answers: Power | str, refuses: str = "", takes: float = 0.0, clock: Clock | None = None
+    ) -> None:
+        self.where = "BMC test"
+        self.answers, self.refuses, self.takes = list(answers), refuses, takes
+        self.clock = clock
+        self.orders: list[str] = []
+        self.closed = False
+
+    def status(self, deadline: float) -> Power:
+        if self.clock is not None:
+            self.clock.now += min(self.takes, deadline)
+            if self.takes > deadline:
+                raise FenceError("BMC test: no answer")
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if not isinstance(answer, Power):
+            raise FenceError(answer)
+        return answer
+
+    def order(self, verb: str, deadline: float) -> None:
+        if self.refuses:
+            raise FenceError(self.refuses)
+        self.orders.append(verb)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def do(host: Host, verb: str, verify: bool = True) -> Done:
+    clock = Clock()
+    return carry_out(host, verb, 5.0, verify, clock, clock.sleep)
+
+
+class TestOff:
+    """Only a power that was read as off is proof."""
+
+    def test_off_that_is_read_back_is_proof(self) -> None:
+        host = Host(ON, ON, ON, OFF)
+        done = do(host, "off")
+        assert (done.power, done.proof, done.changed, host.orders) == (OFF, True, True, ["off"])
+
+    def test_host_that_is_off_already_counts_as_switched_off(self) -> None:
+        host = Host(OFF)
+        done = do(host, "off")
+        assert (done.power, done.proof, done.changed, host.orders) == (OFF, True, False, [])
+
+    def test_accepted_order_that_does_nothing_is_no_proof(self) -> None:
+        with pytest.raises(FenceError, match="power is still on"):
+            do(Host(ON), "off")
+
+    def test_unknown_power_is_never_off(self) -> None:
+        with pytest.raises(FenceError, match="neither on nor off"):
+            do(Host(UNKNOWN), "off")
+
+    def test_bmc_that_dies_after_the_order_is_no_proof(self) -> None:
+        with pytest.raises(FenceError, match="no answer"):
+            do(Host(ON, "no answer"), "off")
+
+    def test_status_that_fails_for_a_moment_is_asked_again(self) -> None:
+        assert do(Host(ON, "busy", UNKNOWN, OFF), "off").proof
+
+    def test_status_that_cannot_be_had_means_no_order(self) -> None:
+        host = Host("wrong password")
+        with pytest.raises(FenceError, match="wrong password"):
+            do(host, "off")
+        assert host.orders == []
+
+    def test_refused_order_is_an_error(self) -> None:
+        with pytest.raises(FenceError, match="privilege"):
+            do(Host(ON, refuses="privilege too low"), "off")
+
+    def test_without_reading_back_nothing_is_proved(self) -> None:
+        done = do(Host(ON), "off", verify=False)
+        assert (done.power, done.proof, done.changed) == (UNKNOWN, False, True)
+
+
+class TestOtherVerbs:
+    """What each of the document's verbs comes to."""
+
+    def test_reset_proves_by_an_accepted_order_and_a_power_that_is_on(self) -> None:
+        done = do(Host(ON, OFF, ON), "reset")
+        assert (done.power, done.proof, done.changed) == (ON, True, True)
+        assert "weaker" in done.detail
+
+    def test_reset_of_a_host_that_is_off_is_proof_as_well(self) -> None:
+        host = Host(OFF)
+        done = do(host, "reset")
+        assert (done.power, done.proof, host.orders) == (OFF, True, [])
+
+    def test_reset_after_which_the_power_stays_off_is_no_proof(self) -> None:
+        with pytest.raises(FenceError, match="power is still off"):
+            do(Host(ON, OFF), "reset")
+
+    @pytest.mark.parametrize("verb", ["cycle", "diag", "soft"])
+    def test_verbs_that_cannot_be_read_back_prove_nothing(self, verb: str) -> None:
+        host = Host(ON)
+        assert not do(host, verb).proof
+        assert host.orders == [verb]
+
+    def test_on_is_idempotent(self) -> None:
+        assert not do(Host(ON), "on").changed
+        done = do(Host(OFF, OFF, ON), "on")
+        assert (done.power, done.changed, done.proof) == (ON, True, False)
+
+    def test_status_of_a_host_that_says_nothing_of_use_is_an_error(self) -> None:
+        assert do(Host(ON), "status").power is ON
+        with pytest.raises(FenceError, match="neither on nor off"):
+            do(Host(UNKNOWN), "status")
+
+    def test_unknown_verb_is_named_with_the_known_ones(self) -> None:
+        with pytest.raises(FenceError, match=r"'explode' is no power verb; known: status, on, off"):
+            do(Host(ON), "explode")
+
+
+class TestSeveralAgents:
+    """They are tried in their order."""
+
+    def test_second_one_is_used_where_the_first_fails(self) -> None:
+        clock, first, second = Clock(), Host("no answer from iDRAC"), Host(ON, OFF)
+        done = first_that_works([first, second], "off", 5.0, clock, clock.sleep)
+        assert done.proof
+        assert first.closed
+        assert second.closed
+
+    def test_second_one_is_left_alone_where_the_first_works(self) -> None:
+        clock, second = Clock(), Host(ON)
+        first_that_works([Host(OFF), second], "off", 5.0, clock, clock.sleep)
+        assert not second.closed
+
+    def test_dead_first_one_leaves_time_for_the_second(self) -> None:
+        clock = Clock()
+        first, second = Host(ON, takes=100.0, clock=clock), Host(ON, OFF)
+        assert first_that_works([first, second], "off", 10.0, clock, clock.sleep).proof
+        assert clock.now <= 10.0
+
+    def test_all_reasons_are_told(self) -> None:
+        clock = Clock()
+        with pytest.raises(FenceError, match=r"one died; two is wrong"):
+            first_that_works([Host("one died"), Host("two is wrong")], "off", 5.0, clock, clock.sleep)
+
+    def test_no_agent_at_all_is_an_error(self) -> None:
+        with pytest.raises(FenceError, match="no fence agent"):
+            first_that_works([], "off", 5.0)
+
+
+@pytest.mark.parametrize(
+    ("power", "verb", "after", "changed"),
+    [
+        (ON, "off", OFF, True),
+        (OFF, "off", OFF, False),
+        (OFF, "on", ON, True),
+        (ON, "on", ON, False),
+        (ON, "status", ON, False),
+        (ON, "reset", ON, True),
+        (OFF, "reset", OFF, False),
+        (ON, "soft", ON, True),
+    ],
+)
+def test_prediction(power: Power, verb: str, after: Power, changed: bool) -> None:
+    done = predict(power, verb, "BMC test")
+    assert (done.power, done.changed) == (after, changed)

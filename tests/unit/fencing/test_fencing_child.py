@@ -1,0 +1,36 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The fence process: its agents, and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.fencing.child import handle
+
+
+def request(*agents: Mapping[str, object], verb: str = "off") -> Mapping[str, object]:
+    return handle({"verb": verb, "deadline": 5.0, "agents": agents})
+
+
+def test_agent_by_command_fences(tmp_path: Path) -> None:
+    power = tmp_path / "power"
+    lines = {"off": f"sh -c 'touch {power}'", "status": f"sh -c 'test ! -e {power} || exit 2'"}
+    answer = request({"name": "switch", "kind": "command", **lines})
+    assert (answer["power"], answer["proof"], answer["changed"]) == ("off", True, True)
+
+
+def test_broken_first_agent_does_not_hide_a_sound_second_one() -> None:
+    broken = {"name": "idrac", "kind": "ipmi", "address": "127.0.0.1", "user": "test", "password_file": "/nonexistent"}
+    assert (
+        request(broken, {"name": "switch", "kind": "command", "off": "true", "status": "sh -c 'exit 2'"})["proof"]
+        is True
+    )
+
+
+def test_every_reason_is_told_where_nothing_works() -> None:
+    broken = {"name": "idrac", "kind": "ipmi", "address": "127.0.0.1", "user": "test", "password_file": "/nonexistent"}
+    error = str(request(broken, {"name": "switch", "kind": "command", "off": "true", "status": "false"})["error"])
+    assert "/nonexistent" in error
+    assert "fence agent switch: status failed with exit code 1" in error
+    assert "/nonexistent" in str(request(broken)["error"])

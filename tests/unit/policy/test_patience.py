@@ -1,0 +1,65 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The classes of a failure, and how long each must last."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import DOCUMENT, Timing
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import Trouble
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.patience import (
+    cut_off,
+    living,
+    used_up,
+    worsened,
+)
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Look, Path, Sight
+
+DEAD = (Sight.STALLED, Sight.REFUSED, Sight.DROPPED, Sight.UNREACHABLE)
+ALIVE = (Sight.OK, Sight.ALIVE, Sight.SICK, Sight.UNKNOWN)
+
+
+def looks(vip, vote, reached=True):
+    return {Path.VIP: Look(vip), Path.VOTE: Look(vote, reached=reached)}
+
+
+@pytest.mark.parametrize(("vip", "vote"), list(itertools.product(Sight, Sight)))
+def test_one_sign_of_life_on_one_path_is_enough(vip, vote):
+    assert (living(looks(vip, vote)) is not None) == (vip in ALIVE or vote in ALIVE)
+
+
+def test_failing_storage_is_life_unless_the_policy_says_otherwise():
+    assert living(looks(Sight.SICK, Sight.SICK), "alarm")
+    assert not living(looks(Sight.SICK, Sight.SICK), "failover")
+    assert living(looks(Sight.SICK, Sight.OK), "failover")
+
+
+def test_a_vote_port_that_does_not_accept_proves_nothing():
+    assert cut_off(looks(Sight.UNREACHABLE, Sight.UNREACHABLE, reached=False))
+    assert cut_off({Path.VIP: Look(Sight.UNREACHABLE)})
+    assert not cut_off(looks(Sight.UNREACHABLE, Sight.DROPPED))
+
+
+@pytest.mark.parametrize("timing", [Timing(), DOCUMENT])
+@pytest.mark.parametrize(("vip", "vote"), list(itertools.product(DEAD, DEAD)))
+def test_patience_is_that_of_the_class(timing, vip, vote):
+    if Sight.STALLED in (vip, vote):
+        needed = timing.hang_timeout
+    elif vip in (Sight.REFUSED, Sight.DROPPED):
+        needed = timing.restart_grace
+    else:
+        many, few = Trouble(0.0, timing.failures_before_failover), Trouble(0.0, timing.failures_before_failover - 1)
+        assert used_up(timing, many, looks(vip, vote), 1e-9)[0]
+        assert not used_up(timing, few, looks(vip, vote), 1e9)[0]
+        return
+    trouble = Trouble(100.0, 1000)
+    assert not used_up(timing, trouble, looks(vip, vote), 100.0 + needed - 0.01)[0]
+    assert used_up(timing, trouble, looks(vip, vote), 100.0 + needed)[0]
+
+
+def test_only_looks_in_a_row_count():
+    trouble = Trouble(0.0)
+    for sight, count in ((Sight.UNREACHABLE, 1), (Sight.UNREACHABLE, 2), (Sight.REFUSED, 0), (Sight.UNREACHABLE, 1)):
+        trouble = worsened(trouble, looks(sight, Sight.DROPPED))
+        assert trouble.unreachable == count

@@ -1,0 +1,116 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The data directory and /proc."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.probes.datadir import (
+    Bounded,
+    DataDir,
+    parse_control,
+    postmaster,
+    role,
+)
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Role
+
+CONTROL = """\
+Database cluster state:               shut down in recovery
+Latest checkpoint's TimeLineID:       2
+Min recovery ending loc's timeline:   3
+Bytes per WAL segment:                16777216
+"""
+
+
+def test_control_file_tells_the_newest_timeline_and_a_clean_end() -> None:
+    control = parse_control(CONTROL)
+    assert (control.timeline, control.clean) == (3, True)
+    assert not parse_control(CONTROL.replace("shut down in recovery", "in production")).clean
+
+
+def test_control_file_in_another_language_is_refused() -> None:
+    with pytest.raises(ValueError, match="no timeline"):
+        parse_control("Datenbank-Cluster-Status: heruntergefahren")
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [((), Role.NONE), (("PG_VERSION",), Role.PRIMARY), (("PG_VERSION", "standby.signal"), Role.STANDBY)],
+)
+def test_role_from_the_files(tmp_path: Path, names: tuple[str, ...], expected: Role) -> None:
+    for name in names:
+        (tmp_path / name).touch()
+    assert role(str(tmp_path)) is expected
+
+
+def test_directory_that_is_missing_has_no_role(tmp_path: Path) -> None:
+    assert role(str(tmp_path / "none")) is Role.NONE
+
+
+class TestPostmaster:
+    """A pid file alone proves nothing."""
+
+    def test_process_in_the_directory_is_the_postmaster(self, tmp_path: Path) -> None:
+        with subprocess.Popen(["sleep", "30"], cwd=tmp_path) as process:
+            _pid_file(tmp_path, process.pid, "ready")
+            found = postmaster(str(tmp_path))
+            process.kill()
+        assert found is not None
+        assert (found.pid, found.status, found.stopped) == (process.pid, "ready", False)
+
+    def test_pid_that_another_program_has_by_now_is_none(self, tmp_path: Path) -> None:
+        with subprocess.Popen(["sleep", "30"], cwd="/") as process:
+            _pid_file(tmp_path, process.pid, "ready")
+            found = postmaster(str(tmp_path))
+            process.kill()
+        assert found is None
+
+    def test_dead_process_is_none(self, tmp_path: Path) -> None:
+        process = subprocess.Popen(["true"], cwd=tmp_path)
+        process.wait()
+        _pid_file(tmp_path, process.pid, "ready")
+        assert postmaster(str(tmp_path)) is None
+
+    def test_torn_file_is_none(self, tmp_path: Path) -> None:
+        (tmp_path / "postmaster.pid").write_text("")
+        assert postmaster(str(tmp_path)) is None
+
+
+class TestBounded:
+    """A call that hangs is left behind."""
+
+    def test_result_in_time(self) -> None:
+        assert Bounded[int]().call(lambda: 7, 5.0) == 7
+
+    def test_hanging_call_is_given_up_and_not_begun_twice(self) -> None:
+        gate, calls, bounded = threading.Event(), [], Bounded[int]()
+
+        def hang() -> int:
+            calls.append(1)
+            gate.wait(10)
+            return 7
+
+        began = time.monotonic()
+        assert bounded.call(hang, 0.05) is None
+        assert bounded.call(hang, 0.05) is None
+        assert time.monotonic() - began < 5
+        assert len(calls) == 1
+        gate.set()
+        assert bounded.call(hang, 5.0) == 7
+
+
+def test_unreadable_control_file_is_a_problem_not_an_error(tmp_path: Path) -> None:
+    (tmp_path / "PG_VERSION").touch()
+    disk = DataDir(str(tmp_path), "/nonexistent").look(2.0)
+    assert (disk.role, disk.control) == (Role.PRIMARY, None)
+    assert "control file" in disk.problem
+
+
+def _pid_file(path: Path, pid: int, status: str) -> None:
+    (path / "postmaster.pid").write_text(f"{pid}\n{path}\n1\n5432\n/tmp\n*\n  1 2\n{status}   \n")
+    os.sync()

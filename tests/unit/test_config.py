@@ -1,0 +1,124 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The configuration reader: right values, and one clear sentence for every wrong one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha import config
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.errors import ConfigError
+from hypothesis import given
+from hypothesis import strategies as st
+
+GOOD = """
+[cluster]
+name = sky
+[node]
+name = node1
+address = 198.51.100.110
+[peer]
+name = node2
+address = 198.51.100.111
+[vip]
+address = 198.51.100.116
+[vote]
+address = 198.51.100.35
+[agent bmc]
+kind = ipmi
+address = 198.51.100.212
+user = test
+password_file = /etc/skyha/bmc.password
+"""
+
+
+def problems(text: str) -> str:
+    with pytest.raises(ConfigError) as raised:
+        config.parse(text)
+    return "\n".join(raised.value.problems)
+
+
+def test_defaults_are_the_documents_ports_and_the_fast_profile() -> None:
+    read = config.parse(GOOD)
+    assert (read.port, read.vote_port, read.profile) == (1921, 11921, "fast")
+    assert read.timing == config.PROFILES["fast"]
+    assert read.agents[0].privilege == "operator"
+
+
+def test_profile_document_can_be_overridden_value_by_value() -> None:
+    read = config.parse(GOOD + "[timing]\nprofile = document\ninterval = 3\n")
+    assert (read.timing.interval, read.timing.failures_before_failover, read.timing.fence_attempts) == (3.0, 10, 60)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (("[vip]\naddress = 198.51.100.116", ""), "[vip] address is missing"),
+        (("198.51.100.116", "vip.example"), "must be an IP address"),
+        (("198.51.100.116", "198.51.100.111"), "[peer] address and [vip] address are both 198.51.100.111"),
+        (("name = node2", "name = node1"), "are both node1"),
+        (("198.51.100.212", "198.51.100.111"), "it must be the BMC's"),
+        (("kind = ipmi", "kind = magic"), "not one of ipmi, command"),
+        (("user = test\n", ""), "[agent bmc] user is missing"),
+        (("[cluster]", "[clutser]"), "unknown section [clutser]"),
+        (("name = sky", "nane = sky"), "[cluster] nane is unknown; known: name"),
+        (("[vote]", "[timing]\ninterval = 0\n[vote]"), "must be more than 0"),
+        (("[vote]", "[timing]\nprofile = quick\n[vote]"), "not one of fast, document"),
+        (("[vote]", "[timing]\nfence_attempts = many\n[vote]"), "must be a whole number"),
+        (("[vote]", "[vote]\nport = 70000"), "must be a port"),
+        (("[vote]", "[failover]\nauto_rejoin = perhaps\n[vote]"), "must be yes or no"),
+        (("[vote]", "[fence]\naction = explode\n[vote]"), "must be one of off, reset"),
+        (("[vote]", "[vip"), "vip"),
+    ],
+)
+def test_each_mistake_is_named(change: tuple[str, str], sentence: str) -> None:
+    assert sentence in problems(GOOD.replace(*change))
+
+
+def test_all_problems_are_told_at_once() -> None:
+    found = problems("[timing]\ninterval = x\n")
+    assert "interval" in found
+    assert "[node] address is missing" in found
+    assert "without a way to fence the peer" in found
+
+
+def test_quoted_value_keeps_blanks_and_signs() -> None:
+    read = config.parse(GOOD.replace("user = test", 'user = " a;b#c%d "'))
+    assert read.agents[0].user == " a;b#c%d "
+
+
+def test_unreadable_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read"):
+        config.read(str(tmp_path / "none.conf"))
+
+
+def test_password_loses_only_its_newline(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text("  pass word \n")
+    assert config.password(str(file)) == "  pass word "
+    with pytest.raises(ConfigError, match="cannot be read"):
+        config.password(str(tmp_path / "none"))
+
+
+@given(st.text())
+def test_any_text_is_read_or_refused_with_sentences(text: str) -> None:
+    try:
+        config.parse(text)
+    except ConfigError as error:
+        sentences = error.problems
+    else:
+        return
+    assert sentences
+
+
+@given(st.dictionaries(st.sampled_from(["interval", "fence_attempts", "hang_timeout", "profile"]), st.text()))
+def test_any_timing_is_read_or_refused_with_sentences(values: dict[str, str]) -> None:
+    lines = "".join(f"{key} = {value}\n" for key, value in values.items())
+    try:
+        read = config.parse(GOOD + "[timing]\n" + lines)
+    except ConfigError as error:
+        sentences = error.problems
+    else:
+        assert read.timing.interval > 0
+        return
+    assert sentences

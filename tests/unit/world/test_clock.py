@@ -1,0 +1,30 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Boots are told apart."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.errors import StateError
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.world.clock import HostClock
+
+
+def test_boot_has_one_name_until_the_run_directory_is_emptied(tmp_path: Path) -> None:
+    first = HostClock(str(tmp_path)).boot()
+    assert first
+    assert HostClock(str(tmp_path)).boot() == first, "a daemon that was restarted is still in the same boot"
+    (tmp_path / "boot").unlink()
+    assert HostClock(str(tmp_path)).boot() != first
+    assert [path.name for path in tmp_path.iterdir()] == ["boot"]
+
+
+def test_torn_file_is_made_anew(tmp_path: Path) -> None:
+    (tmp_path / "boot").write_text("")
+    clock = HostClock(str(tmp_path))
+    assert clock.boot() == clock.boot()
+
+
+def test_missing_directory_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StateError, match="none/boot"):
+        HostClock(str(tmp_path / "none")).boot()

@@ -1,0 +1,88 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Hands on a real PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import Config
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.errors import WorldError
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Order, Request
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.world.postgres import HostHands, make_standby
+from real_postgres import RealPostgres
+
+NOTES = "SELECT standby_recorded, recorded_timeline, switching, paused, paused_until > now() FROM sky_pg_cluster.cluster_control"
+
+
+@pytest.fixture
+def hands(real_config: Config) -> HostHands:
+    return HostHands(real_config)
+
+
+def test_slot_is_made_once_and_dropped(hands: HostHands, postgres: RealPostgres) -> None:
+    for _again in range(2):
+        hands.ensure_slot("node2")
+    assert postgres.sql("SELECT slot_name, restart_lsn IS NOT NULL FROM pg_replication_slots") == "node2|t"
+    for _again in range(2):
+        hands.drop_slots(["node2", "never_there"])
+    assert postgres.sql("SELECT count(*) FROM pg_replication_slots") == "0"
+
+
+def test_notes_are_written(hands: HostHands, postgres: RealPostgres) -> None:
+    hands.record_standby(True)
+    hands.set_switching(True)
+    assert postgres.sql(NOTES) == "t|1|t|f|"
+    hands.record_standby(False)
+    hands.set_switching(False)
+    hands.set_pause(Request(Order.PAUSE))
+    assert postgres.sql(NOTES) == "f|1|f|t|"
+    hands.set_pause(Request(Order.PAUSE, seconds=60))
+    assert postgres.sql(NOTES) == "f|1|f|t|t"
+    hands.set_pause(Request(Order.RESUME))
+    assert postgres.sql(NOTES) == "f|1|f|f|"
+
+
+def test_checkpoint_is_begun(hands: HostHands, postgres: RealPostgres) -> None:
+    postgres.sql("SELECT pg_switch_wal()")
+    hands.checkpoint()
+
+
+def test_missing_row_is_named(hands: HostHands, postgres: RealPostgres) -> None:
+    postgres.sql("UPDATE sky_pg_cluster.cluster_control SET id = 2")
+    try:
+        with pytest.raises(WorldError, match="cluster_control has no row"):
+            hands.set_switching(True)
+    finally:
+        postgres.sql("UPDATE sky_pg_cluster.cluster_control SET id = 1")
+
+
+def test_server_that_is_gone_is_an_error_that_names_it(make_config: Callable[..., Config], tmp_path: Path) -> None:
+    hands = HostHands(make_config(port=1, data_dir=str(tmp_path), socket_dir=str(tmp_path)))
+    with pytest.raises(WorldError, match=r"the replication slot node2: PostgreSQL at .* port 1"):
+        hands.ensure_slot("node2")
+    with pytest.raises(WorldError):
+        hands.promote_peer()
+    hands.stop_postgres(True)  # nothing runs: nothing to do
+
+
+def test_running_server_is_not_made_a_standby(hands: HostHands) -> None:
+    with pytest.raises(WorldError, match="stop it first"):
+        hands.make_standby()
+
+
+def test_directory_without_data_is_not_made_a_standby(tmp_path: Path) -> None:
+    with pytest.raises(WorldError, match="is no data directory"):
+        make_standby(str(tmp_path))
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "PG_VERSION").write_text("15")
+    make_standby(str(tmp_path))
+    assert (tmp_path / "standby.signal").exists()
+
+
+def test_start_is_asked_for_by_a_file(make_config: Callable[..., Config], tmp_path: Path) -> None:
+    HostHands(make_config()).start_postgres()
+    assert (tmp_path / "start-postgresql").read_text()
+    with pytest.raises(WorldError, match=r"sky-postgresql\.path"):
+        HostHands(make_config(run_dir="/nonexistent")).start_postgres()

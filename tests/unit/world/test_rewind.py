@@ -1,0 +1,202 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""An old primary is stopped, promoted away from, and made to follow: with real servers."""
+
+from __future__ import annotations
+
+import resource
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import Config
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.errors import WorldError
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.probes.eyes import ProbeEyes
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Role, Server, Task
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.world.diverged import (
+    as_text,
+    end_and_commits,
+    fork_point,
+    parse_lsn,
+    segment_name,
+)
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.world.postgres import HostHands
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.world.rewind import Source, rewind
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.world.tasks import ProcessTasks
+from real_postgres import RealPostgres, make_root
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[RealPostgres, RealPostgres]]:
+    """A primary and its standby."""
+    root = make_root()
+    old, new = RealPostgres(root, "node1"), RealPostgres(root, "node2")
+    try:
+        old.initdb()
+        new.clone(old)
+        yield old, new
+    finally:
+        old.stop("immediate")
+        new.stop("immediate")
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def config_of(make_config: Callable[..., Config], here: RealPostgres, there: RealPostgres, state: Path) -> Config:
+    return make_config(
+        node=here.name,
+        peer=there.name,
+        port=there.port,
+        data_dir=str(here.data_dir),
+        bin_dir=str(here.bin_dir),
+        socket_dir=str(here.root),
+        state_dir=str(state),
+    )
+
+
+def wait_until(holds: Callable[[], bool], what: str) -> None:
+    until = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < until, f"never: {what}"
+        time.sleep(0.1)
+
+
+def test_failover_and_rejoin_keep_what_the_old_primary_wrote_alone(
+    pair: tuple[RealPostgres, RealPostgres], make_config: Callable[..., Config], tmp_path: Path
+) -> None:
+    old, new = pair
+    state = old.root / "state"
+    state.mkdir()
+    # the standby, its eyes and its hands
+    eyes = ProbeEyes(
+        make_config(
+            node="node2",
+            peer="node1",
+            port=new.port,
+            data_dir=str(new.data_dir),
+            socket_dir=str(new.root),
+            bin_dir=str(new.bin_dir),
+        )
+    )
+    wait_until(lambda: eyes.local(2.0).streaming, "node2 streams")
+    standby = eyes.local(2.0)
+    assert (standby.role, standby.timeline) == (Role.STANDBY, 1)
+    assert standby.receive_lsn > 0
+    primary = ProbeEyes(
+        make_config(port=old.port, data_dir=str(old.data_dir), socket_dir=str(old.root), bin_dir=str(old.bin_dir))
+    )
+    assert primary.local(2.0).peer_streaming
+    primary.close()
+    hands = HostHands(
+        make_config(
+            node="node2",
+            peer="node1",
+            port=new.port,
+            data_dir=str(new.data_dir),
+            socket_dir=str(new.root),
+            bin_dir=str(new.bin_dir),
+        )
+    )
+    hands.promote()
+    wait_until(lambda: eyes.local(2.0).role is Role.PRIMARY, "node2 is promoted")
+    assert eyes.local(2.0).timeline == 2
+    eyes.close()
+    # the old primary goes on alone, and dies
+    old.sql("CREATE TABLE lost (id int)")
+    old.sql("INSERT INTO lost VALUES (1)")
+    HostHands(make_config(data_dir=str(old.data_dir))).stop_postgres(immediate=True)
+    wait_until(lambda: not (old.data_dir / "postmaster.pid").exists(), "node1 is down")
+    old.follow(new)
+    with open(old.data_dir / "postgresql.conf", "a", encoding="utf-8") as file:
+        file.write("max_stack_depth = 4MB\n")
+    own = (old.data_dir / "postgresql.conf").read_text()
+    # it is rewound in a process of its own, although skyha's own stack limit is too low for the server's configuration
+    tasks = ProcessTasks(config_of(make_config, old, new, state))
+    soft, hard = resource.getrlimit(resource.RLIMIT_STACK)
+    resource.setrlimit(resource.RLIMIT_STACK, (2 << 20, hard))
+    try:
+        tasks.start(Task.REWIND)
+    finally:
+        resource.setrlimit(resource.RLIMIT_STACK, (soft, hard))
+    outcomes: list = []
+    wait_until(lambda: bool(outcomes.extend(tasks.finished()) or outcomes), "the rewind ends")
+    assert outcomes[0].ok, outcomes[0].detail
+    assert outcomes[0].numbers["commits_past_fork"] == 2
+    assert outcomes[0].numbers["bytes_past_fork"] > 0
+    kept = list(state.glob("diverged-*"))
+    assert len(kept) == 1
+    assert "2 commits" in (kept[0] / "README").read_text()
+    assert len(list(kept[0].iterdir())) >= 2
+    assert (old.data_dir / "postgresql.conf").read_text() == own, "the node's own configuration is kept"
+    assert (old.data_dir / "standby.signal").exists()
+    old.start()
+    wait_until(
+        lambda: new.sql("SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'") == "1", "node1 streams"
+    )
+    assert old.sql("SELECT to_regclass('lost') IS NULL") == "t"
+
+
+def test_refusals_leave_the_data_alone(
+    pair: tuple[RealPostgres, RealPostgres], make_config: Callable[..., Config]
+) -> None:
+    old, new = pair
+    request = {
+        "peer": "node2",
+        "peer_address": "127.0.0.1",
+        "port": new.port,
+        "database": "sky_pg_cluster",
+        "user": "sky_pg_cluster",
+        "passfile": "/nonexistent",
+        "sslmode": "disable",
+        "bin_dir": str(old.bin_dir),
+        "data_dir": str(old.data_dir),
+        "state_dir": str(old.root),
+    }
+    with pytest.raises(WorldError, match="stop it first"):
+        rewind(request)
+    old.stop()
+    with pytest.raises(WorldError, match="is not a primary"):
+        rewind(request)
+    with pytest.raises(WorldError, match="cannot be asked"):
+        rewind({**request, "port": 1})
+    with pytest.raises(WorldError, match="never was on this node's timeline 1"):
+        rewind(request, ask=lambda _request: Source(4, "2\t0/3000000\tno recovery target specified\n"))
+    assert not (old.data_dir / "standby.signal").exists()
+    eyes = ProbeEyes(
+        make_config(port=old.port, data_dir=str(old.data_dir), socket_dir=str(old.root), bin_dir=str(old.bin_dir))
+    )
+    local = eyes.local(1.0)
+    eyes.close()
+    assert (local.server, local.role, local.clean_shutdown) == (Server.DOWN, Role.PRIMARY, True)
+
+
+class TestDiverged:
+    """Where the fork is, and what is past it."""
+
+    def test_fork_point_of_the_own_timeline(self) -> None:
+        history = "1\t0/3000060\tno recovery target specified\n\n2\t1/50\tsomething else\n"
+        assert fork_point(history, 1) == 0x3000060
+        assert fork_point(history, 2) == 0x100000050
+
+    def test_positions_are_read_and_written(self) -> None:
+        assert parse_lsn("16/B374D848") == 0x16B374D848
+        assert as_text(0x16B374D848) == "16/B374D848"
+
+    def test_name_of_a_segment(self) -> None:
+        assert segment_name(2, parse_lsn("1/50"), 16 * 1024 * 1024) == "000000020000000100000000"
+        assert segment_name(1, parse_lsn("0/FF000028"), 16 * 1024 * 1024) == "0000000100000000000000FF"
+        assert segment_name(1, parse_lsn("3/40000000"), 1024 * 1024 * 1024) == "000000010000000300000001"
+
+    def test_only_records_past_the_fork_count(self) -> None:
+        line = (
+            "rmgr: {0:<11} len (rec/tot):     46/    {1}, tx:        737, lsn: 0/{2}, prev 0/03000028, desc: {3} "
+            "2026-11-22 18:00:00 UTC"
+        )
+        lines = [
+            line.format("Transaction", 46, "03000000", "COMMIT"),
+            line.format("Heap", 54, "03000060", "INSERT"),
+            line.format("Transaction", 46, "03000098", "COMMIT"),
+            line.format("Transaction", 46, "030000C8", "ABORT"),
+            "pg_waldump: error: invalid record length",
+        ]
+        assert end_and_commits(iter(lines), 0x3000060) == (0x30000C8 + 46, 1)
