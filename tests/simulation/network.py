@@ -176,4 +176,6 @@ class Network:
             return Peer(Server.STARTING), QUICK
         self.world.settle()
         role = Role.STANDBY if pg.is_standby else Role.PRIMARY
-        return Peer(Server.UP, role, pg.timeline, pg.lsn if pg.is_standby else 0), QUICK
+        if role is Role.PRIMARY:
+            return Peer(Server.UP, role, pg.timeline), QUICK
+        return Peer(Server.UP, role, pg.timeline, pg.lsn, replay_lsn=pg.replayed[1]), QUICK

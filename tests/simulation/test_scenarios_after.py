@@ -291,6 +291,22 @@ class TestSwitchover:
         undo()
         converges(world, 200)
 
+    @pytest.mark.parametrize("trouble", ["replay_paused", "slow replication", "walreceiver stopped"])
+    def test_is_given_up_before_anything_stops_where_the_standby_is_behind(self, world, trouble):
+        if trouble == "replay_paused":
+            world.node2.pg.replay_paused = True
+        elif trouble == "slow replication":
+            world.stream.delay = 60.0
+        else:
+            world.stream.walsender_stopped = True
+        world.run(2)
+        began = world.now
+        world.node1.daemon.order(Order.SWITCHOVER)
+        nobody_is_fenced(world, 40)
+        assert world.primary() is world.node1
+        assert world.outage(began) == 0
+        assert "switchover_failed" in world.events("node1")
+
     @pytest.mark.parametrize("after", [0.1, 0.3, 0.6, 1.0])
     def test_death_of_the_old_primary_during_it_ends_in_a_failover(self, world, after):
         world.node1.daemon.order(Order.SWITCHOVER)

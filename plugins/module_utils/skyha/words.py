@@ -94,7 +94,7 @@ class Local:
     role: Role
     detail: str = ""
     timeline: int = 0
-    write_lsn: int = 0  # primary: WAL written
+    write_lsn: int = 0  # primary: WAL written; DOWN after a clean shutdown: the end of its last record
     receive_lsn: int = 0  # standby: WAL received and flushed
     replay_lsn: int = 0  # standby: WAL replayed
     replay_paused: bool = False
@@ -118,6 +118,7 @@ class Peer:
     timeline: int = 0
     receive_lsn: int = 0
     detail: str = ""
+    replay_lsn: int = 0
 
 
 class Task(str, Enum):

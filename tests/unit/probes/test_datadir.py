@@ -33,6 +33,23 @@ def test_control_file_tells_the_newest_timeline_and_a_clean_end() -> None:
     assert not parse_control(CONTROL.replace("shut down in recovery", "in production")).clean
 
 
+@pytest.mark.parametrize(
+    ("location", "end"),
+    [
+        ("0/3000028", 0x30000A0),  # 114 bytes, to a multiple of 8
+        ("0/3001F90", 0x3002020),  # 112 of them, the next page's header of 24, and the rest
+        ("0/3FFFFF8", 0x4000098),  # the next page begins a segment: its header has 40
+        ("2/3001F80", 0x203001FF8),
+    ],
+)
+def test_control_file_tells_where_the_wal_of_a_clean_stop_ends(location: str, end: int) -> None:
+    text = CONTROL.replace("shut down in recovery", "shut down")
+    text += f"Latest checkpoint location:           {location}\nWAL block size:                       8192\n"
+    assert parse_control(text).end_lsn == end
+    assert parse_control(text.replace("shut down", "shut down in recovery")).end_lsn == 0
+    assert parse_control(text.replace("shut down", "in production")).end_lsn == 0
+
+
 def test_control_file_in_another_language_is_refused() -> None:
     with pytest.raises(ValueError, match="no timeline"):
         parse_control("Datenbank-Cluster-Status: heruntergefahren")

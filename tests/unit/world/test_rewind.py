@@ -136,6 +136,29 @@ def test_failover_and_rejoin_keep_what_the_old_primary_wrote_alone(
     assert old.sql("SELECT to_regclass('lost') IS NULL") == "t"
 
 
+def test_clean_stop_tells_where_its_wal_ends_and_the_standby_has_all_of_it(
+    pair: tuple[RealPostgres, RealPostgres], make_config: Callable[..., Config]
+) -> None:
+    old, new = pair
+    eyes = ProbeEyes(
+        make_config(port=old.port, data_dir=str(old.data_dir), socket_dir=str(old.root), bin_dir=str(old.bin_dir))
+    )
+    peer = ProbeEyes(
+        make_config(port=new.port, data_dir=str(new.data_dir), socket_dir=str(new.root), bin_dir=str(new.bin_dir))
+    )
+    wait_until(lambda: eyes.local(2.0).peer_streaming, "node2 streams")
+    for turn in range(3):
+        old.sql(f"CREATE TABLE t{turn} AS SELECT generate_series(1, {turn * 1000 + 1})")
+        wait_until(lambda: eyes.local(2.0).peer_streaming, "node2 streams")
+        old.stop("fast")
+        local = eyes.local(2.0)
+        assert (local.server, local.clean_shutdown) == (Server.DOWN, True)
+        assert local.write_lsn == peer.local(2.0).receive_lsn
+        old.start()
+    eyes.close()
+    peer.close()
+
+
 def test_refusals_leave_the_data_alone(
     pair: tuple[RealPostgres, RealPostgres], make_config: Callable[..., Config]
 ) -> None:

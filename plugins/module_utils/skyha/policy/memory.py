@@ -42,7 +42,7 @@ class Intent:
     why: str
     attempts: int = 0  # of the fence
     by_operator: bool = False  # the proof is an operator's word
-    lsn: int = 0  # SWITCHING: all WAL of the old primary
+    lsn: int = 0  # SWITCHING: end of the announcement; HANDED_OVER: all WAL of the old primary
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """A planned change of the primary, driven by the old one.
 
-Steps: announce it in the database (so that the standby fences nobody), drop the VIP, stop cleanly, see by SQL that the
-peer has all WAL up to the shutdown checkpoint, write down that this node handed over, tell the peer to promote, follow
+Steps: announce it in the database and see by SQL that the peer has replayed that (so that its skyha fences nobody), drop
+the VIP, stop cleanly, see that the peer has all WAL up to the end of the shutdown checkpoint, write down that this node handed over, tell the peer to promote, follow
 it as a standby. Until the hand-over is written down, any trouble makes the old primary serve again; after it, never.
 """
 
@@ -17,6 +17,7 @@ from .memory import Decision, Intent, Memory, Stage, Wants, begin, on_record
 POLL = 0.05
 PROMOTE_AGAIN = 2.0
 START_AFTER = 5.0
+ANNOUNCE_LIMIT = 10.0  # seconds in which the peer must have replayed the announcement; nothing is stopped before
 
 
 def obstacle(config: Config, memory: Memory, seen: Seen) -> str | None:
@@ -51,16 +52,30 @@ def decide_switching(config: Config, memory: Memory, seen: Seen, now: float) -> 
     """The old primary still runs: wait until the announcement stands in its database, then stop."""
     intent = memory.record.intent
     assert intent is not None
+    wants = Wants(POLL, peer=True)
     if now - intent.since > config.timing.switchover_deadline:
         return give_up(config, memory, "it took too long to stop")
+    late = now - intent.since > min(ANNOUNCE_LIMIT, config.timing.switchover_deadline / 2)
     if not seen.local.switching:
-        return Decision(memory, f"primary, switchover to {config.peer}: waiting for the checkpoint", Wants(POLL))
+        if late:
+            return give_up(config, memory, "it could not be announced in this node's database")
+        return Decision(memory, f"primary, switchover to {config.peer}: announcing it", wants)
     if not seen.local.peer_streaming:
         return give_up(config, memory, f"{config.peer} does not stream any more")
+    if not intent.lsn:
+        memory = begin(memory, Stage.SWITCHING, now, lsn=seen.local.write_lsn)
+        return Decision(memory, f"primary, switchover to {config.peer}: announced", wants)
+    peer = seen.peer
+    if peer is None or peer.server is not Server.UP or peer.role is not Role.STANDBY or peer.replay_lsn < intent.lsn:
+        # Unwarned it would take the stop for a failure, and fence this node.
+        if late:
+            why = f"{config.peer} has not replayed its announcement: it is behind, or its replay is paused"
+            return give_up(config, memory, why)
+        return Decision(memory, f"primary, switchover to {config.peer}: waiting until it has replayed that", wants)
     return Decision(
         memory,
         f"primary, switchover to {config.peer}: stopping",
-        Wants(POLL),
+        wants,
         (Action(Do.DROP_VIP), Action(Do.STOP_POSTGRES)),
     )
 
@@ -111,6 +126,8 @@ def hand_over(config: Config, memory: Memory, seen: Seen, now: float) -> Decisio
     late = now - intent.since > config.timing.switchover_deadline
     if not seen.local.clean_shutdown:
         return give_up(config, memory, "PostgreSQL did not shut down cleanly")
+    if not seen.local.write_lsn:
+        return give_up(config, memory, "the control file does not tell where the WAL ends")
     behind = (
         peer is None
         or peer.server is not Server.UP

@@ -16,6 +16,9 @@ from typing import Callable, Generic, TypeVar
 from ..words import Role
 
 T = TypeVar("T")
+# Bytes, PostgreSQL 13 to 18: a record's header, its data's header and a CheckPoint; the headers of a WAL page.
+_CHECKPOINT_RECORD = 24 + 2 + 88
+_PAGE_HEADER, _LONG_PAGE_HEADER = 24, 40
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class Control:
 
     timeline: int
     clean: bool  # shut down cleanly, as primary or as standby
+    end_lsn: int = 0  # shut down cleanly as primary: where its WAL ends
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,23 @@ def parse_control(text: str) -> Control:
     if not timeline or not state:
         raise ValueError("pg_controldata: no timeline or no state in its answer")
     latest = max(int(timeline.group(1)), int(ending.group(1)) if ending else 0)
-    return Control(latest, state.group(1) in ("shut down", "shut down in recovery"))
+    end = _end_of_wal(text) if state.group(1) == "shut down" else 0
+    return Control(latest, state.group(1) in ("shut down", "shut down in recovery"), end)
+
+
+def _end_of_wal(text: str) -> int:
+    """Where the shutdown checkpoint's record ends, which is the last one; 0 where that is not told."""
+    at = re.search(r"^Latest checkpoint location:\s*([0-9A-F]+)/([0-9A-F]+)", text, re.M)
+    block = re.search(r"^WAL block size:\s*(\d+)", text, re.M)
+    segment = re.search(r"^Bytes per WAL segment:\s*(\d+)", text, re.M)
+    if not at or not block or not segment:
+        return 0
+    begin = (int(at.group(1), 16) << 32) + int(at.group(2), 16)
+    page = int(block.group(1))
+    if begin % page + _CHECKPOINT_RECORD > page:  # it goes on in the next page, behind that page's header
+        starts_segment = (begin // page + 1) * page % int(segment.group(1)) == 0
+        begin += _LONG_PAGE_HEADER if starts_segment else _PAGE_HEADER
+    return (begin + _CHECKPOINT_RECORD + 7) // 8 * 8
 
 
 class DataDir:

@@ -149,6 +149,7 @@ def local_without_sql(answer: Answer, disk: Disk) -> Local:
             role,
             detail,
             timeline=control.timeline if control else 0,
+            write_lsn=control.end_lsn if control else 0,
             clean_shutdown=bool(control and control.clean),
         )
     return Local(Server.STALLED, role, detail)

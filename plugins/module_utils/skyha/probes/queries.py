@@ -34,7 +34,7 @@ _NO_NOTES = (
 )
 
 PEER = f"""SELECT r.yes, t.line,
-       CASE WHEN r.yes THEN {_RECEIVED} ELSE pg_current_wal_lsn() - '0/0' END
+       CASE WHEN r.yes THEN {_RECEIVED} ELSE pg_current_wal_lsn() - '0/0' END, pg_last_wal_replay_lsn() - '0/0'
   FROM (SELECT pg_is_in_recovery() AS yes) r CROSS JOIN LATERAL ({_TIMELINE}) t"""
 
 
@@ -161,5 +161,11 @@ def local(row: Row) -> Local:
 
 def peer(row: Row) -> Peer:
     """The row of PEER."""
-    standby, timeline, received = row
-    return Peer(Server.UP, Role.STANDBY if standby else Role.PRIMARY, int(timeline or 0), int(received or 0))
+    standby, timeline, received, replayed = row
+    return Peer(
+        Server.UP,
+        Role.STANDBY if standby else Role.PRIMARY,
+        int(timeline or 0),
+        int(received or 0),
+        replay_lsn=int(replayed or 0) if standby else 0,
+    )
