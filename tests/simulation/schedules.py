@@ -436,7 +436,7 @@ def _converges(world: World) -> None:
             host.daemon.order(Order.RESUME)
             host.daemon.order(Order.ACKNOWLEDGE)
             if host.daemon.loop is not None and host.daemon.loop.memory.rewind_failed:
-                host.daemon.kill("the operator restarts it, to try pg_rewind once more")
+                host.daemon.order(Order.REJOIN)
         world.run(10.0)
         if not world.not_converged(but=("flap_guard",)):
             return

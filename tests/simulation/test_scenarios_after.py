@@ -47,9 +47,40 @@ class TestReturn:
         world.rewind_impossible = True
         world.node1.switch_off("test")
         fails_over(world, within=5)
-        world.run(60)
+        world.run(40)
+        assert "attempt 3 of 3" in world.alarms("node1")["down"]
+        world.run(600)
         assert world.node1.pg.state == "down"
         assert "failover_rebuild" in world.alarms("node1")["down"]
+        assert world.events("node1").count("rewind_failed") == 3
+
+    def test_pg_rewind_that_failed_for_a_passing_reason_is_tried_again(self, world):
+        world.rewind_impossible = True
+        world.node1.switch_off("test")
+        fails_over(world, within=5)
+        assert world.run_until(lambda: "rewind_failed" in world.events("node1"), 60) is not None, story(world)
+        world.rewind_impossible = False
+        converges(world)
+
+    def test_operator_orders_one_more_pg_rewind(self, world):
+        world.rewind_impossible = True
+        world.node1.switch_off("test")
+        fails_over(world, within=5)
+        world.run(200)
+        world.rewind_impossible = False
+        world.run(200)
+        assert world.node1.pg.state == "down"
+        world.node1.daemon.order(Order.REJOIN)
+        converges(world)
+
+    def test_failover_stays_alarmed_over_a_restart_in_place(self, world):
+        world.node1.switch_off("test")
+        fails_over(world, within=5)
+        converges(world)
+        world.node2.pg.crash("is killed")
+        converges(world)
+        told = [event.facts.get("code") for _, event in world.node2.daemon.events if event.kind == "alarm"]
+        assert told.count("failover") == 1
 
     def test_interrupted_rewind_is_done_again_before_any_start(self, world):
         world.rewind_time = 5.0
@@ -68,6 +99,8 @@ class TestReturn:
         world.run(60)
         assert world.node1.pg.state == "down"
         assert "auto_rejoin" in world.alarms("node1")["down"]
+        world.node1.daemon.order(Order.REJOIN)
+        converges(world)
 
     @pytest.mark.parametrize("apart", [0.0, 0.3, 1.0, 2.0])
     @pytest.mark.parametrize("first", ["node1", "node2"])
@@ -106,6 +139,18 @@ class TestReturn:
 
 
 class TestStumblingOnTheWay:
+    @pytest.mark.parametrize("stage", ["fence_read_back", "fenced"])
+    def test_standby_rebooted_after_the_fence_switches_the_old_primary_on_again(self, world, stage):
+        world.node2.pg.promotion_hangs = True
+        world.isolate("node1")
+        assert world.run_until(lambda: stage in world.events("node2"), 10) is not None
+        world.node2.reset("test")
+        world.node2.pg.promotion_hangs = False
+        world.heal()
+        converges(world)
+        assert world.primary() is world.node1
+        assert world.oracles.promotions == 0
+
     def test_hanging_promotion_is_told_again_and_alarmed(self, world):
         world.node2.pg.promotion_hangs = True
         world.node1.switch_off("test")
@@ -225,6 +270,31 @@ class TestStumblingOnTheWay:
         world.run(3600)
         world.node2.thaw()
         nobody_is_fenced(world, 60)
+
+    def test_pause_survives_reboots_and_its_end_reaches_a_node_that_is_down(self, world):
+        world.node2.daemon.order(Order.PAUSE)
+        world.run(5)
+        for host in (world.node1, world.node2):
+            host.reset("test")
+        world.run(60)
+        assert [host.pg.state for host in (world.node1, world.node2)] == ["down", "down"]
+        assert all("paused" in world.alarms(name) for name in ("node1", "node2"))
+        world.node2.pg.start()  # by hand, a standby: that is always safe
+        world.run(5)
+        world.node1.daemon.order(Order.RESUME)
+        converges(world)
+        assert world.primary() is world.node1
+
+    def test_pause_that_was_extended_lasts_over_a_reboot(self, world):
+        world.node1.daemon.order(Order.PAUSE, 30.0)
+        world.run(5)
+        world.node1.daemon.order(Order.PAUSE, 300.0)
+        world.run(5)
+        world.node1.reset("test")
+        world.run(60)
+        assert "paused" in world.alarms("node1")
+        world.run(300)
+        assert world.primary() is not None
 
     def test_pause_stops_all_and_resume_starts_it(self, world):
         world.node1.daemon.order(Order.PAUSE)

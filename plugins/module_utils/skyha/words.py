@@ -150,6 +150,7 @@ class Order(str, Enum):
     PAUSE = "pause"
     RESUME = "resume"
     ACKNOWLEDGE = "acknowledge"  # the failover warning was read
+    REJOIN = "rejoin"  # run pg_rewind now: auto_rejoin is off, or it failed before
 
 
 @dataclass(frozen=True)

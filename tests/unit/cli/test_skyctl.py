@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.cli import main as module
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.cli import sources
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.serve import Serving
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Local
 from daemon_samples import PRIMARY, STANDBY, World
@@ -167,13 +168,35 @@ class TestOrders:
 
     def test_switchover_on_the_standby_is_refused_with_the_next_step(self, node: Make, capsys: Any) -> None:
         assert node(STANDBY).skyctl("switchover")[0] == 1
-        assert "try it on node1" in " ".join(capsys.readouterr().err.split())
+        assert "run 'skyctl switchover' on node1" in " ".join(capsys.readouterr().err.split())
 
-    def test_switchover_is_taken(self, node: Make) -> None:
+    def test_switchover_is_taken(self, node: Make, monkeypatch: Any) -> None:
+        standby = {"state": "running", "role": "standby", "not_armed": {"flap_guard": "too recent"}}
+        monkeypatch.setattr(sources, "peer", lambda *_: sources.View(standby))
         one = node(PRIMARY)
         code, text = one.skyctl("switchover")
         assert code == 0
         assert "switchover to node2 begins" in text
+
+    @pytest.mark.parametrize(
+        ("view", "reason"),
+        [
+            (sources.View(None, "connection refused"), "connection refused"),
+            (sources.View({"role": "unknown", "sentence": "down: why"}), "down: why"),
+            (sources.View({"role": "standby", "not_armed": {"lag": "it was 99 s behind"}}), "99 s behind"),
+            (sources.View({"role": "standby", "not_armed": {"paused": "the cluster is paused"}}), "paused"),
+        ],
+    )
+    def test_switchover_to_a_standby_that_is_not_armed_is_refused_unless_forced(
+        self, node: Make, monkeypatch: Any, view: sources.View, reason: str
+    ) -> None:
+        monkeypatch.setattr(sources, "peer", lambda *_: view)
+        one = node(PRIMARY)
+        code, text = one.skyctl("switchover")
+        assert code == 1
+        assert "refused" in text
+        assert reason in text
+        assert one.skyctl("switchover", "--force")[0] == 0
 
     def test_confirm_off_wants_the_peers_name(self, node: Make, capsys: Any, monkeypatch: Any) -> None:
         one = node(STANDBY)

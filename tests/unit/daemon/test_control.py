@@ -69,7 +69,11 @@ def test_others_may_only_look(uid: int | None, order: str) -> None:
 
 def test_switchover_is_for_the_primary() -> None:
     assert Office(PRIMARY).order("switchover")["ok"] is True
-    assert "try it on node1" in Office(STANDBY).order("switchover")["error"]
+    assert "on node1" in Office(STANDBY).order("switchover")["error"]
+
+
+def test_rejoin_is_for_a_server_that_is_down() -> None:
+    assert "nothing to rejoin" in Office(STANDBY).order("rejoin")["error"]
 
 
 def test_confirm_off_needs_a_primary_that_is_gone() -> None:

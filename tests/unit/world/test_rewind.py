@@ -18,11 +18,12 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.world.diverge
     as_text,
     end_and_commits,
     fork_point,
+    keep,
     parse_lsn,
     segment_name,
 )
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.world.postgres import HostHands
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.world.rewind import Source, rewind
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.world.rewind import UNFINISHED, Source, rewind
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.world.tasks import ProcessTasks
 from real_postgres import RealPostgres, make_root
 
@@ -184,6 +185,9 @@ def test_refusals_leave_the_data_alone(
         rewind({**request, "port": 1})
     with pytest.raises(WorldError, match="never was on this node's timeline 1"):
         rewind(request, ask=lambda _request: Source(4, "2\t0/3000000\tno recovery target specified\n"))
+    (old.root / UNFINISHED).touch()
+    with pytest.raises(WorldError, match="broke off at its very end"):
+        rewind(request, ask=lambda _request: Source(1, ""))
     assert not (old.data_dir / "standby.signal").exists()
     eyes = ProbeEyes(
         make_config(port=old.port, data_dir=str(old.data_dir), socket_dir=str(old.root), bin_dir=str(old.bin_dir))
@@ -209,6 +213,19 @@ class TestDiverged:
         assert segment_name(2, parse_lsn("1/50"), 16 * 1024 * 1024) == "000000020000000100000000"
         assert segment_name(1, parse_lsn("0/FF000028"), 16 * 1024 * 1024) == "0000000100000000000000FF"
         assert segment_name(1, parse_lsn("3/40000000"), 1024 * 1024 * 1024) == "000000010000000300000001"
+
+    def test_second_attempt_finds_what_the_first_has_kept(self, tmp_path: Path) -> None:
+        kept = tmp_path / "diverged-20261122T100000Z"
+        kept.mkdir()
+        (kept / "000000010000000000000003").touch()
+        torn = tmp_path / "diverged-20261122T090000Z"
+        torn.mkdir()
+        (kept / "README").write_text(
+            "WAL that this node wrote alone as primary on timeline 1, from 0/3000060 to 0/3000160: 256 bytes, 2 commits.\n"
+        )
+        found = keep("/nonexistent", "/nonexistent", str(tmp_path), 1, 0x3000060, 1 << 24, time.time)
+        assert (found.bytes, found.commits, found.segments) == (256, 2, 1)
+        assert str(kept) in found.text
 
     def test_only_records_past_the_fork_count(self) -> None:
         line = (

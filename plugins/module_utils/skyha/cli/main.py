@@ -30,7 +30,7 @@ EXIT = """exit codes:
   5   not permitted: orders are taken from root and the database's user only
   78  the configuration cannot be used
 
-Orders (switchover, pause, resume, confirm-off, acknowledge, fence-test) are for root and the database's user.
+Orders (switchover, rejoin, pause, resume, confirm-off, acknowledge, fence-test) are for root and the database's user.
 Colour is used on a terminal only, and not where NO_COLOR is set."""
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 
@@ -87,6 +87,8 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument(
         "--wait", nargs="?", type=seconds, const=90.0, metavar="SECONDS", help="follow it to its end (at most 90 s)"
     )
+    one.add_argument("--force", action="store_true", help="although the standby is not armed (its BMC is broken ...)")
+    verb("rejoin", "make this old primary a standby by pg_rewind now", "Where auto_rejoin is off, or it failed before.")
     one = verb("pause", "nothing automatic happens on either node")
     one.add_argument(
         "--for", dest="length", type=seconds, metavar="DURATION", help="90s, 30m, 2h, 1d; default: until resumed"
@@ -152,7 +154,8 @@ def _dispatch(asked: argparse.Namespace, out: TextIO, paint: Paint) -> int:
         "pause": lambda: orders.pause(desk, asked.length),
         "resume": lambda: orders.resume(desk),
         "acknowledge": lambda: orders.acknowledge(desk),
-        "switchover": lambda: orders.switchover(desk, asked.wait),
+        "switchover": lambda: orders.switchover(desk, asked.wait, asked.force),
+        "rejoin": lambda: orders.rejoin(desk),
         "confirm-off": lambda: orders.confirm_off(desk, asked.yes, sys.stdin.readline),
         "fence-test": lambda: orders.fence_test(desk),
     }

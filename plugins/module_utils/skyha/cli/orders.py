@@ -11,12 +11,15 @@ from dataclasses import dataclass
 from typing import Any, Callable, TextIO
 
 from ..config import Config
+from . import sources
 from .sources import NotRunning, Refused, Status, ask
 from .text import Paint, clean, duration, wrap
 
 POLL = 0.2
 FENCE_TEST_DEADLINE = 30.0
 REFUSAL_DEADLINE = 3.0
+# What would stop a failover and not a switchover.
+NOT_COUNTED = frozenset({"flap_guard", "switchover"})
 
 Ask = Callable[[str, Mapping[str, Any]], Mapping[str, Any]]
 
@@ -77,8 +80,18 @@ def acknowledge(desk: Desk) -> int:
     return 0
 
 
-def switchover(desk: Desk, wait: float | None) -> int:
-    """Ask for a switchover; with `wait`, follow it for so many seconds. 1: refused, given up, or not seen to end."""
+def switchover(desk: Desk, wait: float | None, force: bool = False) -> int:
+    """Ask for a switchover; with `wait`, follow it for so many seconds. 1: refused, given up, or not seen to end.
+
+    force: also where the standby is not armed (the daemon's own checks stay).
+    """
+    reasons = [] if force or desk.status().get("role") != "primary" else _not_ready(desk)
+    if reasons:
+        desk.say(f"refused: {desk.config.peer} could not take over as it should:", "bad")
+        for reason in reasons:
+            desk.out.write(wrap(reason, "  - ") + "\n")
+        desk.say("Mend that first ('skyctl explain'), or use --force: then only what loses nothing is still checked.")
+        return 1
     seq = int(desk.order("switchover")["seq"])
     desk.say(f"Switchover to {desk.config.peer} asked for.")
     limit = REFUSAL_DEADLINE if wait is None else wait
@@ -94,6 +107,25 @@ def switchover(desk: Desk, wait: float | None) -> int:
             return 0
     desk.say(f"Its end was not seen within {limit:g} s; see 'skyctl status' and 'skyctl history'.", "warn")
     return 1
+
+
+def _not_ready(desk: Desk) -> list[str]:
+    """Why the standby, as its own skyha sees it, should not become primary now."""
+    view = sources.peer(desk.config)
+    if not view.is_live or view.status is None:
+        return [f"its skyha, that takes the VIP there, does not answer: {view.problem}"]
+    if view.status.get("role") != "standby":
+        return [f"it is no running standby: {view.status.get('sentence')}"]
+    return [reason for code, reason in view.status.get("not_armed", {}).items() if code not in NOT_COUNTED]
+
+
+def rejoin(desk: Desk) -> int:
+    """Run pg_rewind here now: auto_rejoin is off, or it failed before."""
+    desk.order("rejoin")
+    desk.say(
+        f"This node becomes a standby of {desk.config.peer} by pg_rewind, once that runs as primary. 'skyctl status' shows how it goes."
+    )
+    return 0
 
 
 def _events_after(desk: Desk, seq: int, seconds: float) -> Iterator[Mapping[str, Any]]:

@@ -113,7 +113,7 @@ def why_not(order: Order, status: Snapshot) -> str | None:
     role, server, peer = status.get("role"), status.get("server"), status.get("peer", "the peer")
     if order is Order.SWITCHOVER:
         if role != "primary" or server != "up":
-            return f"this node is not the running primary; a switchover is driven by the primary: try it on {peer}"
+            return f"a switchover is driven by the primary, which this node is not: run 'skyctl switchover' on {peer}"
         if status.get("paused", {}).get("on"):
             return "the cluster is paused; run 'skyctl resume' first"
         if status.get("intent"):
@@ -123,6 +123,8 @@ def why_not(order: Order, status: Snapshot) -> str | None:
             return "this node is the running primary: there is nothing to confirm"
         if server == "up" and not status.get("trouble") and not status.get("intent"):
             return f"the primary on {peer} answers: there is nothing to confirm"
+    if order is Order.REJOIN and server != "down":
+        return f"PostgreSQL is {server} here: there is nothing to rejoin"
     return None
 
 

@@ -17,6 +17,7 @@ from ..words import Action, Do, Event, Request, Seen, Task
 
 MAX_WAIT = 5.0
 STALE = 5.0  # seconds too long, and what was seen is not acted upon: the host was frozen, or its disk stood still
+WALL_DRIFT = 5.0  # seconds that the end of a pause may be wrong on the wall clock, after which the next boot goes
 TELL_FOR = 10.0  # seconds that a failure stays an alarm after it was last seen, so that a retried one does not flicker
 # Actions that stop this node from serving: they are never held back.
 _YIELDING = frozenset({Do.KILL_POSTGRES, Do.DROP_VIP})
@@ -120,7 +121,8 @@ class Loop:
     def _with_wall(self, memory: Memory, now: float) -> Memory:
         record = memory.record
         wall = None if record.paused_until is None else self.ports.clock.wall() + record.paused_until - now
-        if (wall is None) == (record.paused_until_wall is None):
+        old = record.paused_until_wall
+        if wall is old is None or (wall is not None and old is not None and abs(wall - old) < WALL_DRIFT):
             return memory
         return dataclasses.replace(memory, record=dataclasses.replace(record, paused_until_wall=wall))
 

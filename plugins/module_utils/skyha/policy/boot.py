@@ -11,13 +11,14 @@ import dataclasses
 from enum import Enum
 
 from ..config import Config
-from ..words import Action, Do, Event, Peer, Role, Seen, Server, Task
+from ..words import Action, Do, Event, Order, Path, Peer, Role, Seen, Server, Task
 from .memory import Decision, Memory, Record, Stage, Wants, begin, is_paused, on_record
 from .switchover import hand_over
 
 START_EVERY = 5.0  # a start that did not help counts as failed, and is tried anew
 ASK_AGAIN = 0.25  # systemd misses a request that comes while it reads its units: repeated until the server runs
 PEER_EVERY = 0.5
+REWIND_PAUSES = (10.0, 60.0)  # between attempts; after the last one the operator decides
 
 
 class Step(str, Enum):
@@ -82,13 +83,17 @@ def decide_down(config: Config, memory: Memory, seen: Seen, now: float) -> Decis
         if local.role is Role.PRIMARY or record.intent.stage is Stage.HANDED_OVER:
             return hand_over(config, memory, seen, now)
         memory = on_record(memory, intent=None)
+    if any(request.order is Order.REJOIN for request in seen.requests):
+        memory = dataclasses.replace(memory, rejoin_ordered=True, rewind_failed="", rewind_tries=0)
     rewound = next((outcome for outcome in seen.outcomes if outcome.task is Task.REWIND), None)
     if rewound is not None:
         return _rewound(config, memory, rewound.ok, rewound.detail, now)
     if Task.REWIND in seen.running:
         return Decision(memory, "down, pg_rewind is at work", Wants(1.0), (), (), {"down": "pg_rewind is at work"})
     if is_paused(record, now):
-        return _waiting(memory, "paused: nothing automatic happens", dataclasses.replace(wants, delay=1.0))
+        # The primary's database tells of the end of the pause, wherever that was ordered.
+        look = Wants(1.0, (Path.VIP, Path.VOTE), config.timing.look_deadline, peer=True)
+        return _waiting(memory, "paused: nothing automatic happens (skyctl resume ends it)", look)
     served = record.role is Role.PRIMARY and record.served_boot == record.boot
     if seen.peer is None and local.role is Role.PRIMARY and not (served and memory.starts == 0):
         return Decision(memory, "down, about to look at the peer", dataclasses.replace(wants, delay=0.0))
@@ -134,15 +139,19 @@ def _start(config: Config, memory: Memory, seen: Seen, now: float, why: str) -> 
 
 def _rejoin(config: Config, memory: Memory, seen: Seen, now: float, why: str) -> Decision:
     drop = (Action(Do.DROP_VIP),) if seen.local.vip_held else ()
+    if memory.rewind_failed and memory.rewind_tries > len(REWIND_PAUSES):
+        return _waiting(memory, _rewind_over(memory), Wants(1.0, peer=True), drop)
     if memory.rewind_failed:
-        return _waiting(
-            memory,
-            f"pg_rewind cannot mend it: {memory.rewind_failed}; run failover_rebuild.yml",
-            Wants(1.0, peer=True),
-            drop,
-        )
-    if not config.auto_rejoin:
-        return _waiting(memory, f"{why}, but auto_rejoin is off: run failover_rebuild.yml", Wants(1.0, peer=True), drop)
+        left = memory.rewind_at + REWIND_PAUSES[memory.rewind_tries - 1] - now
+        if left > 0:
+            text = (
+                f"pg_rewind failed ({memory.rewind_failed}); attempt {memory.rewind_tries + 1} of "
+                f"{len(REWIND_PAUSES) + 1} in {left:.0f} s"
+            )
+            return _waiting(memory, text, Wants(1.0, peer=True), drop)
+    if not config.auto_rejoin and not memory.rejoin_ordered:
+        text = f"{why}, but auto_rejoin is off: 'skyctl rejoin' runs pg_rewind, failover_rebuild.yml makes a new copy"
+        return _waiting(memory, text, Wants(1.0, peer=True), drop)
     peer = seen.peer
     if peer is None or peer.server is not Server.UP or peer.role is not Role.PRIMARY:
         return _waiting(memory, f"{why}; the peer does not run as primary now", Wants(1.0, peer=True), drop)
@@ -158,14 +167,26 @@ def _rejoin(config: Config, memory: Memory, seen: Seen, now: float, why: str) ->
     )
 
 
+def _rewind_over(memory: Memory) -> str:
+    return (
+        f"pg_rewind failed {memory.rewind_tries} times, last: {memory.rewind_failed}; the data is kept as it is: run "
+        "failover_rebuild.yml, or 'skyctl rejoin' to try once more"
+    )
+
+
 def _rewound(config: Config, memory: Memory, ok: bool, detail: str, now: float) -> Decision:
     if not ok:
         # The intent stays on record: a half rewound data directory is never started.
         event = Event("rewind_failed", f"pg_rewind failed: {detail}", "alarm")
-        memory = dataclasses.replace(memory, rewind_failed=detail or "no reason given")
-        why = f"pg_rewind failed: {detail}; run failover_rebuild.yml"
-        return dataclasses.replace(_waiting(memory, why, Wants(1.0)), events=(event,))
+        memory = dataclasses.replace(
+            memory, rewind_failed=detail or "no reason given", rewind_tries=memory.rewind_tries + 1, rewind_at=now
+        )
+        is_over = memory.rewind_tries > len(REWIND_PAUSES)
+        why = _rewind_over(memory) if is_over else f"pg_rewind failed: {detail}; it is tried again"
+        return dataclasses.replace(_waiting(memory, why, Wants(1.0, peer=True)), events=(event,))
     memory = on_record(memory, intent=None, role=Role.STANDBY, failover_at=now, standby_recorded=True)
-    memory = dataclasses.replace(memory, starts=0, start_at=float("-inf"))
+    memory = dataclasses.replace(
+        memory, starts=0, start_at=float("-inf"), rewind_failed="", rewind_tries=0, rejoin_ordered=False
+    )
     event = Event("rewound", f"the data directory follows {config.peer} now: {detail}")
     return Decision(memory, "down, rewound: starting as standby", Wants(0.05), (Action(Do.START_POSTGRES),), (event,))

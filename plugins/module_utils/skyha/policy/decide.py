@@ -22,6 +22,10 @@ def decide(config: Config, memory: Memory, seen: Seen, now: float) -> Decision:
     if memory.record.paused and not is_paused(memory.record, now):
         memory = on_record(memory, paused=False, paused_until=None, paused_until_wall=None)
     decision = _by_role(config, memory, seen, now)
+    record = decision.memory.record
+    if record.role is Role.PRIMARY and not record.failover_noted:  # through a restart in place, too
+        text = "a failover took place and was not acknowledged (skyctl acknowledge)"
+        decision = dataclasses.replace(decision, alarms={**decision.alarms, "failover": text})
     if is_paused(memory.record, now):
         # To ask the peer's BMC is a look, and keeps the node armed for the end of the pause.
         looks = tuple(action for action in decision.actions if action == Action(Do.RUN, Task.CHECK_BMC))

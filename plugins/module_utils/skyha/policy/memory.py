@@ -137,7 +137,10 @@ class Memory:
     switching_since: float | None = None  # the database said that a switchover is under way
     switch_evidence: Mapping[str, str] | None = None  # what spoke against a failover when it began
     pause_request: Request | None = None  # not yet in the database
-    rewind_failed: str = ""  # why; waits for the operator
+    rewind_failed: str = ""  # why
+    rewind_tries: int = 0  # failed ones in a row
+    rewind_at: float = float("-inf")  # when the last one ended
+    rejoin_ordered: bool = False  # by an operator, although auto_rejoin is off
     confirmed_off: bool = False  # an operator's word, not yet used
     confirmed_at: float = float("-inf")
 

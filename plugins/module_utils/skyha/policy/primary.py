@@ -6,14 +6,12 @@ from __future__ import annotations
 import dataclasses
 
 from ..config import Config
-from ..words import Action, Do, Event, Order, Path, Role, Seen, Server, Sight, Task
+from ..words import Action, Do, Event, Order, Path, Role, Seen, Server, Sight
 from .boot import Step, next_step
 from .memory import Decision, Memory, Stage, Wants, age, is_paused, on_record
 from .switchover import begin_switchover, decide_switching
-from .upkeep import check_bmc
+from .upkeep import POWER_ON_TRIES, check_bmc, power_on
 
-POWER_ON_EVERY = 15.0
-POWER_ON_TRIES = 20
 PEER_EVERY = 3.0  # how often a peer that does not stream is looked at directly
 
 
@@ -183,18 +181,8 @@ def _keep_vip(config: Config, memory: Memory, seen: Seen, now: float) -> tuple[M
 
 def _keep_power(config: Config, memory: Memory, seen: Seen, now: float) -> tuple[Memory, tuple[Action, ...]]:
     """Switch the fenced peer on again once this node holds the VIP; and the quiet check of its BMC."""
-    done = next((outcome for outcome in seen.outcomes if outcome.task is Task.POWER_ON), None)
     if memory.record.power_on_due:
-        if (done is not None and done.ok) or memory.power_on_tries >= POWER_ON_TRIES:
-            return on_record(memory, power_on_due=False), ()
-        if (
-            seen.local.vip_held
-            and Task.POWER_ON not in seen.running
-            and now - memory.power_on_at >= (0.0 if memory.power_on_tries == 0 else POWER_ON_EVERY)
-        ):
-            memory = dataclasses.replace(memory, power_on_at=now, power_on_tries=memory.power_on_tries + 1)
-            return memory, (Action(Do.RUN, Task.POWER_ON),)
-        return memory, ()
+        return power_on(memory, seen, now) if seen.local.vip_held else (memory, ())
     actions = check_bmc(config, memory, seen, now)
     return (dataclasses.replace(memory, bmc_asked_at=now) if actions else memory), actions
 
@@ -218,8 +206,6 @@ def _alarms(config: Config, memory: Memory, seen: Seen, now: float) -> dict[str,
             f"the VIP {config.vip} is not taken: another host answers for it (find that host), or it could not be "
             "listened for one (the log says why)"
         )
-    if not memory.record.failover_noted:
-        alarms["failover"] = "a failover took place and was not acknowledged (skyctl acknowledge)"
     if memory.record.fence_distrusted:
         alarms["fence_distrusted"] = memory.record.fence_distrusted
     if memory.record.power_on_due and memory.power_on_tries >= POWER_ON_TRIES:

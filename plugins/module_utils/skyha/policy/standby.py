@@ -16,7 +16,7 @@ from .armed import evidence_missing, lag_seconds, not_armed, unfit
 from .memory import Decision, Intent, Memory, Stage, Trouble, Wants, begin, is_paused, on_record
 from .patience import cut_off, living, used_up, worsened
 from .switchover import hand_over
-from .upkeep import check_bmc
+from .upkeep import check_bmc, power_on
 
 BOTH = (Path.VIP, Path.VOTE)
 TASK_POLL = 0.2  # a task's end wakes the loop; this is only for a wake that was lost
@@ -67,7 +67,7 @@ def _quiet(config: Config, memory: Memory, seen: Seen, now: float, life: str) ->
     if memory.trouble is not None:
         events = (Event("recovered", f"the primary answers again after {now - memory.trouble.since:.1f} s: {life}"),)
     memory = dataclasses.replace(memory, trouble=None, confirmed_off=False, switch_evidence=None)
-    memory = on_record(memory, trouble_at=None)
+    memory = on_record(memory, trouble_at=None, power_on_due=False)
     actions = check_bmc(config, memory, seen, now)
     if actions:
         memory = dataclasses.replace(memory, bmc_asked_at=now)
@@ -116,7 +116,11 @@ def _troubled(config: Config, memory: Memory, seen: Seen, now: float) -> Decisio
     waited, patience = used_up(config.timing, trouble, seen.looks, now)
     if obstacles:
         alarms = {"no_failover": "the primary shows no life, but nothing is promoted: " + "; ".join(obstacles)}
-        return Decision(memory, "standby, " + alarms["no_failover"], wants, (), events, alarms)
+        actions: tuple[Action, ...] = ()
+        if not is_paused(memory.record, now):
+            # Its failover was cut short (this node was rebooted after the fence): the old primary is to serve again.
+            memory, actions = power_on(memory, seen, now)
+        return Decision(memory, "standby, " + alarms["no_failover"], wants, actions, events, alarms)
     if not waited:
         return Decision(
             memory,
@@ -164,7 +168,7 @@ def _failover(config: Config, memory: Memory, seen: Seen, now: float) -> Decisio
     if intent.stage is Stage.FENCING:
         decision = _fencing(config, memory, seen, now)
     elif is_paused(memory.record, now):
-        decision = _call_off(config, memory, "the cluster was paused", ())
+        decision = _call_off(config, memory, "the cluster was paused", (), answers=False)
     elif now - memory.proof_at > PROOF_FRESH:
         decision = _prove_again(config, memory, now)
     elif intent.stage is Stage.LISTENING:
@@ -225,7 +229,7 @@ def _fencing(config: Config, memory: Memory, seen: Seen, now: float) -> Decision
     if life is not None:
         return _call_off(config, memory, f"the primary answers again: {life}", events)
     if is_paused(memory.record, now):
-        return _call_off(config, memory, "the cluster was paused", events)
+        return _call_off(config, memory, "the cluster was paused", events, answers=False)
     look = _look(config, config.timing.retry_interval, fresh=True)
     alarms = _fence_alarms(config, intent.attempts)
     if not seen.looks:
@@ -284,13 +288,15 @@ def _failed(config: Config, intent: Intent, outcome: Outcome) -> Event:
     )
 
 
-def _call_off(config: Config, memory: Memory, why: str, events: tuple[Event, ...], distrust: str = "") -> Decision:
+def _call_off(
+    config: Config, memory: Memory, why: str, events: tuple[Event, ...], distrust: str = "", answers: bool = True
+) -> Decision:
+    """Back to watching. answers: the peer does, so it need not be switched on again."""
     # PostgreSQL was told to promote and has not: only a restart makes it forget that.
     actions = (Action(Do.KILL_POSTGRES),) if memory.record.role is Role.PRIMARY else ()
     memory = dataclasses.replace(memory, trouble=None, confirmed_off=False, switch_evidence=None)
-    memory = on_record(
-        memory, intent=None, power_on_due=False, role=Role.STANDBY, standby_recorded=True, trouble_at=None
-    )
+    due = memory.record.power_on_due and not answers
+    memory = on_record(memory, intent=None, power_on_due=due, role=Role.STANDBY, standby_recorded=True, trouble_at=None)
     if distrust:
         memory = on_record(memory, fence_distrusted=distrust)
     event = Event("called_off", f"failover called off: {why}", "alarm" if distrust else "warning")

@@ -3,9 +3,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from ..config import Config
 from ..words import Action, Do, Seen, Task
-from .memory import Memory, age
+from .memory import Memory, age, on_record
+
+POWER_ON_EVERY = 15.0
+POWER_ON_TRIES = 20
 
 
 def check_bmc(config: Config, memory: Memory, seen: Seen, now: float) -> tuple[Action, ...]:
@@ -15,3 +20,17 @@ def check_bmc(config: Config, memory: Memory, seen: Seen, now: float) -> tuple[A
     if Task.CHECK_BMC in seen.running or age(now, memory.bmc_asked_at) < interval:
         return ()
     return (Action(Do.RUN, Task.CHECK_BMC),)
+
+
+def power_on(memory: Memory, seen: Seen, now: float) -> tuple[Memory, tuple[Action, ...]]:
+    """Switch the peer, that this node has fenced, on again when that is due: tried a number of times."""
+    if not memory.record.power_on_due:
+        return memory, ()
+    done = next((outcome for outcome in seen.outcomes if outcome.task is Task.POWER_ON), None)
+    if (done is not None and done.ok) or memory.power_on_tries >= POWER_ON_TRIES:
+        return on_record(memory, power_on_due=False), ()
+    wait = 0.0 if memory.power_on_tries == 0 else POWER_ON_EVERY
+    if Task.POWER_ON in seen.running or now - memory.power_on_at < wait:
+        return memory, ()
+    memory = dataclasses.replace(memory, power_on_at=now, power_on_tries=memory.power_on_tries + 1)
+    return memory, (Action(Do.RUN, Task.POWER_ON),)

@@ -103,6 +103,9 @@ def keep(
 ) -> Kept:
     """Copy the segments with WAL past the fork to state_dir/diverged-TIME; raises WorldError where they cannot be kept."""
     wal = os.path.join(data_dir, "pg_wal")
+    before = _kept_before(state_dir, f"timeline {timeline}, from {as_text(fork)} to ")
+    if before is not None:
+        return before
     # (It always fails at last: where the WAL ends.)
     dump = lines([os.path.join(bin_dir, "pg_waldump"), "-p", wal, "-t", str(timeline), "-s", as_text(fork)])
     end, commits = end_and_commits(dump, fork)
@@ -128,6 +131,25 @@ def keep(
             "was rewound; make room there, or rebuild this node"
         ) from error
     return Kept(past, commits, len(names), f"{past} bytes and {commits} commits past the fork are kept in {target}")
+
+
+def _kept_before(state_dir: str, what: str) -> Kept | None:
+    """What an earlier attempt at the same rewind kept: its README is written last, so with it all is there."""
+    for name in sorted(os.listdir(state_dir)):
+        if not name.startswith("diverged-"):
+            continue
+        target = os.path.join(state_dir, name)
+        try:
+            with open(os.path.join(target, "README"), encoding="utf-8") as file:
+                text = file.read()
+        except OSError:
+            continue
+        found = re.search(r"(\d+) bytes, (\d+) commits", text)
+        if what in text and found:
+            past, commits = int(found.group(1)), int(found.group(2))
+            told = f"{past} bytes and {commits} commits past the fork are kept in {target}"
+            return Kept(past, commits, len(os.listdir(target)) - 1, told)
+    return None
 
 
 def _copy(wal: str, names: Sequence[str], target: str, segment_size: int) -> None:

@@ -4,6 +4,10 @@
 What this node wrote alone after the fork is kept aside first (S7), and nothing is touched before a dry run of pg_rewind
 has succeeded. Where rewinding is impossible the old data stays as it is, and the operator decides about a rebuild.
 
+One that broke off while it wrote is simply done again: the pages to copy are found anew by this node's own WAL. Only at its
+end, when the control file is of the new timeline and the rest may not be on disk yet, that is no longer possible. So a
+mark in the state directory stands as long as pg_rewind writes; failover_rebuild.yml takes it away with the old data.
+
 request: bin_dir, data_dir, state_dir, peer, peer_address, port, database, user, passfile, sslmode.
 """
 
@@ -22,7 +26,9 @@ from ..errors import WorldError
 from ..probes import datadir
 from . import child, diverged
 from .postgres import make_standby
+from .store import sync_directory
 
+UNFINISHED = "rewind-unfinished"
 _CONNECT_TIMEOUT = 5  # seconds, of libpq
 _RECOVERY_DEADLINE = 3600.0
 _REWIND_DEADLINE = 3 * 3600.0
@@ -110,7 +116,13 @@ def rewind(
         raise WorldError(
             f"{data}: its timeline {mine} is newer than the new primary's {source.timeline}; compare the two nodes"
         )
+    mark = os.path.join(str(request["state_dir"]), UNFINISHED)
     if mine == source.timeline:
+        if os.path.exists(mark):
+            raise WorldError(
+                f"{data}: the last pg_rewind broke off at its very end, parts of the data may be missing; rebuild this node "
+                "(failover_rebuild.yml)"
+            )
         make_standby(data)
         return _answer("the timelines are the same: nothing to rewind", began, {})
     fork = diverged.fork_point(source.history, mine)
@@ -124,6 +136,7 @@ def rewind(
         runner([*command, "--dry-run"], _REWIND_DEADLINE, environment),
     )
     own = _read_own(data)
+    _set_mark(mark, True)
     try:
         _check(
             "the data directory may be half-way: do not start it, rebuild this node (failover_rebuild.yml)",
@@ -132,6 +145,7 @@ def rewind(
     finally:
         _write_own(data, own)
     make_standby(data)
+    _set_mark(mark, False)
     return _answer(
         f"rewound to timeline {source.timeline} of {request['peer']}, forked at {diverged.as_text(fork)}; {kept.text}",
         began,
@@ -195,6 +209,18 @@ def _check(meaning: str, done: subprocess.CompletedProcess[str]) -> None:
             f"{os.path.basename(done.args[0])} failed with exit code {done.returncode}: "
             f"{' | '.join((telling or lines)[-3:])}; {meaning}"
         )
+
+
+def _set_mark(path: str, on: bool) -> None:
+    try:
+        if on:
+            with open(path, "w", encoding="ascii") as file:
+                os.fsync(file.fileno())
+        elif os.path.exists(path):
+            os.unlink(path)
+        sync_directory(os.path.dirname(path))
+    except OSError as error:
+        raise WorldError(f"{path}: cannot be {'written' if on else 'removed'}: {error}; make room there") from error
 
 
 def _conninfo(request: Mapping[str, Any]) -> str:
