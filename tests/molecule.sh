@@ -13,6 +13,8 @@ if (($#)); then scenarios=("$@"); else
         [ "$name" = default ] || scenarios+=("$name")
     done
 fi
+# What an earlier run told is not to be searched again.
+rm -f .cache/molecule-default.log
 # molecule remembers that it once made the hosts, and then leaves them out: so here, every time.
 lab/lab up
 for scenario in "${scenarios[@]}"; do

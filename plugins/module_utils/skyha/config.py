@@ -136,6 +136,15 @@ class Config:
         """The peer's replication slot: its name, as far as PostgreSQL allows one (role streaming_replication)."""
         return re.sub("[^a-z0-9_]", "_", self.peer.lower())
 
+    @property
+    def peer_http(self) -> str | None:
+        """Where the peer serves HTTP, as ADDRESS:PORT: both nodes are set up alike. None: on no address of its own."""
+        for listen in self.http_listen:
+            host, _, port = listen.rpartition(":")
+            if host.strip("[]") in (self.address, "0.0.0.0", "::"):
+                return f"[{self.peer_address}]:{port}" if ":" in self.peer_address else f"{self.peer_address}:{port}"
+        return None
+
 
 # section -> key -> field of Config (an empty string: the field of the same name)
 _SECTIONS: Mapping[str, Mapping[str, str]] = {

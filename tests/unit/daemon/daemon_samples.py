@@ -37,7 +37,12 @@ CONFIG = Config(
     agents=(Agent("bmc", "ipmi", "198.51.100.213", user="test", password_file="/etc/skyha/bmc.password"),),
 )
 OF_NODE1 = dataclasses.replace(
-    CONFIG, node="node1", address="198.51.100.110", peer="node2", peer_address="198.51.100.111"
+    CONFIG,
+    node="node1",
+    address="198.51.100.110",
+    peer="node2",
+    peer_address="198.51.100.111",
+    http_listen=("127.0.0.1:8008", "198.51.100.110:8008"),
 )
 WALL = 1_700_000_000.0
 

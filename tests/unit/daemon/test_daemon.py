@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon import main as main_module
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Order, Request, Task
-from daemon_samples import CONFIG, PRIMARY, STANDBY, World
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Path as Way
+from daemon_samples import CONFIG, DROPPED, PRIMARY, STANDBY, World
 
 
 @pytest.fixture(autouse=True)
@@ -97,6 +98,16 @@ def test_vip_that_goes_is_an_event(tmp_path: Path) -> None:
     world.eyes.here = STANDBY
     world.turn(1)
     assert "vip_down" in world.history.kinds()
+
+
+def test_trouble_is_told_once_though_it_is_an_alarm_too(tmp_path: Path) -> None:
+    world = World(STANDBY, str(tmp_path))
+    world.turn(3)
+    world.eyes.looks = {Way.VIP: DROPPED, Way.VOTE: DROPPED}
+    status = world.turn(2)
+    assert "trouble" in status["alarms"]
+    assert world.history.kinds().count("trouble") == 1
+    assert not [event for event in world.history.events if event.facts.get("code") == "trouble"]
 
 
 def test_status_directory_that_is_gone_does_not_end_the_daemon(tmp_path: Path) -> None:

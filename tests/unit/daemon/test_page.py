@@ -50,7 +50,9 @@ def read(html: str) -> Reader:
     reader.close()
     assert reader.open == []
     assert "script" not in reader.tags
-    assert not [name for name, _value in reader.attributes if name in ("src", "href", "style") or name.startswith("on")]
+    assert not [name for name, _value in reader.attributes if name in ("src", "style") or name.startswith("on")]
+    # The only way out is the peer's own page.
+    assert {value for name, value in reader.attributes if name == "href"} <= {"http://198.51.100.111:8008/"}
     return reader
 
 
@@ -84,8 +86,19 @@ def test_standby_page_says_armed() -> None:
 def test_primary_page_draws_itself_with_the_vip() -> None:
     reader = read(page(World(PRIMARY, "/nonexistent").turn(5), 0.5))
     label = dict(reader.attributes)["aria-label"]
-    assert label.startswith("node1 is primary")
+    assert label.startswith("node1: primary")
     assert "the VIP 198.51.100.116 is on node1; replication streams" in label
+
+
+def test_primary_points_to_the_page_that_knows_whether_it_is_armed() -> None:
+    reader = read(page(World(PRIMARY, "/nonexistent").turn(5), 0.5))
+    assert ("href", "http://198.51.100.111:8008/") in reader.attributes
+
+
+def test_what_does_not_run_only_was_primary() -> None:
+    reader = read(page(node_down(), 0.5))
+    assert "was primary" in reader.text
+    assert dict(reader.attributes)["aria-label"].startswith("node1: was primary, down")
 
 
 @pytest.mark.parametrize(

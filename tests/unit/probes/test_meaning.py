@@ -100,3 +100,27 @@ def test_unix_socket_with_a_full_queue_is_stalled() -> None:
 def test_detail_is_one_short_line() -> None:
     assert one_line("a\n\tb  c") == "a b c"
     assert len(one_line("x" * 1000)) == 300
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (
+            AT + "Connection refused\n\tIs the server running on that host and accepting TCP/IP connections?",
+            "Connection refused",
+        ),
+        (
+            'connection to server on socket "/run/.s.PGSQL.1921" failed: No such file or directory\n\tIs the server running '
+            "locally and accepting connections on that socket?\n",
+            "No such file or directory",
+        ),
+        (
+            "server closed the connection unexpectedly\n\tThis probably means the server terminated abnormally\n\tbefore or "
+            "while processing the request.\n",
+            "server closed the connection unexpectedly",
+        ),
+        (AT + "FATAL:  sorry, too many clients already", "FATAL: sorry, too many clients already"),
+    ],
+)
+def test_detail_leaves_out_what_libpq_only_guesses(text: str, line: str) -> None:
+    assert one_line(text) == line

@@ -23,14 +23,15 @@ from .text import Paint, paint_for, wrap
 
 EXIT = """exit codes:
   0   done; status: all is well
-  1   the order was refused or did not succeed, or what was asked for is not there
+  1   the order was refused or failed, or what was asked for is not there
   2   wrong usage
   3   skyha does not run here, or does not answer
   4   status, explain: there are alarms, or a failover would not work now
-  5   not permitted: orders are taken from root and the database's user only
+  5   not permitted: that is for root and the database's user only
   78  the configuration cannot be used
 
-Orders (switchover, rejoin, pause, resume, confirm-off, acknowledge, fence-test) are for root and the database's user.
+Orders (switchover, rejoin, pause, resume, confirm-off, acknowledge, fence-test) and the
+history are for root and the database's user, the rest is for everybody.
 Colour is used on a terminal only, and not where NO_COLOR is set."""
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 

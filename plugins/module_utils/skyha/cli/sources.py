@@ -98,19 +98,10 @@ def here(run_dir: str, http: tuple[str, ...] = ()) -> View:
 
 def peer(config: Config) -> View:
     """The peer's status, asked over HTTP on its own address."""
-    address = peer_http(config)
+    address = config.peer_http
     if address is None:
         return View(None, f"not asked: [http] listen names no address that {config.peer} could have too")
     return over_http(address, PEER_DEADLINE)
-
-
-def peer_http(config: Config) -> str | None:
-    """Where the peer serves HTTP, as ADDRESS:PORT: both nodes are set up alike."""
-    for listen in config.http_listen:
-        host, _, port = listen.rpartition(":")
-        if host.strip("[]") in (config.address, "0.0.0.0", "::"):
-            return f"[{config.peer_address}]:{port}" if ":" in config.peer_address else f"{config.peer_address}:{port}"
-    return None
 
 
 def over_http(address: str, deadline: float = DEADLINE) -> View:

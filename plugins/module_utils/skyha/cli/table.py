@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..daemon.page import lsn_text
+from ..daemon.status import role_text
 from .sources import Status, View
 from .text import Paint, clean, duration, fit, wrap
 
@@ -71,7 +72,7 @@ def _cells(status: Status) -> dict[str, Cell]:
     up, role, streaming = status["server"] == "up", status["role"], status["streaming"]
     lag = status["lag"]
     cells: dict[str, Cell] = {
-        "role": (role, "bold" if role in ("primary", "standby") else "bad"),
+        "role": (role_text(status), "bold" if role in ("primary", "standby") and status["server"] != "down" else "bad"),
         "PostgreSQL": (
             status["server"] + (f": {status['detail']}" if status["detail"] else ""),
             "good" if up else "bad",

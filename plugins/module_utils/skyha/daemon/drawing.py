@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from .status import Snapshot
+from ..words import Role
+from .status import Snapshot, role_text
 
-WIDTH, HEIGHT = 360, 300
+WIDTH, HEIGHT = 360, 274
+BOX = 134  # width of a node's box
+LEFT, RIGHT = 6, WIDTH - 6 - BOX
 _GOOD = ("ok",)
 _WARN = ("alive", "sick", "stalled", "unknown")
 # An ok that is older says nothing of now (the primary looks along its paths every 5 s or so).
@@ -33,7 +36,7 @@ def drawing(status: Snapshot) -> str:
     """The SVG element."""
     here, there = _here(status), _there(status)
     left, right = sorted((here, there), key=lambda node: node.name)
-    x = {left.name: 12, right.name: 200}
+    x = {left.name: LEFT, right.name: RIGHT}
     vote = status["vote"]
     parts = [
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(_words(status, here, there))}">',
@@ -55,19 +58,19 @@ def drawing(status: Snapshot) -> str:
     holder = next((node for node in (here, there) if node.vip), None)
     if holder is not None:
         parts.append(
-            f'<g class="vip"><rect x="{x[holder.name] + 9}" y="148" width="130" height="22" rx="11"/>'
-            f'<text x="{x[holder.name] + 74}" y="163" class="small">VIP {escape(_short(status["vip"]["address"], 16))}</text></g>'
+            f'<g class="vip"><rect x="{x[holder.name] + 2}" y="148" width="130" height="22" rx="11"/>'
+            f'<text x="{x[holder.name] + BOX // 2}" y="163" class="small">VIP {escape(_short(status["vip"]["address"], 16))}</text></g>'
         )
     return "".join(parts) + "</svg>"
 
 
 def _here(status: Snapshot) -> _Node:
-    role, server, alarms = status["role"], status["server"], status["alarms"]
+    server, alarms = status["server"], status["alarms"]
     state = "good" if server == "up" and not alarms else "warn" if server == "up" else "bad"
     line = f"timeline {status['timeline']}" if server == "up" else server
     if status["lag"]["seconds"] is not None:
         line = f"lag {status['lag']['seconds']:.1f} s"
-    return _Node(status["node"], status["address"], role, state, line, bool(status["vip"]["held"]))
+    return _Node(status["node"], status["address"], role_text(status), state, line, bool(status["vip"]["held"]))
 
 
 def _there(status: Snapshot) -> _Node:
@@ -81,6 +84,8 @@ def _there(status: Snapshot) -> _Node:
         return _Node(name, address, "primary?", "bad", "does not answer", False)
     if seen is not None and seen["age"] < _OLD:
         state = "warn" if seen["server"] == "up" else "bad"
+        if seen["role"] == Role.UNKNOWN.value:
+            return _Node(name, address, seen["server"], state, "", False)
         return _Node(name, address, seen["role"], state, seen["server"], False)
     return _Node(name, address, "unknown", "dim", "not seen", False)
 
@@ -91,21 +96,20 @@ def _is_good(status: Snapshot, name: str) -> bool:
 
 
 def _box(node: _Node, x: int, is_here: bool) -> list[str]:
-    middle = x + 74
-    tag = '<tspan class="here"> (this node)</tspan>' if is_here else ""
+    middle = x + BOX // 2
+    tag = '<tspan class="here"> (here)</tspan>' if is_here else ""
     return [
-        f'<g class="box {node.state}"><rect x="{x}" y="176" width="148" height="92" rx="7"/>',
-        f'<text x="{middle}" y="198" class="name">{escape(_short(node.name, 18))}</text>',
-        f'<text x="{middle}" y="215" class="small">{escape(_short(node.address, 22))}</text>',
+        f'<g class="box {node.state}"><rect x="{x}" y="176" width="{BOX}" height="92" rx="7"/>',
+        f'<text x="{middle}" y="198" class="name">{escape(_short(node.name, 16 if not is_here else 10))}{tag}</text>',
+        f'<text x="{middle}" y="215" class="small">{escape(_short(node.address, 20))}</text>',
         f'<text x="{middle}" y="237" class="role">{escape(node.role)}</text>',
-        f'<text x="{middle}" y="256" class="small">{escape(_short(node.line, 24))}</text></g>',
-        f'<text x="{middle}" y="285" class="small">{tag}</text>' if is_here else "",
+        f'<text x="{middle}" y="256" class="small">{escape(_short(node.line, 20))}</text></g>',
     ]
 
 
 def _ways(status: Snapshot, here: _Node, there: _Node, x: dict[str, int]) -> list[str]:
     """Where this node looks: its line to the vote host, the vote host's line to the primary, its own to the VIP."""
-    center = {name: left + 74 for name, left in x.items()}
+    center = {name: left + BOX // 2 for name, left in x.items()}
     primary: str | None = (
         here.name if here.role == "primary" else there.name if there.role.startswith("primary") else None
     )
@@ -113,23 +117,28 @@ def _ways(status: Snapshot, here: _Node, there: _Node, x: dict[str, int]) -> lis
     reached = vote["reached"]
     parts = []
     if primary is not None:
-        at_vote = 128 if center[here.name] < 180 else 232
-        from_vote = 128 if center[primary] < 180 else 232
+        from_vote = 128 if center[primary] < WIDTH // 2 else 232
+        # Seen from the standby: at its side of the gap between the boxes, and at the primary's.
+        near, far = (RIGHT, LEFT + BOX) if center[primary] < WIDTH // 2 else (LEFT + BOX, RIGHT)
         if primary != here.name:
+            at_vote = 128 if center[here.name] < WIDTH // 2 else 232
             parts.append(_line(center[here.name], 176, at_vote, 54, _class(vote, reached)))
             parts.append(_line(from_vote, 54, center[primary], 146, _class(vote, None)))
-            start, end = (160, 200) if center[here.name] < 180 else (200, 160)
-            parts.append(_line(start, 190, end, 190, _class(vip, None)))
-            # Replication flows from the primary.
-            parts.append(_line(end, 246, start, 246, "good" if status["streaming"] else "bad"))
+            parts.append(_line(near, 198, far, 198, _class(vip, None)))
+            parts.append(_label("heartbeat", 190))
         else:
             parts.append(_line(center[here.name] - 10, 146, from_vote - 10, 54, _class(vote, reached)))
             parts.append(_line(from_vote + 10, 54, center[here.name] + 10, 146, _class(vote, None)))
-            start, end = (160, 200) if center[here.name] < 180 else (200, 160)
-            parts.append(_line(start, 246, end, 246, "good" if status["streaming"] else "bad"))
+        # Replication flows from the primary.
+        parts.append(_line(far, 246, near, 246, "good" if status["streaming"] else "bad"))
+        parts.append(_label("replication", 238))
     label = f"vote path: {vote['sight'] or 'not looked at'}"
-    parts.append(f'<text x="180" y="104" class="small halo">{escape(label)}</text>')
+    parts.append(_label(label, 104))
     return parts
+
+
+def _label(text: str, y: int) -> str:
+    return f'<text x="{WIDTH // 2}" y="{y}" class="small halo">{escape(text)}</text>'
 
 
 def _class(path: Any, reached: bool | None) -> str:
@@ -148,7 +157,7 @@ def _words(status: Snapshot, here: _Node, there: _Node) -> str:
     """The drawing in words, for who cannot see it."""
     holder = here.name if here.vip else there.name if there.vip else "no node that was seen"
     return (
-        f"{here.name} is {here.role}, {here.line}; {there.name} is {there.role}, {there.line}; the VIP {status['vip']['address']} "
+        f"{here.name}: {here.role}, {here.line}; {there.name}: {there.role}, {there.line}; the VIP {status['vip']['address']} "
         f"is on {holder}; replication {'streams' if status['streaming'] else 'does not stream'}"
     )
 

@@ -21,6 +21,8 @@ WALL_DRIFT = 5.0  # seconds that the end of a pause may be wrong on the wall clo
 TELL_FOR = 10.0  # seconds that a failure stays an alarm after it was last seen, so that a retried one does not flicker
 # Actions that stop this node from serving: they are never held back.
 _YIELDING = frozenset({Do.KILL_POSTGRES, Do.DROP_VIP})
+# Alarms whose beginning and end the policy tells by events of its own; twice would only make the history longer.
+_TOLD = frozenset({"trouble", "fencing"})
 
 
 class Chronicle(Protocol):
@@ -186,8 +188,8 @@ class Loop:
         verbs[action.do]()
 
     def _tell_alarms(self, alarms: Mapping[str, str]) -> None:
-        for code in alarms.keys() - self._alarms.keys():
+        for code in alarms.keys() - self._alarms.keys() - _TOLD:
             self.ports.history.add(Event("alarm", alarms[code], "alarm", {"code": code}))
-        for code in self._alarms.keys() - alarms.keys():
+        for code in self._alarms.keys() - alarms.keys() - _TOLD:
             self.ports.history.add(Event("alarm_over", f"over: {self._alarms[code]}", "info", {"code": code}))
         self._alarms = dict(alarms)

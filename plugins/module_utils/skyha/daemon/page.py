@@ -8,7 +8,7 @@ from html import escape
 from typing import Any
 
 from .drawing import drawing
-from .status import STALE_AFTER, Snapshot
+from .status import STALE_AFTER, Snapshot, role_text
 
 REFRESH = 5
 NEWEST_EVENTS = 12
@@ -22,7 +22,8 @@ main{max-width:68rem;margin:auto}h1{font-size:1.25rem;margin:0}h2{font-size:1rem
 header{display:flex;flex-wrap:wrap;gap:.25rem 1rem;align-items:baseline;margin-bottom:.75rem}header p{margin:0;color:var(--soft)}
 .banner{border-left:6px solid;padding:.6rem .9rem;margin:0 0 1rem;background:var(--card);border-radius:4px;overflow-wrap:anywhere}
 .banner b{display:block}.grid{display:grid;gap:1rem;grid-template-columns:1fr}
-@media(min-width:52rem){.grid{grid-template-columns:minmax(0,1fr) minmax(0,1fr)}.all{grid-column:1/-1}}
+.stack{display:flex;flex-direction:column;gap:1rem;min-width:0}a{color:inherit}
+@media(min-width:52rem){.grid{grid-template-columns:minmax(0,1fr) minmax(0,1fr)}.stack section:last-child{flex:1}}
 section{background:var(--card);border:1px solid var(--edge);border-radius:8px;padding:.9rem;min-width:0}
 table{border-collapse:collapse;width:100%}th,td{text-align:left;vertical-align:top;padding:.2rem .6rem .2rem 0;
 overflow-wrap:anywhere}th{font-weight:500;color:var(--soft);width:9.5rem}ul{margin:0;padding-left:1.1rem}li{overflow-wrap:anywhere}
@@ -44,10 +45,11 @@ def page(status: Snapshot, age: float) -> str:
     if "role" in status:
         body.append('<div class="grid">')
         body.append(f"<section><h2>Cluster</h2>{drawing(status)}</section>")
+        # In the order in which they are asked for: that is how a narrow page shows them.
+        body.append(f'<div class="stack"><section><h2>If the primary died now</h2>{_readiness(status)}</section>')
+        body.append(f"<section><h2>Ways to the primary</h2>{_table(_paths(status))}</section></div>")
         body.append(f"<section><h2>{escape(status['node'])}</h2>{_table(_facts(status))}</section>")
-        body.append(f"<section><h2>If the primary died now</h2>{_readiness(status)}</section>")
-        body.append(f"<section><h2>Ways to the primary</h2>{_table(_paths(status))}</section>")
-        body.append(f'<section class="all"><h2>Last events</h2>{_events(status)}</section>')
+        body.append(f"<section><h2>Last events</h2>{_events(status)}</section>")
         body.append("</div>")
     return (
         f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
@@ -91,7 +93,7 @@ def _facts(status: Snapshot) -> list[tuple[str, str, str]]:
     rows = [
         (
             "PostgreSQL",
-            f"{role}, {server}" + (f": {status['detail']}" if status["detail"] else ""),
+            f"{role_text(status)}, {server}" + (f": {status['detail']}" if status["detail"] else ""),
             "good" if server == "up" else "bad",
         ),
         ("Timeline", str(status["timeline"] or "unknown"), ""),
@@ -123,7 +125,7 @@ def _facts(status: Snapshot) -> list[tuple[str, str, str]]:
 
 def _readiness(status: Snapshot) -> str:
     if status["trouble"] or status["intent"]:
-        text = f'<p class="bad"><b>It is not a question now.</b> {escape(str(status["sentence"]))}</p>'
+        text = f'<p class="bad"><b>Under way.</b> {escape(str(status["sentence"]))}</p>'
     elif status["armed"]:
         text = f'<p class="good"><b>Armed.</b> {escape(status["node"])} would fence {escape(status["peer"])} and take over.</p>'
     elif status["armed"] is False:
@@ -131,7 +133,7 @@ def _readiness(status: Snapshot) -> str:
         text = f'<p class="bad"><b>Not armed.</b> {escape(status["node"])} would not take over:</p><ul>{items}</ul>'
     elif status["role"] == "primary":
         streams = "streams from here" if status["streaming"] else "does not stream: nothing could take over"
-        text = f"<p>This is the primary; its standby {escape(status['peer'])} {streams}. Whether it is armed stands on its own page.</p>"
+        text = f"<p>This is the primary; its standby {escape(status['peer'])} {streams}. Whether it is armed stands on {_its_page(status)}.</p>"
     else:
         text = "<p>This node is neither a running primary nor a running standby.</p>"
     last = status["failover"]["last"]
@@ -143,6 +145,11 @@ def _readiness(status: Snapshot) -> str:
         f'<p class="soft">Last failover to this node: {_clock(last["wall"], "%Y-%m-%d %H:%M:%S")}, {last["seconds"]:.2f} s '
         f"({phases}).{noted}</p>"
     )
+
+
+def _its_page(status: Snapshot) -> str:
+    address = status["peer_http"]
+    return f'<a href="http://{escape(address)}/">its own page</a>' if address else "its own page"
 
 
 def _paths(status: Snapshot) -> list[tuple[str, str, str]]:

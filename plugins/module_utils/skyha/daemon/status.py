@@ -131,6 +131,7 @@ def _identity(config: Config, moment: Moment, state: str) -> dict[str, Any]:
         "address": config.address,
         "peer": config.peer,
         "peer_address": config.peer_address,
+        "peer_http": config.peer_http or "",
         "port": config.port,
         "vote": {"address": config.vote_address, "port": config.vote_port},
         "profile": config.profile,
@@ -253,6 +254,16 @@ def is_replica(status: Snapshot) -> bool:
         return False
     lag = status["lag"]["seconds"]
     return bool(status["streaming"]) and lag is not None and lag <= status["limits"]["lag_seconds"]
+
+
+def role_text(status: Snapshot) -> str:
+    """The role in words: what is not running is nothing, it only was."""
+    role = str(status["role"])
+    return (
+        f"was {role}"
+        if role in (Role.PRIMARY.value, Role.STANDBY.value) and status["server"] == Server.DOWN.value
+        else role
+    )
 
 
 def as_text(status: Snapshot) -> str:

@@ -8,6 +8,7 @@ and all else that a server said after it accepted TCP counts as life: a text nob
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from ..words import Sight
@@ -79,6 +80,9 @@ _SICK = (
     "invalid page in block",
 )
 
+_GUESS = re.compile(r" (Is the server running [^?]*\?|This probably means the server terminated abnormally .*)$")
+_AT = re.compile(r"^connection to server (at|on socket) .*? failed: ")
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -129,8 +133,8 @@ def of_connection(text: str, accepted: bool, unix: bool = False) -> Failure:
 
 
 def one_line(text: str) -> str:
-    """The text on one line, short enough for a log."""
-    joined = " ".join(text.split())
+    """The text on one line, short enough for a log: without libpq's guesses and the address, which the caller names."""
+    joined = _AT.sub("", _GUESS.sub("", " ".join(text.split())))
     return joined if len(joined) <= 300 else joined[:297] + "..."
 
 
