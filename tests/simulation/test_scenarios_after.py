@@ -305,6 +305,17 @@ class TestStumblingOnTheWay:
         world.node2.daemon.order(Order.RESUME)
         assert world.run_until(lambda: world.primary() is world.node2, 20) is not None, story(world)
 
+    def test_resume_on_the_primary_reaches_a_standby_that_is_down(self, world):
+        """Its own copy of the database tells it nothing while it is down."""
+        world.node2.daemon.order(Order.PAUSE)
+        world.run(5)
+        world.node2.pg.stop(False)
+        world.run(10)
+        assert not world.node2.pg.is_up
+        world.node1.daemon.order(Order.RESUME)
+        assert world.run_until(lambda: world.node2.pg.answers, 30) is not None, story(world)
+        converges(world)
+
 
 class TestSwitchover:
     def test_moves_the_primary_without_loss_and_back(self, world):
