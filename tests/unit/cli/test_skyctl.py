@@ -19,9 +19,22 @@ import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.cli import main as module
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.cli import sources
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.serve import Serving
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Local
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Local, Server
 from daemon_samples import PRIMARY, STANDBY, World
 
+VERBS = (
+    "status",
+    "explain",
+    "history",
+    "switchover",
+    "pause",
+    "resume",
+    "confirm-off",
+    "acknowledge",
+    "fence-test",
+    "check-config",
+    "completion",
+)
 CONF = """[cluster]
 name = sky
 [node]
@@ -121,6 +134,16 @@ class TestStatus:
         assert data["here"]["live"] is True
         assert data["here"]["status"]["node"] == "node2"
         assert data["peer"]["live"] is False
+
+    def test_what_does_not_fit_its_column_stands_whole_below(self, node: Make) -> None:
+        detail = "the database system is not yet accepting connections: consistent recovery state is not yet reached"
+        _code, text = node(dataclasses.replace(STANDBY, server=Server.STARTING, detail=detail)).skyctl("status")
+        assert max(map(len, text.splitlines())) <= 80
+        assert f"node2, PostgreSQL: starting: {detail}" in " ".join(text.split())
+
+    def test_what_does_not_run_only_was_primary(self, node: Make) -> None:
+        _code, text = node(dataclasses.replace(PRIMARY, server=Server.DOWN, vip_held=False)).skyctl("status")
+        assert "was primary" in text
 
     def test_daemon_that_is_down_leaves_its_last_word(self, node: Make) -> None:
         one = node(STANDBY)
@@ -271,12 +294,17 @@ class TestHistory:
 
 
 class TestCommandLine:
-    @pytest.mark.parametrize("arguments", [["status"], ["history"], ["switchover"], ["confirm-off"], []])
-    def test_help_names_the_exit_codes(self, arguments: list[str], capsys: Any) -> None:
+    @pytest.mark.parametrize("verb", [None, *VERBS])
+    def test_help_is_whole_and_fits(self, verb: str | None, capsys: Any, monkeypatch: Any) -> None:
+        monkeypatch.setenv("COLUMNS", "80")
         with pytest.raises(SystemExit) as end:
-            module.main([*arguments, "--help"])
+            module.main(["--help"] if verb is None else [verb, "--help"])
         assert end.value.code == 0
-        assert "exit codes:" in capsys.readouterr().out
+        text = capsys.readouterr().out
+        assert "exit codes:" in text
+        assert max(map(len, text.splitlines())) <= 80
+        if verb is None:
+            assert all(f"\n    {name}" in text for name in VERBS)
 
     @pytest.mark.parametrize(
         "arguments", [[], ["nonsense"], ["pause", "--for", "never"], ["history", "0"], ["history", "x"]]

@@ -65,7 +65,13 @@ def _grid(both: Sequence[Status], marks: Sequence[str], paint: Paint) -> list[st
     for name in cells[0]:
         row = [paint(fit(cell[name][0], CELL), cell[name][1]) for cell in cells]
         lines.append(fit(name, NAME) + " ".join(row).rstrip())
-    return lines
+    cut = [
+        wrap(cell[name][0], f"  {clean(one['node'])}, {name}: ", "    ")
+        for one, cell in zip(both, cells)
+        for name in cell
+        if len(clean(cell[name][0])) > CELL
+    ]
+    return lines + (["", *cut] if cut else [])
 
 
 def _cells(status: Status) -> dict[str, Cell]:
@@ -132,11 +138,11 @@ def _wal(lsn: Any) -> str:
 def _path(path: Any) -> Cell:
     if path["sight"] is None:
         return "not looked at yet", "dim"
-    text = path["sight"] + (f" {path['latency'] * 1000:.1f} ms" if path["latency"] is not None else "")
-    if path["sight"] != "ok":
+    sight = path["sight"]
+    if sight != "ok":
         ok = "never ok" if path["ok_age"] is None else f"ok {duration(path['ok_age'])} ago"
-        return f"{text}, {ok}", "bad" if path["sight"] not in ("alive", "sick", "unknown") else "warn"
-    return f"{text}, {duration(path['age'])} ago", "good"
+        return f"{sight}, {ok}", "bad" if sight not in ("alive", "sick", "unknown") else "warn"
+    return f"{sight} {path['latency'] * 1000:.1f} ms, {duration(path['age'])} ago", "good"
 
 
 def _bmc(bmc: Any) -> Cell:
