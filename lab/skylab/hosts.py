@@ -206,7 +206,7 @@ def boot_state(host: Host) -> str:
     return done.stdout.strip()
 
 
-def wait_ready(hosts: list[Host], timeout: float = 60) -> None:
+def wait_ready(hosts: list[Host], timeout: float = 240) -> None:
     """Wait until each host has booted; LabError with what hangs after timeout seconds."""
     deadline = time.monotonic() + timeout
     waiting = list(hosts)
