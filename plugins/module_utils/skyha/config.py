@@ -128,6 +128,7 @@ class Config:
     run_dir: str = "/run/skyha"
     http_listen: tuple[str, ...] = ("127.0.0.1:8008",)
     hook_role_change: str = ""  # operator's commands, see docs/operations.md
+    hook_failover: str = ""
     hook_fence_failed: str = ""
     hook_deadline: float = 30.0
 
@@ -167,7 +168,12 @@ _SECTIONS: Mapping[str, Mapping[str, str]] = {
     "fence": {"action": "fence_action", "power_on_after": "power_on_after"},
     "http": {"listen": "http_listen"},
     "paths": {"state_dir": "state_dir", "run_dir": "run_dir"},
-    "hooks": {"role_change": "hook_role_change", "fence_failed": "hook_fence_failed", "deadline": "hook_deadline"},
+    "hooks": {
+        "role_change": "hook_role_change",
+        "failover": "hook_failover",
+        "fence_failed": "hook_fence_failed",
+        "deadline": "hook_deadline",
+    },
 }
 _CHOICES: Mapping[str, tuple[str, ...]] = {
     "vip_style": ("iproute2", "ifup"),

@@ -7,7 +7,7 @@ import dataclasses
 import time
 from pathlib import Path
 
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.hooks import Hooks
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.hooks import Hooks, start
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Event
 from daemon_samples import CONFIG
 
@@ -26,6 +26,28 @@ def test_role_change_runs_the_command_with_what_happened(tmp_path: Path) -> None
     hooks.after((Event("alarm", "x"), Event("promoted", "now; $(primary)")), "primary", time.monotonic())
     finish(hooks)
     assert (tmp_path / "said").read_text() == "promoted node2 primary: now; $(primary)\n"
+
+
+def test_failover_runs_both_commands(tmp_path: Path) -> None:
+    config = dataclasses.replace(
+        CONFIG, hook_role_change=f"touch {tmp_path}/role", hook_failover=f"touch {tmp_path}/failover"
+    )
+    hooks = Hooks(config)
+    hooks.after((Event("rewound", "x"),), "standby", time.monotonic())
+    finish(hooks)
+    assert [path.name for path in tmp_path.iterdir()] == ["role"]
+    hooks.after((Event("promoted", "x"),), "primary", time.monotonic())
+    finish(hooks)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["failover", "role"]
+
+
+def test_program_on_a_dead_file_system_holds_nothing_up() -> None:
+    """Popen returns when the program was loaded: so a shell, which is there at once, does the loading."""
+    process = start(["/somewhere/that/hangs", "two words"], {})
+    assert process.wait(5.0) == 127
+    assert isinstance(process.args, list)
+    assert process.args[0] == "/bin/sh"
+    assert process.args[-2:] == ["/somewhere/that/hangs", "two words"]
 
 
 def test_other_events_run_nothing() -> None:

@@ -1,5 +1,6 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The operator's own commands: run when the role changes or a fence fails, beside the loop, ended at their deadline.
+"""The operator's own commands: run when the role changes, after a failover, or when a fence fails; beside the loop, ended at
+their deadline.
 
 They are told what happened in environment variables: SKYHA_EVENT, SKYHA_TEXT, SKYHA_CLUSTER, SKYHA_NODE, SKYHA_PEER,
 SKYHA_ROLE. What comes of them changes nothing: a hook can inform, it cannot decide.
@@ -21,14 +22,19 @@ from ..words import Event
 _LOG = logging.getLogger("skyha.hooks")
 # Kinds of events that change what this node is.
 ROLE_CHANGE = ("promoted", "found_primary", "switched", "rewound", "gave_way")
+FAILOVER = ("promoted",)
 FENCE_FAILED = ("fence_failed",)
+# A local program that is there and ready at once: the operator's own, perhaps on a dead network file system, is then waited
+# for by this shell, not by the daemon (Popen returns only when the program was loaded).
+SHELL = ("/bin/sh", "-c", 'exec "$@"', "hook")
 
+_MEANING = {126: ": it is not executable", 127: ": it was not found"}
 Start = Callable[[Sequence[str], Mapping[str, str]], Any]
 
 
 def start(argv: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
     """Start a command in a session of its own; raises OSError."""
-    return subprocess.Popen(list(argv), stdin=subprocess.DEVNULL, env=dict(environment), start_new_session=True)
+    return subprocess.Popen([*SHELL, *argv], stdin=subprocess.DEVNULL, env=dict(environment), start_new_session=True)
 
 
 class Hooks:
@@ -44,6 +50,7 @@ class Hooks:
         self._reap(now)
         for name, line, kinds in (
             ("role_change", self._config.hook_role_change, ROLE_CHANGE),
+            ("failover", self._config.hook_failover, FAILOVER),
             ("fence_failed", self._config.hook_fence_failed, FENCE_FAILED),
         ):
             event = next((event for event in reversed(events) if event.kind in kinds), None)
@@ -84,5 +91,5 @@ class Hooks:
                     pass
                 process.poll()
             elif code:
-                _LOG.warning("hook %s ended with exit code %s", name, code)
+                _LOG.warning("hook %s ended with exit code %s%s", name, code, _MEANING.get(code, ""))
             del self._running[name]
