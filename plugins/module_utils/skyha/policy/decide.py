@@ -36,7 +36,10 @@ def decide(config: Config, memory: Memory, seen: Seen, now: float) -> Decision:
         seen.local.vip_held and seen.local.role is Role.STANDBY and Do.DROP_VIP not in {a.do for a in decision.actions}
     ):
         decision = dataclasses.replace(decision, actions=(Action(Do.DROP_VIP),) + decision.actions)
-    if memory.pause_request is not None:
+    # A resume is what starts a stopped node: it is written down when there is a server to write to.
+    if memory.pause_request is not None and (
+        memory.pause_request.order is Order.PAUSE or seen.local.server is Server.UP
+    ):
         decision = dataclasses.replace(
             decision, actions=decision.actions + (Action(Do.SET_PAUSE, memory.pause_request),)
         )
