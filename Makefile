@@ -42,6 +42,17 @@ molecule: venv ## every scenario on the lab
 
 test: lint unit simulation molecule ## all of it
 
+faults: lab-up ## every fault of docs/reliability.md on a built lab cluster, about an hour; ROWS="words of pytest -k"
+	pytest tests/faults -v $(if $(ROWS),-k "$(ROWS)"); status=$$?; $(BIN)/python -m tests.faults.matrix; exit $$status
+
+SOAK_MINUTES ?= 30
+SEED ?= 1
+soak: lab-up ## random faults for SOAK_MINUTES from SEED, one or two at once
+	$(BIN)/python -m tests.faults.soak --minutes $(SOAK_MINUTES) --seed $(SEED) --from-round $(or $(SOAK_FROM),1)
+
+mutants: venv ## break the runtime on purpose, one way after the other: some test must turn red
+	$(BIN)/python -m tests.mutants.run $(MUTANTS_OPTIONS)
+
 bench: lab-up ## measured figures into docs/
 	tests/bench.sh
 
@@ -49,4 +60,4 @@ clean: ## remove the lab, the caches and the virtual environment
 	lab/lab down --all || true
 	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help venv lab-up demo lint unit simulation molecule test bench clean
+.PHONY: help venv lab-up demo lint unit simulation molecule test faults soak mutants bench clean

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 
 from tests.lab import lab
 
-POSTMASTER = "head -1 /data/pgdata/pg_root/postmaster.pid"
+DATA = "/data/pgdata/pg_root"
+POSTMASTER = f"head -1 {DATA}/postmaster.pid"
 
 
 def power_loss(node: str) -> None:
@@ -44,22 +47,38 @@ ALL: dict[str, Callable[[str], None]] = {
 }
 
 
+def drop_vip(node: str) -> None:
+    """The VIP is taken off the node's interface."""
+    lab.on(node, "ip", "address", "del", f"{lab.VIP}/24", "dev", "eth0")
+
+
+def shut_down(node: str) -> None:
+    """The document's: PostgreSQL is shut down by hand."""
+    lab.on(node, "runuser", "-u", "postgres", "--", "bash", "-lc", "pg_ctl stop -m fast")
+
+
 def heal() -> None:
-    """Undo every fault of the lab and switch every host on."""
-    for host in lab.HOSTS:
-        if "paused" in _state(host):
+    """Undo every fault of the lab and switch every host on; what is in order is left alone."""
+    for row in json.loads(lab.lab("status", "--json")):
+        host = row["host"]
+        if host not in lab.HOSTS:
+            continue
+        if row["state"] == "paused":
             lab.lab("unpause", host)
-        if host in lab.NODES:
+        if row["bmc"] and (row["bmc_state"] != "up" or _is_bmc_changed(host)):
             lab.lab("bmc", host, "heal")
-            lab.lab("power", host, "on")
-        lab.lab("heal", host)
+        if row["state"] == "off":
+            lab.lab("power", host, "on", "--wait")
+        if row["faults"]:
+            lab.lab("heal", host)
     for node in lab.NODES:
-        lab.on(node, "systemctl", "start", "skyha")
-    lab.on("vote", "systemctl", "start", "sky-vote-proxy")
+        lab.on(node, "sh", "-c", "pgrep -x postgres | xargs -r kill -CONT; systemctl start skyha || true")
+    lab.on("vote", "sh", "-c", "systemctl kill -s CONT sky-vote-proxy; systemctl start sky-vote-proxy")
 
 
-def _state(host: str) -> str:
-    return next((line for line in lab.lab("status").splitlines() if line.startswith(f"{host} ")), "")
+def _is_bmc_changed(host: str) -> bool:
+    folder = Path("/run/sky-lab/bmc") / host
+    return any((folder / name).exists() for name in ("lie", "slow", "claimed", "password"))
 
 
 def make_whole(timeout: float = 240.0) -> None:

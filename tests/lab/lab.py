@@ -65,13 +65,13 @@ def sql(host: str, query: str, database: str = "postgres") -> str:
     ).strip()
 
 
-def connect(host: str = VIP, port: int = PORT, timeout: int = 3) -> Any:
+def connect(host: str = VIP, port: int = PORT, timeout: int = 3, dbname: str = "postgres") -> Any:
     """A superuser's autocommit connection over the network."""
     connection = psycopg2.connect(
         host=host,
         port=port,
         user="postgres",
-        dbname="postgres",
+        dbname=dbname,
         password=SETTINGS["pg_cluster_superuser_password"],
         connect_timeout=timeout,
         application_name="lab",

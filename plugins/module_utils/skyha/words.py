@@ -107,6 +107,7 @@ class Local:
     vip_held: bool = False
     clean_shutdown: bool = False  # DOWN only: the control file says 'shut down'
     pending_restart: bool = False  # a changed setting waits for a restart
+    clients_left: int | None = None  # primary: connections that ordinary clients may still open; None: not known
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,8 @@ NEXT = {
     "standby": "look at the other node: 'systemctl status skyha sky-postgresql' there, or run failover_rebuild.yml",
     "failover": "read 'skyctl history 1', then 'skyctl acknowledge'",
     "vip_conflict": "find the host that answers for the VIP: 'ip neigh', 'arping'",
+    "connections": "select usename, state, count(*) from pg_stat_activity group by 1, 2; or raise max_connections",
+    "local": "if skyha's objects are missing run the role ha_schema (site.yml --tags ha_schema); see PostgreSQL's log",
     "fence_failed": "mend the BMC; or make sure that the host is off and run 'skyctl confirm-off'",
     "unlawful": "see 'Only the old primary comes back' in docs/operations.md",
     "cut_off": "look at this node's own network and at the vote host",

@@ -96,7 +96,7 @@ def newer_primary(seen: Seen) -> int:
         peer is not None
         and peer.server is Server.UP
         and peer.role is Role.PRIMARY
-        and peer.timeline > seen.local.timeline
+        and peer.timeline > seen.local.timeline > 0  # 0: PostgreSQL here did not tell its own
     ):
         return peer.timeline
     return 0
@@ -134,8 +134,9 @@ def _settle(config: Config, memory: Memory, seen: Seen, now: float) -> tuple[Mem
         # operator: nothing is known of the peer, so the cautious value.
         events = (Event("found_primary", f"this node was made primary on timeline {seen.local.timeline}", "warning"),)
         memory = on_record(memory, standby_recorded=not seen.local.switching, served_boot=record.boot)
-    if memory.record.role is not Role.PRIMARY or memory.record.timeline != seen.local.timeline:
-        memory = on_record(memory, role=Role.PRIMARY, timeline=seen.local.timeline)
+    timeline = seen.local.timeline or memory.record.timeline
+    if memory.record.role is not Role.PRIMARY or memory.record.timeline != timeline:
+        memory = on_record(memory, role=Role.PRIMARY, timeline=timeline)
     return memory, events
 
 
@@ -199,6 +200,13 @@ def _alarms(config: Config, memory: Memory, seen: Seen, now: float) -> dict[str,
     alarms = {}
     if not seen.local.peer_streaming:
         alarms["standby"] = f"no standby streams: if this node dies now, nothing can take over; look at {config.peer}"
+    if seen.local.detail:
+        alarms["local"] = f"PostgreSQL here answers skyha with an error: {seen.local.detail}"
+    if seen.local.clients_left is not None and seen.local.clients_left <= 0:
+        alarms["connections"] = (
+            "all connections for clients are in use: new clients are refused, heartbeats go on by the reserved ones; "
+            "see pg_stat_activity for who holds them"
+        )
     if memory.bmc_error:
         alarms["bmc"] = f"the BMC of {config.peer} cannot be used: {memory.bmc_error}"
     if memory.vip_taken:

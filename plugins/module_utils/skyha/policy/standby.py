@@ -79,6 +79,8 @@ def _quiet(config: Config, memory: Memory, seen: Seen, now: float, life: str) ->
         memory = dataclasses.replace(memory, fresh_at=now)
     alarms = dict(not_armed(config, memory, seen.local, now))
     alarms.update(_path_alarms(seen.looks))
+    if seen.local.detail:
+        alarms["local"] = f"PostgreSQL here answers skyha with an error: {seen.local.detail}"
     why = "; ".join(alarms.values())
     lag = lag_seconds(memory)
     sentence = f"standby, primary answers, lag {lag:.1f} s, " + ("armed" if not alarms else f"NOT armed: {why}")

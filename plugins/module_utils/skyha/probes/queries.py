@@ -28,6 +28,11 @@ _TIMELINE = """SELECT CASE WHEN r.yes THEN (SELECT greatest(
        ELSE ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int END AS line"""
 _RECEIVED = "greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) - '0/0'"
 
+# Not from pg_stat_activity: that view joins two catalogues for nothing. reserved_connections came with 16.
+_CLIENTS_LEFT = """current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
+       - coalesce(current_setting('reserved_connections', true), '0')::int
+       - (SELECT count(*) FROM pg_stat_get_activity(NULL) WHERE backend_type = 'client backend')::int"""
+
 _NO_NOTES = (
     "(SELECT 1 AS id, false AS standby_recorded, 0 AS recorded_timeline, false AS switching, false AS paused, "
     "NULL::timestamptz AS paused_until)"
@@ -54,7 +59,8 @@ def local_sql(config: Config, notes: bool = True) -> str:
        NOT r.yes AND EXISTS (SELECT FROM pg_stat_replication WHERE state = 'streaming' AND ({is_peer})),
        ARRAY(SELECT slot_name::text FROM pg_replication_slots WHERE slot_type = 'physical' AND NOT temporary ORDER BY 1),
        NOT r.yes AND c.standby_recorded AND c.recorded_timeline = t.line, c.switching,
-       c.paused, extract(epoch FROM c.paused_until - now())::float8
+       c.paused, extract(epoch FROM c.paused_until - now())::float8,
+       CASE WHEN NOT r.yes THEN {_CLIENTS_LEFT} END
   FROM (SELECT pg_is_in_recovery() AS yes) r CROSS JOIN LATERAL ({_TIMELINE}) t
   LEFT JOIN {table} c ON c.id = 1"""
 
@@ -141,6 +147,7 @@ def local(row: Row) -> Local:
         switching,
         paused,
         left,
+        clients_left,
     ) = row
     return Local(
         server=Server.UP,
@@ -156,6 +163,7 @@ def local(row: Row) -> Local:
         switching=bool(switching),
         paused_for=_paused_for(paused, left),
         slots=tuple(slots or ()),
+        clients_left=None if clients_left is None else int(clients_left),
     )
 
 

@@ -1,0 +1,19 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""All rows, in the order in which they are told and played."""
+
+from __future__ import annotations
+
+from tests.faults import (  # noqa: F401  (each enters its rows)
+    rows_document,
+    rows_host,
+    rows_links,
+    rows_postgres,
+    rows_skyha,
+    rows_standby,
+    rows_switchover,
+    rows_vote,
+)
+from tests.faults.rows import ROWS as _ENTERED
+
+ORDER = ("document", "postgres", "host", "links", "vote", "standby", "skyha", "switchover")
+ROWS = sorted(_ENTERED, key=lambda one: ORDER.index(one.group))

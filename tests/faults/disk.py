@@ -1,0 +1,118 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A small disk of its own in a node (a file system in a file), for the WAL or for a tablespace, that can fail.
+
+It is mounted again when the host boots.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tests.lab import faults, lab
+
+IMAGE = "/data/lab.img"
+MOUNT = "/data/lab"
+WAL = f"{faults.DATA}/pg_wal"
+UNIT = f"""[Unit]
+Before=skyha.service sky-postgresql.service
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/bin/mount -o loop {IMAGE} {MOUNT}
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+@contextmanager
+def for_wal(node: str) -> Iterator[str]:
+    """The node's pg_wal is on that disk; the mount point."""
+    _attach(node)
+    try:
+        _while_down(node, f"mv {WAL} {MOUNT}/pg_wal && ln -s {MOUNT}/pg_wal {WAL}")
+        yield MOUNT
+    finally:
+        free(node)
+        _while_down(node, f"test ! -L {WAL} || {{ rm {WAL} && mv {MOUNT}/pg_wal {WAL}; }}")
+        _detach(node)
+
+
+@contextmanager
+def for_tablespace(node: str) -> Iterator[str]:
+    """A tablespace `lab` of the cluster is, on this node, on that disk; the mount point."""
+    _attach(node)
+    for one in lab.NODES:
+        lab.on(one, "install", "-d", "-o", "postgres", f"{MOUNT}/ts")
+    lab.sql(lab.primary(), f"CREATE TABLESPACE lab LOCATION '{MOUNT}/ts'")
+    try:
+        yield MOUNT
+    finally:
+        lab.on(node, "mount", "-o", "remount,rw", MOUNT)
+        lab.sql(lab.primary(), "DROP TABLESPACE lab")
+        faults.make_whole()
+        _detach(node)
+
+
+def fill(node: str) -> None:
+    """Not a byte is left on the disk."""
+    lab.on(node, "sh", "-c", f"fallocate -l $(df --output=avail -B1 {MOUNT} | tail -1) {MOUNT}/fill")
+
+
+def free(node: str) -> None:
+    """It has space again."""
+    lab.on(node, "rm", "-f", f"{MOUNT}/fill")
+
+
+def use_up_wal(node: str) -> None:
+    """Begin one WAL segment after the other, until the server cannot."""
+    step = "SELECT pg_logical_emit_message(true, 'lab', 'x'); SELECT pg_switch_wal();"
+    try:
+        lab.sql(node, "\\set ON_ERROR_STOP 1\n" + step * 80)
+    except RuntimeError:
+        return
+    raise AssertionError("80 segments of WAL were begun on a full disk")
+
+
+def stutter(node: str, frozen: float, flowing: float, seconds: float) -> None:
+    """For so long, the file system takes no write for `frozen` seconds, and then takes them for `flowing`."""
+    turns = int(seconds / (frozen + flowing))
+    loop = (
+        f"for i in $(seq {turns}); do fsfreeze -f {MOUNT}; sleep {frozen}; fsfreeze -u {MOUNT}; sleep {flowing}; done"
+    )
+    lab.on(node, "sh", "-c", loop, timeout=4 * seconds + 60)
+
+
+@contextmanager
+def frozen(node: str) -> Iterator[None]:
+    """Meanwhile whoever writes there waits."""
+    lab.on(node, "fsfreeze", "-f", MOUNT)
+    try:
+        yield
+    finally:
+        lab.on(node, "fsfreeze", "-u", MOUNT)
+
+
+def _attach(node: str) -> None:
+    lab.on(node, "sh", "-c", "cat > /etc/systemd/system/lab-disk.service", stdin=UNIT)
+    lab.on(
+        node,
+        "sh",
+        "-c",
+        f"truncate -s 700M {IMAGE} && mkfs.ext4 -q -m 0 {IMAGE} && mkdir -p {MOUNT} && systemctl daemon-reload && "
+        f"systemctl enable -q --now lab-disk && chown postgres: {MOUNT}",
+    )
+
+
+def _detach(node: str) -> None:
+    lab.on(node, "sh", "-c", f"systemctl disable -q lab-disk; umount {MOUNT}; rm -rf {IMAGE}; systemctl stop lab-disk")
+
+
+def _while_down(node: str, command: str) -> None:
+    """Run it while this node's PostgreSQL is stopped, with no skyha that could mind."""
+    for one in lab.NODES:
+        lab.on(one, "systemctl", "stop", "skyha")
+    faults.shut_down(node)
+    lab.on(node, "runuser", "-u", "postgres", "--", "sh", "-c", command)
+    lab.on(node, "systemctl", "start", "sky-postgresql")
+    faults.make_whole()

@@ -1,0 +1,128 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The rows of the fault suite: what breaks, what must come of it, and how a row is played and judged.
+
+Expectations: N nobody is fenced or promoted; F fenced, promoted, VIP moved; R repaired in place; A an alarm that names
+the cause; S a switchover that ends cleanly, on either node. The oracles O1 to O5 are held in every row.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+from tests.faults import matrix
+from tests.faults.scene import Scene
+from tests.lab import faults, lab
+from tests.lab.watch import Report, Watch
+
+Story = Callable[[Scene], None]
+Stage = Callable[[str], AbstractContextManager[object]]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One fault."""
+
+    name: str
+    expect: str  # letters, see above
+    story: Story
+    group: str
+    selection: bool = False  # part of `make test`
+    outage: float | None = None  # N and R: seconds that clients may be without, where writes can go on
+    tried: bool = False  # N: a fence that fails, or is called off, belongs to the story
+    before: Stage | None = None  # what is set up on the primary beforehand, and taken away afterwards
+
+    @property
+    def slug(self) -> str:
+        """The test's name."""
+        return re.sub("[^a-z0-9]+", "-", self.name.lower()).strip("-")
+
+
+ROWS: list[Row] = []
+
+
+def row(
+    name: str,
+    expect: str,
+    selection: bool = False,
+    outage: float | None = None,
+    tried: bool = False,
+    before: Stage | None = None,
+) -> Callable[[Story], Story]:
+    """Enter the story that follows as a row."""
+
+    def enter(story: Story) -> Story:
+        group = story.__module__.rsplit("rows_", 1)[-1]
+        ROWS.append(Row(name, expect, story, group, selection, outage, tried, before))
+        return story
+
+    return enter
+
+
+def play(one: Row) -> None:
+    """Play a row on a whole cluster, make the cluster whole again under the same watch, judge, and note the result."""
+    faults.make_whole()
+    began = time.monotonic()
+    with one.before(lab.primary()) if one.before else nullcontext():
+        scene, failure = _watched(one)
+    report = scene.watch.report
+    seen = seen_in(report, scene)
+    matrix.note(one.name, seen, report.outage, len(report.lost), scene.named, time.monotonic() - began)
+    try:
+        if failure is not None:
+            raise failure
+        report.check() if scene.lost_within is None else report.check(scene.lost_within)
+        judge(one, seen, report, scene)
+    except AssertionError as error:
+        raise AssertionError(f"{error}\n{report.story()}") from error
+
+
+def _watched(one: Row) -> tuple[Scene, AssertionError | None]:
+    with Watch() as watch:
+        scene = Scene(watch)
+        failure: AssertionError | None = None
+        try:
+            one.story(scene)
+        except (AssertionError, RuntimeError) as error:  # told below, together with what the nodes did
+            failure = AssertionError(str(error))
+        faults.heal()  # first of all power: much of the rest is undone inside the hosts
+        scene.undo()
+        faults.make_whole()
+        scene.now_primary = lab.primary()
+    return scene, failure
+
+
+def seen_in(report: Report, scene: Scene) -> str:
+    """What happened, in the letters of the expectations, from the nodes' own histories."""
+    letters = []
+    if report.happened("promoted"):
+        letters.append("F")
+    elif report.happened("switchover") and scene.now_primary == scene.standby:
+        letters.append("S")
+    elif report.happened("fencing"):
+        letters.append("N (fence tried)")
+    elif report.happened("starting", scene.primary) or report.happened("vip_taken", scene.primary):
+        letters.append("R")
+    else:
+        letters.append("N")
+    return "+".join([*letters, *(["A"] if scene.named else [])])
+
+
+def judge(one: Row, seen: str, report: Report, scene: Scene) -> None:
+    """Hold what was seen against what was expected."""
+    promoted, fencing = report.happened("promoted"), report.happened("fencing")
+    if "or" not in one.expect:
+        assert bool(promoted) == ("F" in one.expect), f"expected {one.expect}, seen {seen}"
+        assert "F" in one.expect or one.tried or not fencing, f"expected {one.expect}, seen {seen}"
+    if "A" in one.expect:
+        assert "A" in seen, f"expected {one.expect}, seen {seen}"
+    if one.outage is not None:
+        assert report.outage < one.outage, (
+            f"clients were without for {report.outage:.1f} s, {one.outage:g} s are allowed"
+        )
+    if "S" not in one.expect:
+        wanted = scene.standby if "F" in one.expect else scene.primary
+        assert scene.now_primary == wanted, f"{scene.now_primary} is primary in the end, expected was {wanted}"

@@ -1,0 +1,157 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Faults of whole hosts, and of the fence that they need."""
+
+from __future__ import annotations
+
+from tests.faults.rows import row
+from tests.faults.scene import Scene
+from tests.lab import faults, lab
+
+
+@row("power of the primary cut, BMC alive (it is off already when it is fenced)", "F", selection=True)
+def power_of_the_primary(scene: Scene) -> None:
+    faults.power_loss(scene.primary)
+    scene.took_over()
+
+
+@row("the primary's host is shut down by hand", "F")
+def shut_down(scene: Scene) -> None:
+    lab.lab("power", scene.primary, "soft")
+    scene.took_over()
+
+
+@row("power of host and BMC both gone, an operator confirms that it is off", "F+A", selection=True)
+def host_and_bmc_gone(scene: Scene) -> None:
+    _host_and_bmc_gone(scene)
+    lab.on(scene.standby, "skyctl", "confirm-off", "--yes", scene.primary)
+    scene.took_over()
+
+
+@row("power of host and BMC both gone, then the BMC is back", "F+A")
+def bmc_comes_back(scene: Scene) -> None:
+    _host_and_bmc_gone(scene)
+    lab.lab("bmc", scene.primary, "start")
+    scene.took_over()
+
+
+def _host_and_bmc_gone(scene: Scene) -> None:
+    lab.lab("bmc", scene.primary, "stop")
+    faults.power_loss(scene.primary)
+    scene.alarm(scene.standby, "fence_failed")
+    scene.quiet()
+    assert not lab.is_writable(scene.standby)
+
+
+@row("host frozen", "F", selection=True)
+def host_frozen(scene: Scene) -> None:
+    faults.frozen_host(scene.primary)
+    scene.took_over()
+
+
+@row("BMC unreachable in quiet times", "N+A", outage=5)
+def bmc_unreachable(scene: Scene) -> None:
+    """Named within its check interval of a minute, without anybody's help."""
+    lab.lab("bmc", scene.primary, "stop")
+    scene.alarm(scene.standby, "bmc", within=120)
+    assert not lab.status(scene.standby)["armed"]
+
+
+@row("BMC hangs in quiet times", "N+A", outage=5)
+def bmc_hangs(scene: Scene) -> None:
+    lab.lab("bmc", scene.primary, "pause")
+    scene.skyha(scene.standby, "restart")
+    scene.alarm(scene.standby, "bmc", within=120)
+
+
+@row("the BMC's password is wrong", "N+A", selection=True, outage=5)
+def bmc_password(scene: Scene) -> None:
+    lab.lab("bmc", scene.primary, "password", "another")
+    scene.skyha(scene.standby, "restart")
+    scene.alarm(scene.standby, "bmc", "assword")
+    assert not lab.status(scene.standby)["armed"]
+
+
+@row("the standby's BMC cannot be reached by the primary", "N+A", outage=5)
+def standbys_bmc(scene: Scene) -> None:
+    lab.lab("bmc", scene.standby, "stop")
+    scene.skyha(scene.primary, "restart")
+    scene.alarm(scene.primary, "bmc")
+
+
+@row("BMC says done, power stays on", "N+A", selection=True, tried=True)
+def bmc_lies(scene: Scene) -> None:
+    lab.lab("bmc", scene.primary, "lie", "on")
+    _primary_without_vip(scene)
+    scene.alarm(scene.standby, "fence_failed")
+    scene.quiet(4)
+    assert not lab.is_writable(scene.standby)
+
+
+@row("BMC says done and off, and the host runs on", "N+A", tried=True)
+def bmc_lies_fully(scene: Scene) -> None:
+    lab.lab("bmc", scene.primary, "lie", "full")
+    scene.later(lab.on, scene.standby, "skyctl", "acknowledge")
+    _primary_without_vip(scene)
+    scene.quiet()
+    scene.skyha(scene.primary, "start")
+    scene.alarm(scene.standby, "fence_distrusted")
+    assert not lab.is_writable(scene.standby)
+
+
+def _primary_without_vip(scene: Scene) -> None:
+    scene.skyha(scene.primary, "stop")
+    faults.drop_vip(scene.primary)
+
+
+@row("BMC is slow: two seconds for each answer", "F")
+def bmc_slow(scene: Scene) -> None:
+    lab.lab("bmc", scene.primary, "slow", "2")
+    faults.network_cut(scene.primary)
+    scene.took_over()
+
+
+@row("both nodes rebooted together", "N")
+def both_rebooted(scene: Scene) -> None:
+    """The former primary serves again; nobody is fenced or promoted."""
+    for node in lab.NODES:
+        faults.power_loss(node)
+    for node in lab.NODES:
+        lab.lab("power", node, "on")
+    scene.commits(120)
+
+
+@row("only the former standby comes back", "N+A")
+def only_the_standby_comes_back(scene: Scene) -> None:
+    for node in lab.NODES:
+        faults.power_loss(node)
+    lab.lab("power", scene.standby, "on", "--wait")
+    scene.alarm(scene.standby, "no_failover")
+    scene.quiet()
+    assert not lab.is_writable(scene.standby)
+
+
+@row("only the former primary comes back", "N+A")
+def only_the_primary_comes_back(scene: Scene) -> None:
+    """Its peer may have been promoted meanwhile: it waits for it."""
+    for node in lab.NODES:
+        faults.power_loss(node)
+    lab.lab("power", scene.primary, "on", "--wait")
+    scene.alarm(scene.primary, "down", "may have been promoted")
+    scene.quiet()
+    assert not lab.is_writable(scene.primary)
+
+
+@row("power of the standby cut", "N+A", outage=5)
+def power_of_the_standby(scene: Scene) -> None:
+    faults.power_loss(scene.standby)
+    scene.alarm(scene.primary, "standby")
+    scene.quiet(3)
+
+
+@row("the standby's host frozen", "N", outage=5)
+def standby_frozen(scene: Scene) -> None:
+    """For longer than every patience; when it thaws it must not act on what it saw before."""
+    faults.frozen_host(scene.standby)
+    scene.quiet(20)
+    lab.lab("unpause", scene.standby)
+    scene.quiet(5)

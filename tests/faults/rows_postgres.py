@@ -1,0 +1,205 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Faults of the primary's PostgreSQL, its disk and its objects."""
+
+from __future__ import annotations
+
+import psycopg2
+
+from tests.faults import disk
+from tests.faults.rows import row
+from tests.faults.scene import Scene
+from tests.lab import faults, lab
+
+HA = "sky_pg_cluster"
+
+
+@row("postmaster killed -9", "R", selection=True, outage=15)
+def postmaster_killed(scene: Scene) -> None:
+    faults.postmaster_killed(scene.primary)
+    scene.commits()
+    assert lab.is_writable(scene.primary)
+
+
+@row("postmaster killed -9 while the primary's skyha is stopped", "F")
+def postmaster_killed_for_good(scene: Scene) -> None:
+    scene.skyha(scene.primary, "stop")
+    faults.postmaster_killed(scene.primary)
+    scene.took_over()
+
+
+@row("PostgreSQL cannot be started again: a damaged file", "F+A")
+def damaged_file(scene: Scene) -> None:
+    """Its control file is cut short. The old primary must not be started, nor its data touched, until it is mended."""
+    control = f"{faults.DATA}/global/pg_control"
+    lab.on(
+        scene.primary,
+        "sh",
+        "-c",
+        f"pkill -STOP -x skyhad; {KILL}; sleep 1; cp -p {control} /root/pg_control; truncate -s 0 {control}; pkill -CONT -x skyhad",
+    )
+    scene.took_over()
+    lab.wait_for("the old primary back", lambda: lab.status(scene.primary).get("role"), 90)
+    scene.alarm(scene.primary, "down")
+    lab.on(scene.primary, "cp", "-p", "/root/pg_control", control)
+
+
+KILL = f"kill -9 $({faults.POSTMASTER})"
+
+
+@row("PostgreSQL cannot be started again: the WAL disk is full", "F", before=disk.for_wal)
+def wal_disk_full(scene: Scene) -> None:
+    disk.fill(scene.primary)
+    disk.use_up_wal(scene.primary)
+    scene.took_over()
+    lab.wait_for("the old primary's skyha", lambda: lab.status(scene.primary).get("state") == "running", 90)
+    scene.quiet(5)  # pg_rewind cannot work on a full disk
+    disk.free(scene.primary)
+    lab.on(scene.primary, "systemctl", "restart", "skyha")
+
+
+@row("postmaster and backends stopped (SIGSTOP)", "F", selection=True)
+def postgres_stopped(scene: Scene) -> None:
+    faults.postgres_stopped(scene.primary)
+    scene.took_over()
+
+
+@row("one walsender stopped", "N+A", outage=5)
+def walsender_stopped(scene: Scene) -> None:
+    lab.on(scene.primary, "sh", "-c", "kill -STOP $(pgrep -f 'postgres: .*walsender')")
+    scene.alarm(scene.standby, "lag", within=120)
+
+
+@row("slow disk, heartbeats still commit in time", "N", outage=5, before=disk.for_wal)
+def slow_disk(scene: Scene) -> None:
+    """The WAL's file system stands still for 0.2 s, again and again."""
+    disk.stutter(scene.primary, frozen=0.2, flowing=0.1, seconds=25)
+    scene.commits()
+
+
+@row("slow disk: it stands still for three seconds, less than hang_timeout", "N", before=disk.for_wal)
+def very_slow_disk(scene: Scene) -> None:
+    disk.stutter(scene.primary, frozen=3.0, flowing=0.5, seconds=11)
+    scene.commits()
+
+
+@row("disk of one tablespace dead, tablespace_policy alarm", "N+A", outage=5, before=disk.for_tablespace)
+def tablespace_dead(scene: Scene) -> None:
+    lab.on(scene.primary, "mount", "-o", "remount,ro", disk.MOUNT)
+    scene.later(lab.on, scene.primary, "mount", "-o", "remount,rw", disk.MOUNT)
+    scene.alarm(scene.standby, "path_vip", "tablespace")
+    scene.quiet()
+
+
+@row("disk of one tablespace dead, tablespace_policy failover", "F", before=disk.for_tablespace)
+def tablespace_dead_failover(scene: Scene) -> None:
+    scene.configure("tablespace_policy", "failover")
+    lab.on(scene.primary, "mount", "-o", "remount,ro", disk.MOUNT)
+    scene.took_over()
+
+
+@row("disk of one tablespace hangs, tablespace_policy alarm", "N+A", before=disk.for_tablespace)
+def tablespace_hangs(scene: Scene) -> None:
+    with disk.frozen(scene.primary):
+        scene.alarm(scene.standby, "path_vip", "tablespace")
+        scene.quiet()
+    scene.commits()
+
+
+@row("max_connections used up by clients", "N+A", selection=True, outage=5)
+def clients_used_up(scene: Scene) -> None:
+    lab.sql(scene.primary, "CREATE ROLE lab_client LOGIN PASSWORD 'lab_client'")
+    crowd = _crowd("lab_client", "lab_client", 200)
+    try:
+        scene.alarm(scene.primary, "connections")
+        scene.quiet()
+        assert lab.status(scene.standby)["armed"], lab.status(scene.standby)
+    finally:
+        _leave(crowd)
+        lab.wait_for("the role's end", lambda: lab.sql(scene.primary, "DROP ROLE lab_client; SELECT 1"), 20)
+
+
+@row("max_connections used up, the reserved ones too", "N+A")
+def all_connections_used_up(scene: Scene) -> None:
+    crowd = _crowd("postgres", lab.SETTINGS["pg_cluster_superuser_password"], 200)
+    try:
+        scene.alarm(scene.primary, "connections")
+        scene.quiet()
+    finally:
+        _leave(crowd)
+
+
+def _crowd(user: str, password: str, most: int) -> list[object]:
+    """As many connections through the VIP as the server takes."""
+    found: list[object] = []
+    for _ in range(most):
+        try:
+            found.append(
+                psycopg2.connect(
+                    host=lab.VIP, port=lab.PORT, user=user, password=password, dbname="postgres", connect_timeout=5
+                )
+            )
+        except psycopg2.OperationalError as error:
+            if "remaining connection slots" in str(error) or "too many clients" in str(error):
+                break
+            raise
+    return found
+
+
+def _leave(crowd: list[object]) -> None:
+    for connection in crowd:
+        connection.close()  # type: ignore[attr-defined]
+
+
+@row("password of the HA role changed", "N+A", outage=5)
+def password_changed(scene: Scene) -> None:
+    password = lab.SETTINGS["pg_cluster_ha_password"]
+    lab.sql(scene.primary, f"ALTER ROLE {HA} PASSWORD 'another'")
+    scene.later(lab.sql, scene.primary, f"ALTER ROLE {HA} PASSWORD '{password}'")
+    scene.alarm(scene.standby, "path_vip", "password")
+    scene.quiet()
+
+
+@row("the HA role may not log in any more", "N+A", outage=5)
+def role_missing(scene: Scene) -> None:
+    lab.sql(scene.primary, f"ALTER ROLE {HA} NOLOGIN")
+    scene.later(lab.sql, scene.primary, f"ALTER ROLE {HA} LOGIN")
+    scene.alarm(scene.standby, "path_vip", "not permitted to log in")
+    scene.quiet()
+
+
+@row("the heartbeat's function is missing", "N+A", outage=5)
+def function_missing(scene: Scene) -> None:
+    _rename(scene, "FUNCTION", "cluster_keepalive_test()", "cluster_keepalive_test")
+    scene.alarm(scene.standby, "path_vip", "does not exist")
+    scene.quiet()
+
+
+@row("the heartbeat's table is missing", "N+A", outage=5)
+def status_table_missing(scene: Scene) -> None:
+    _rename(scene, "TABLE", "cluster_status", "cluster_status")
+    scene.alarm(scene.standby, "path_vip", "does not exist")
+    scene.quiet()
+
+
+@row("skyha's own table is missing", "N+A", outage=5)
+def control_table_missing(scene: Scene) -> None:
+    _rename(scene, "TABLE", "cluster_control", "cluster_control")
+    scene.alarm(scene.standby, "path_vip", "does not exist")
+    scene.alarm(scene.primary, "local", "cluster_control")
+    scene.quiet()
+
+
+def _rename(scene: Scene, kind: str, what: str, name: str) -> None:
+    away = "gone()" if what.endswith("()") else "gone"
+    lab.sql(scene.primary, f"ALTER {kind} {HA}.{what} RENAME TO gone", HA)
+    scene.later(lab.sql, scene.primary, f"ALTER {kind} {HA}.{away} RENAME TO {name}", HA)
+
+
+@row("one commit waits for a lock on the heartbeat's row", "N+A", outage=5)
+def heartbeat_locked(scene: Scene) -> None:
+    with lab.connect(dbname=HA) as connection:
+        connection.autocommit = False
+        connection.cursor().execute(f"SELECT * FROM {HA}.cluster_status FOR UPDATE")
+        scene.alarm(scene.standby, "path_vip")
+        scene.quiet()
+        connection.rollback()

@@ -1,0 +1,126 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""skyha itself killed, at any moment, and what is asked of it by people: pauses, broken configuration, clocks."""
+
+from __future__ import annotations
+
+import time
+
+from tests.faults import clock
+from tests.faults.rows import row
+from tests.faults.scene import CONF, Scene
+from tests.lab import faults, lab
+
+KILL = ("sh", "-c", "kill -9 $(systemctl show -p MainPID --value skyha)")
+
+
+@row("skyha killed -9 on the primary", "N", outage=5)
+def killed_on_the_primary(scene: Scene) -> None:
+    lab.on(scene.primary, *KILL)
+    scene.quiet(5)
+
+
+@row("skyha killed -9 on the standby", "N", outage=5)
+def killed_on_the_standby(scene: Scene) -> None:
+    lab.on(scene.standby, *KILL)
+    scene.quiet(5)
+
+
+@row("skyha killed -9 when the trouble has begun", "F")
+def killed_in_trouble(scene: Scene) -> None:
+    _killed_after(scene, "trouble")
+
+
+@row("skyha killed -9 while it fences", "F", selection=True)
+def killed_while_fencing(scene: Scene) -> None:
+    _killed_after(scene, "fencing")
+
+
+@row("skyha killed -9 when the fence is read back", "F")
+def killed_after_the_fence(scene: Scene) -> None:
+    _killed_after(scene, "fence_read_back")
+
+
+@row("skyha killed -9 while it promotes", "F")
+def killed_while_promoting(scene: Scene) -> None:
+    _killed_after(scene, "fenced")
+
+
+@row("skyha killed -9 when it has promoted", "F")
+def killed_after_the_promotion(scene: Scene) -> None:
+    _killed_after(scene, "promoted")
+
+
+def _killed_after(scene: Scene, kind: str) -> None:
+    """A shell in the standby waits for that line of the history, and kills at once."""
+    file = "/var/lib/skyha/history.jsonl"
+    wait = f"n=$(wc -l < {file}); for i in $(seq 4000); do tail -n +$((n+1)) {file} | grep -q '\"{kind}\"' && break; sleep 0.005; done; "
+    lab.on(scene.standby, "systemd-run", "-q", "sh", "-c", wait + KILL[2])
+    faults.power_loss(scene.primary)
+    scene.took_over()
+
+
+@row("skyha killed -9 every two seconds during a failover", "F")
+def killed_again_and_again(scene: Scene) -> None:
+    faults.power_loss(scene.primary)
+    for _ in range(8):
+        lab.on(scene.standby, *KILL, check=False)
+        time.sleep(2)
+    scene.took_over(150)
+
+
+@row("skyha killed -9 on both nodes at once", "N", outage=5)
+def killed_on_both(scene: Scene) -> None:
+    """As the kernel does when a host's memory is used up."""
+    for node in lab.NODES:
+        lab.on(node, *KILL)
+    scene.quiet(5)
+
+
+@row("paused, then the primary dies", "N+A")
+def paused(scene: Scene) -> None:
+    lab.on(scene.primary, "skyctl", "pause")
+    scene.later(lab.on, scene.primary, "sh", "-c", "skyctl resume || true")
+    lab.wait_for("the pause on the standby", lambda: "paused" in lab.status(scene.standby)["alarms"], 20)
+    faults.postmaster_killed(scene.primary)
+    scene.alarm(scene.standby, "no_failover", "paused")
+    scene.quiet()
+    assert not lab.is_writable(scene.standby)
+    lab.on(scene.primary, "systemctl", "start", "sky-postgresql")
+    scene.commits()
+
+
+@row("half filled configuration on the standby", "N+A", selection=True, outage=5)
+def half_filled_configuration(scene: Scene) -> None:
+    """It is named, and the daemon does not spin."""
+    node = scene.standby
+    lab.on(node, "sh", "-c", f"cp -p {CONF} {CONF}.good; sed -i '/^\\[vip\\]/,/^\\[/ s/^address.*//' {CONF}")
+    back = f"mv {CONF}.good {CONF}; systemctl reset-failed skyha; systemctl restart skyha"
+    scene.later(lab.on, node, "sh", "-c", back)
+    lab.on(node, "systemctl", "restart", "skyha", check=False)
+    told = lab.wait_for("the status", lambda: lab.status(node).get("problems"), 30)
+    assert "[vip] address is missing" in " ".join(told)
+    scene.named.append("misconfigured")
+    scene.quiet(3)
+    assert lab.on(node, "systemctl", "show", "-p", "NRestarts", "--value", "skyha").strip() == "0"
+
+
+@row("the primary's clock jumps an hour ahead", "N", outage=5, before=clock.jumping)
+def primary_clock_ahead(scene: Scene) -> None:
+    clock.jump(scene.primary, 3600)
+    scene.quiet()
+    assert lab.status(scene.standby)["armed"]
+
+
+@row("the standby's clock jumps an hour back", "N", outage=5, before=clock.jumping)
+def standby_clock_back(scene: Scene) -> None:
+    clock.jump(scene.standby, -3600)
+    scene.quiet()
+    assert lab.is_whole()
+
+
+@row("the primary's clock jumps an hour back, then its power is cut", "F", before=clock.jumping)
+def clock_back_and_power(scene: Scene) -> None:
+    clock.jump(scene.primary, -3600)
+    scene.quiet(5)
+    faults.power_loss(scene.primary)
+    scene.took_over()

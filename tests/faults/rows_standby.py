@@ -1,0 +1,161 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Standbys that must not take over, promotions that cannot, and nodes that come back."""
+
+from __future__ import annotations
+
+from tests.faults.rows import row
+from tests.faults.scene import Scene
+from tests.lab import faults, lab
+
+
+@row("replay paused on the standby, then the primary dies", "N+A", selection=True)
+def replay_paused(scene: Scene) -> None:
+    lab.sql(scene.standby, "SELECT pg_wal_replay_pause()")
+    scene.later(lab.sql, scene.standby, "SELECT pg_wal_replay_resume()")
+    scene.alarm(scene.standby, "replay_paused")
+    faults.power_loss(scene.primary)
+    scene.alarm(scene.standby, "no_failover", "paused")
+    scene.quiet()
+    assert not lab.is_writable(scene.standby)
+    lab.lab("power", scene.primary, "on", "--wait")
+    lab.wait_for("the primary serving again", lambda: lab.is_writable(scene.primary), 90)
+
+
+@row("standby behind by more than the limit, then the primary dies", "N+A")
+def standby_behind(scene: Scene) -> None:
+    lab.sql(scene.standby, "ALTER SYSTEM SET recovery_min_apply_delay = '10min'; SELECT pg_reload_conf()")
+    scene.later(lab.sql, scene.standby, "ALTER SYSTEM RESET recovery_min_apply_delay;\nSELECT pg_reload_conf()")
+    scene.alarm(scene.standby, "lag", within=120)
+    faults.power_loss(scene.primary)
+    scene.alarm(scene.standby, "no_failover", "behind")
+    scene.quiet()
+    assert not lab.is_writable(scene.standby)
+    lab.lab("power", scene.primary, "on", "--wait")
+    lab.wait_for("the primary serving again", lambda: lab.is_writable(scene.primary), 90)
+
+
+@row("failover again within the flap guard", "F+A")
+def flap_guard(scene: Scene) -> None:
+    """The node that came back may not take over at once when the new primary dies; an alarm says so."""
+    scene.configure("flap_guard", "90")
+    faults.power_loss(scene.primary)
+    scene.took_over()
+    lab.wait_for(
+        "the old primary streaming",
+        lambda: lab.status(scene.primary).get("streaming") and lab.status(scene.primary).get("role") == "standby",
+        120,
+    )
+    lab.wait_for(
+        "only the guard against it", lambda: list(lab.status(scene.primary)["not_armed"]) == ["flap_guard"], 60
+    )
+    faults.power_loss(scene.standby)
+    scene.alarm(scene.primary, "no_failover", "too recent")
+    scene.quiet()
+    assert not lab.is_writable(scene.primary)
+    lab.lab("power", scene.standby, "on", "--wait")
+
+
+@row("promotion hangs", "F+A")
+def promotion_hangs(scene: Scene) -> None:
+    """Its startup process stands still. The proof of the fence is renewed meanwhile."""
+    startup = "pgrep -f 'postgres: .*startup recovering'"
+    lab.on(scene.standby, "sh", "-c", f"kill -STOP $({startup})")
+    scene.later(lab.on, scene.standby, "sh", "-c", f"kill -CONT $({startup}) || true")
+    faults.power_loss(scene.primary)
+    scene.alarm(scene.standby, "promotion", within=150)
+    scene.undo()
+    scene.took_over()
+
+
+@row("the VIP cannot be added after the promotion", "F+A")
+def vip_cannot_be_added(scene: Scene) -> None:
+    """skyha there lacks the right to change addresses."""
+    folder = "/etc/systemd/system/skyha.service.d"
+    drop_in = "[Service]\nCapabilityBoundingSet=\nCapabilityBoundingSet=CAP_NET_RAW\nAmbientCapabilities=\nAmbientCapabilities=CAP_NET_RAW\n"
+    lab.on(scene.standby, "sh", "-c", f"mkdir -p {folder}; cat > {folder}/lab.conf", stdin=drop_in)
+    restart = ("sh", "-c", f"rm -rf {folder}; systemctl daemon-reload; systemctl restart skyha")
+    scene.later(lab.on, scene.standby, *restart)
+    lab.on(scene.standby, "sh", "-c", "systemctl daemon-reload; systemctl restart skyha")
+    lab.wait_for("the cluster armed", lab.is_whole, 90, every=0.5)
+    faults.power_loss(scene.primary)
+    scene.alarm(scene.standby, "action_add_vip")
+    scene.undo()
+    scene.took_over()
+
+
+@row("another host answers for the VIP when it is to be taken", "F+A")
+def alien(scene: Scene) -> None:
+    """It is not taken while that host answers. The fence listens as well, so the promotion waits, too."""
+    faults.power_loss(scene.primary)
+    _alien(scene)
+    lab.wait_for("an alarm", lambda: lab.status(scene.standby)["alarms"].keys() & {"listening", "vip_conflict"}, 60)
+    scene.named.extend(sorted(lab.status(scene.standby)["alarms"].keys() & {"listening", "vip_conflict"}))
+    scene.quiet()
+    assert not lab.holds_vip(scene.standby)
+    scene.undo()
+    scene.took_over()
+
+
+@row("another host answers for the VIP that the primary lost", "N+A", tried=True)
+def alien_on_a_live_primary(scene: Scene) -> None:
+    _alien(scene)
+    faults.drop_vip(scene.primary)
+    scene.alarm(scene.primary, "vip_conflict")
+    assert not lab.holds_vip(scene.primary)
+
+
+def _alien(scene: Scene) -> None:
+    lab.on("monitor", "ip", "address", "add", f"{lab.VIP}/24", "dev", "eth0")
+    scene.later(lab.on, "monitor", "ip", "address", "del", f"{lab.VIP}/24", "dev", "eth0")
+
+
+@row("fenced node boots while it cannot reach its peer", "F+A")
+def returns_cut_off(scene: Scene) -> None:
+    faults.power_loss(scene.primary)
+    faults.network_cut(scene.primary)
+    scene.took_over()
+    lab.wait_for("the old primary on", lambda: lab.lab("power", scene.primary, "status").strip() == "on", 60)
+    scene.alarm(scene.primary, "down", "may have been promoted")
+    scene.quiet()
+    assert not lab.is_writable(scene.primary)
+    assert not lab.holds_vip(scene.primary)
+
+
+@row("pg_rewind impossible", "F+A")
+def rewind_impossible(scene: Scene) -> None:
+    """WAL that it needs is gone. The old data stay as they are until an operator says to rebuild."""
+    old = scene.primary
+    lab.on(old, "systemctl", "disable", "-q", "skyha")
+    faults.power_loss(old)
+    scene.took_over()
+    lab.wait_for("the old primary's host", lambda: lab.on(old, "systemctl", "is-system-running", check=False), 90)
+    control = f"{faults.DATA}/global/pg_control"
+    lab.on(old, "sh", "-c", f"find {faults.DATA}/pg_wal -maxdepth 1 -type f -delete")
+    before = lab.on(old, "sh", "-c", f"sha256sum {control}; find {faults.DATA}/base -type f | sort | sha256sum")
+    lab.on(old, "systemctl", "enable", "-q", "--now", "skyha")
+    scene.alarm(old, "down", "failover_rebuild.yml")
+    scene.quiet()
+    after = lab.on(old, "sh", "-c", f"sha256sum {control}; find {faults.DATA}/base -type f | sort | sha256sum")
+    assert after == before, "its data were touched"
+    lab.playbook("failover_rebuild.yml")
+
+
+@row("standby gone for days: its slot is bounded before WAL fills the primary's disk", "N+A", outage=5)
+def slot_bounded(scene: Scene) -> None:
+    primary, standby = scene.primary, scene.standby
+    bounds = "ALTER SYSTEM SET {};\nSELECT pg_reload_conf()"
+    for setting in ("max_slot_wal_keep_size = '64MB'", "wal_keep_size = '16MB'", "max_wal_size = '64MB'"):
+        lab.sql(primary, bounds.format(setting))
+    for name in ("max_slot_wal_keep_size", "wal_keep_size", "max_wal_size"):
+        scene.later(lab.sql, primary, f"ALTER SYSTEM RESET {name};\nSELECT pg_reload_conf()")
+    faults.power_loss(standby)
+    step = "SELECT pg_logical_emit_message(true, 'lab', 'x');\nSELECT pg_switch_wal();\n"
+    lab.sql(primary, step * 12 + "CHECKPOINT;\n" + step * 12 + "CHECKPOINT;\n")
+    lost = f"SELECT wal_status FROM pg_replication_slots WHERE slot_name = '{standby}'"
+    lab.wait_for("the slot given up", lambda: lab.sql(primary, lost) in ("lost", ""), 60)
+    size = int(lab.sql(primary, "SELECT sum(size) FROM pg_ls_waldir()"))
+    assert size < 400 * 1024 * 1024, f"{size} bytes of WAL are kept"
+    scene.alarm(primary, "standby")
+    lab.lab("power", standby, "on", "--wait")
+    scene.alarm(standby, "replication", within=120)
+    lab.playbook("failover_rebuild.yml")

@@ -1,0 +1,270 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Ways to break the runtime on purpose. Each is one change of its source; some test must turn red under it.
+
+`tests` are tried in their order, the first red one is enough; `row` is a row of the fault suite for `--lab`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SCENARIOS = "tests/simulation/test_scenarios.py"
+AFTER = "tests/simulation/test_scenarios_after.py"
+SCHEDULES = "tests/simulation/test_schedules.py"
+BOOT = "tests/simulation/test_boot.py"
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One deliberate fault of the source below plugins/module_utils/skyha."""
+
+    name: str
+    file: str
+    old: str  # stands there exactly once
+    new: str
+    tests: tuple[str, ...]
+    row: str = ""
+
+
+MUTANTS = (
+    Mutant(
+        "promote without waiting for the fence",
+        "policy/standby.py",
+        "    if memory.confirmed_off:\n        return _proven(",
+        "    if True:\n        return _proven(",
+        (SCENARIOS, SCHEDULES),
+        row="primary cut off from everything, BMC reachable",
+    ),
+    Mutant(
+        "the fence's proof is not asked for",
+        "policy/standby.py",
+        "        if outcome.proof:\n",
+        "        if True:\n",
+        (SCENARIOS, SCHEDULES),
+        row="BMC says done, power stays on",
+    ),
+    Mutant(
+        "unknown power taken for off",
+        "fencing/agents.py",
+        "            if power is wanted:\n",
+        "            if power is wanted or power is Power.UNKNOWN:\n",
+        ("tests/unit/fencing/test_agents.py",),
+    ),
+    Mutant(
+        "the order accepted is proof enough",
+        "fencing/agents.py",
+        "    _read_back(agent, verb, wanted, until, clock, sleep)\n",
+        "",
+        ("tests/unit/fencing/test_agents.py",),
+    ),
+    Mutant(
+        "promote though something still answers after the fence",
+        "policy/standby.py",
+        "    if seen.looks[Path.VIP].sight is Sight.UNREACHABLE and seen.local.receive_lsn == memory.last_receive:\n",
+        "    if True:\n",
+        (SCENARIOS, SCHEDULES),
+    ),
+    Mutant(
+        "an old proof of the fence is trusted",
+        "policy/standby.py",
+        "PROOF_FRESH = 6.0",
+        "PROOF_FRESH = 6.0e9",
+        (AFTER, SCENARIOS, SCHEDULES),
+    ),
+    Mutant(
+        "the vote port is ignored",
+        "policy/patience.py",
+        "    return vote is None or not vote.reached\n",
+        "    return False\n",
+        ("tests/unit/policy/test_patience.py", SCENARIOS),
+        row="standby cut off from everything",
+    ),
+    Mutant(
+        "no patience",
+        "policy/patience.py",
+        "    return trouble.unreachable >= needed,",
+        "    return trouble.unreachable >= 1,",
+        ("tests/unit/policy/test_patience.py", SCENARIOS),
+    ),
+    Mutant(
+        "no second look between two attempts at the fence",
+        "policy/standby.py",
+        '        return _call_off(config, memory, f"the primary answers again: {life}", events)\n    if is_paused',
+        "        pass\n    if is_paused",
+        (SCENARIOS, AFTER, SCHEDULES),
+    ),
+    Mutant(
+        "a standby that is not armed is promoted",
+        "policy/standby.py",
+        "    against = {**trouble.not_armed, **unfit(config, memory, seen.local, now)}\n",
+        "    against = unfit(config, memory, seen.local, now)\n",
+        (SCENARIOS, SCHEDULES),
+        row="vote proxy up but not forwarding from the start, then the primary dies",
+    ),
+    Mutant(
+        "an unfit standby is promoted",
+        "policy/standby.py",
+        "    against = {**trouble.not_armed, **unfit(config, memory, seen.local, now)}\n",
+        "    against = dict(trouble.not_armed)\n",
+        (SCENARIOS, SCHEDULES),
+        row="replay paused on the standby, then the primary dies",
+    ),
+    Mutant(
+        "no lag is ever seen",
+        "policy/armed.py",
+        "    return max(0.0, memory.sampled_at - memory.covered_at)\n",
+        "    return 0.0\n",
+        (SCENARIOS, "tests/unit/policy/test_remember.py", SCHEDULES),
+    ),
+    Mutant(
+        "the wall clock instead of the monotonic one",
+        "world/clock.py",
+        "        return time.monotonic()\n",
+        "        return time.time()\n",
+        ("tests/unit/world/test_clock.py",),
+        row="the primary's clock jumps an hour back, then its power is cut",
+    ),
+    Mutant(
+        "an old primary that gives way keeps the VIP",
+        "policy/primary.py",
+        "            (Action(Do.DROP_VIP), Action(Do.KILL_POSTGRES)),\n",
+        "            (Action(Do.KILL_POSTGRES),),\n",
+        (SCENARIOS, AFTER, SCHEDULES),
+    ),
+    Mutant(
+        "an old primary does not give way",
+        "policy/primary.py",
+        "    if newer and not is_paused(memory.record, now):\n",
+        "    if False:\n",
+        (SCENARIOS, AFTER, SCHEDULES),
+    ),
+    Mutant(
+        "a standby keeps a VIP that it holds",
+        "policy/decide.py",
+        "seen.local.vip_held and seen.local.role is Role.STANDBY and",
+        "False and",
+        (SCENARIOS, AFTER, BOOT, SCHEDULES),
+    ),
+    Mutant(
+        "the VIP is taken though another host answers for it",
+        "policy/remember.py",
+        "        free = None if seen.vip_conflict else now\n",
+        "        free = now\n",
+        (SCENARIOS, AFTER, SCHEDULES),
+        row="another host answers for the VIP that the primary lost",
+    ),
+    Mutant(
+        "no listening counts as nobody there",
+        "probes/eyes.py",
+        "                error,\n            )\n            return True\n",
+        "                error,\n            )\n            return False\n",
+        ("tests/unit/probes/test_eyes.py",),
+    ),
+    Mutant(
+        "a former primary serves again whatever its peer is",
+        "policy/boot.py",
+        "    if served_in_this_boot:\n",
+        "    if True:\n",
+        ("tests/unit/policy/test_boot_table.py", BOOT),
+    ),
+    Mutant(
+        "the standby is not noted on disk before it is armed",
+        "policy/primary.py",
+        "            memory = on_record(memory, standby_recorded=True)\n",
+        "            pass\n",
+        (BOOT, SCENARIOS, SCHEDULES),
+    ),
+    Mutant(
+        "acting though the record could not be written",
+        "daemon/loop.py",
+        "            return False\n        self._saved",
+        "            return True\n        self._saved",
+        (SCENARIOS, AFTER, SCHEDULES, "tests/unit/daemon/test_daemon.py"),
+    ),
+    Mutant(
+        "the record is not synced to the disk",
+        "world/store.py",
+        "                os.fsync(file.fileno())\n",
+        "",
+        ("tests/unit/world/test_store.py",),
+    ),
+    Mutant(
+        "what was seen before the host froze is acted upon",
+        "daemon/loop.py",
+        "STALE = 5.0 ",
+        "STALE = 5.0e9 ",
+        (SCENARIOS, AFTER, SCHEDULES, "tests/simulation/test_teeth.py"),
+    ),
+    Mutant(
+        "no flap guard",
+        "policy/memory.py",
+        "    return max(0.0, config.timing.flap_guard - (now - memory.record.failover_at))\n",
+        "    return 0.0\n",
+        (AFTER, SCENARIOS, "tests/unit/policy/test_memory.py"),
+    ),
+    Mutant(
+        "the pause is ignored",
+        "policy/memory.py",
+        "    return record.paused and (record.paused_until is None or now < record.paused_until)\n",
+        "    return False\n",
+        (AFTER, SCENARIOS, "tests/unit/policy/test_memory.py"),
+    ),
+    Mutant(
+        "a switchover does not wait for the last WAL",
+        "policy/switchover.py",
+        "        or (peer.receive_lsn < seen.local.write_lsn)\n",
+        "",
+        (AFTER, SCENARIOS, SCHEDULES),
+    ),
+    Mutant(
+        "a switchover keeps the VIP while it stops",
+        "policy/switchover.py",
+        "        (Action(Do.DROP_VIP), Action(Do.STOP_POSTGRES)),\n",
+        "        (Action(Do.STOP_POSTGRES),),\n",
+        (AFTER, SCENARIOS, SCHEDULES),
+    ),
+    Mutant(
+        "a half rewound data directory is started",
+        "policy/boot.py",
+        "    if record.intent is not None and record.intent.stage is Stage.REWINDING:\n        return Step.REJOIN",
+        "    if record.intent is not None and record.intent.stage is Stage.REWINDING:\n        return Step.START",
+        ("tests/unit/policy/test_boot_table.py", BOOT),
+    ),
+    Mutant(
+        "'too many clients' counts as death",
+        "probes/meaning.py",
+        "    return Failure(Sight.ALIVE, line, code)\n",
+        "    return Failure(Sight.DROPPED, line, code)\n",
+        ("tests/unit/probes/test_meaning.py",),
+    ),
+    Mutant(
+        "'starting up' counts as death",
+        "probes/meaning.py",
+        "        return Failure(Sight.ALIVE, line, STARTING)\n",
+        "        return Failure(Sight.REFUSED, line, STARTING)\n",
+        ("tests/unit/probes/test_meaning.py",),
+    ),
+    Mutant(
+        "an announcement of the VIP that says nothing",
+        "probes/arp.py",
+        "            link.send(packet(_REPLY, own, ip, own, ip))\n",
+        "",
+        ("tests/unit/probes/test_arp.py",),
+    ),
+    Mutant(
+        "a failing fsync of a tablespace counts as a dead primary",
+        "policy/patience.py",
+        '        if look is not None and look.sight is Sight.SICK and tablespace_policy == "failover":\n',
+        "        if look is not None and look.sight is Sight.SICK:\n",
+        ("tests/unit/policy/test_patience.py", SCENARIOS, SCHEDULES),
+        row="disk of one tablespace dead, tablespace_policy alarm",
+    ),
+    Mutant(
+        "used up connections are not named",
+        "policy/primary.py",
+        "seen.local.clients_left <= 0:\n",
+        "seen.local.clients_left <= -99:\n",
+        ("tests/unit/policy",),
+        row="max_connections used up by clients",
+    ),
+)

@@ -1,0 +1,131 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Has the suite teeth? Each mutant is made on a copy of the tree, and some test must turn red.
+
+python -m tests.mutants.run [--lab] [--only WORDS]
+
+Without --lab: unit tests and simulation. With it: the mutants that name a row of the fault suite are installed on the lab's
+nodes, and that row must fail. The table goes to docs/reliability.md between its marks, unless --only left some out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.faults.matrix import PAGE
+from tests.lab.bench import between
+from tests.mutants.catalogue import MUTANTS, Mutant
+
+ROOT = Path(__file__).parents[2]
+RUNTIME = "plugins/module_utils/skyha"
+LIMIT = 1800.0  # seconds for one mutant's tests
+NOT_COPIED = (".git", ".venv", ".cache", "__pycache__")
+
+
+def mutated(mutant: Mutant, folder: Path) -> Path:
+    """A copy of the tree with that mutant in it; ValueError when the source has changed under it."""
+    tree = folder / "tree"
+    shutil.copytree(ROOT, tree, symlinks=True, ignore=shutil.ignore_patterns(*NOT_COPIED))
+    file = tree / RUNTIME / mutant.file
+    text = file.read_text()
+    if text.count(mutant.old) != 1:
+        raise ValueError(
+            f"'{mutant.name}': its text stands {text.count(mutant.old)} times in {mutant.file}; mend the catalogue"
+        )
+    file.write_text(text.replace(mutant.old, mutant.new))
+    return tree
+
+
+def caught_by(mutant: Mutant) -> str:
+    """The name of the test that turned red, empty when all stayed green."""
+    with tempfile.TemporaryDirectory(prefix="mutant-") as folder:
+        tree = mutated(mutant, Path(folder))
+        for tests in mutant.tests:
+            command = [sys.executable, "-m", "pytest", "-x", "-q", "-n", "0", "--tb=line", "-rfE", tests]
+            done = subprocess.run(
+                command,
+                cwd=tree,
+                capture_output=True,
+                text=True,
+                timeout=LIMIT,
+                env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+            )
+            if done.returncode not in (0, 1):
+                raise RuntimeError(f"'{mutant.name}': pytest {tests}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+            if done.returncode == 1:
+                red = re.search(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.MULTILINE)
+                return red.group(1) if red else tests
+    return ""
+
+
+def caught_on_the_lab(mutant: Mutant) -> str:
+    """The row, when it failed with the mutant installed on both nodes."""
+    from tests.faults.catalogue import ROWS
+    from tests.faults.rows import play
+    from tests.lab import faults
+
+    one = next(one for one in ROWS if one.name == mutant.row)
+    faults.make_whole()
+    with tempfile.TemporaryDirectory(prefix="mutant-") as folder:
+        install(mutated(mutant, Path(folder)) / RUNTIME)
+    try:
+        play(one)
+    except AssertionError:
+        return f"the row '{one.name}'"
+    finally:
+        install(ROOT / RUNTIME)
+    return ""
+
+
+def install(runtime: Path) -> None:
+    """Put that runtime in place of the installed one, on both nodes."""
+    from tests.lab import faults, lab
+
+    faults.heal()
+    files = [str(file.relative_to(runtime)) for file in runtime.rglob("*.py")]
+    for node in lab.NODES:
+        target = lab.on(node, "sh", "-c", "dirname $(find -L /opt/skyha -name words.py | head -1)").strip()
+        for name in files:
+            text = (runtime / name).read_text()
+            if lab.on(node, "cat", f"{target}/{name}", check=False) != text:
+                lab.on(node, "sh", "-c", f"cat > {target}/{name}", stdin=text)
+        lab.on(node, "systemctl", "restart", "skyha")
+
+
+def table(results: list[tuple[Mutant, str, float]]) -> str:
+    """As Markdown."""
+    lines = ["| what is broken on purpose | in | caught by |", "| --- " * 3 + "|"]
+    lines += [f"| {one.name} | {one.file} | {by or '**nothing**'} |" for one, by, _ in results]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> int:
+    """0 when every mutant was caught."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--lab", action="store_true")
+    parser.add_argument("--only", default="", help="only mutants with these words in their name")
+    options = parser.parse_args()
+    chosen = [one for one in MUTANTS if options.only in one.name and (one.row if options.lab else one.tests)]
+    results = []
+    for mutant in chosen:
+        began = time.monotonic()
+        by = caught_on_the_lab(mutant) if options.lab else caught_by(mutant)
+        results.append((mutant, by, time.monotonic() - began))
+        print(f"{'caught' if by else 'SURVIVES':<9} {results[-1][2]:6.1f} s  {mutant.name}: {by}", flush=True)
+    survivors = [one.name for one, by, _ in results if not by]
+    print(f"{len(results)} mutants, {len(survivors)} survive" + "".join(f"\n  {name}" for name in survivors))
+    if not options.only:
+        name = "mutants-lab" if options.lab else "mutants"
+        PAGE.write_text(between(PAGE.read_text(), name, table(results)))
+    return 1 if survivors else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
