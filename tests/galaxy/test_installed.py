@@ -1,0 +1,80 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The collection's tarball, installed in an empty directory, is whole: its playbook converges the lab from there."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import tarfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PRODUCT = {
+    "COPYING",
+    "CHANGELOG.md",
+    "FILES.json",
+    "MANIFEST.json",
+    "README.md",
+    "docs",
+    "failover_rebuild.yml",
+    "meta",
+}
+PRODUCT |= {"monitoring", "playbooks", "plugins", "roles", "site.yml"}
+
+
+@pytest.fixture(scope="module")
+def tarball(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    done = subprocess.run(
+        [ROOT / "tests/collection.sh", "build", tmp_path_factory.mktemp("build")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return Path(done.stdout.strip())
+
+
+@pytest.fixture(scope="module")
+def place(tarball: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory that knows nothing of the clone, with the collection installed in it."""
+    place = tmp_path_factory.mktemp("elsewhere")
+    environment = {**os.environ, "ANSIBLE_CONFIG": os.devnull}
+    command = ["ansible-galaxy", "collection", "install", "--no-deps", "--offline", "-p", place, tarball]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return place
+
+
+def test_tarball_holds_the_product_and_nothing_else(tarball: Path) -> None:
+    with tarfile.open(tarball) as tar:
+        names = tar.getnames()
+    assert {name.split("/")[0] for name in names} == PRODUCT
+    assert not [name for name in names if name.endswith((".pyc", ".tar.gz"))]
+    assert "plugins/module_utils/skyha/daemon/main.py" in names
+
+
+def test_installed_collection_changes_nothing_on_the_cluster(place: Path) -> None:
+    # pipelining as in ansible.cfg: the roles run commands as the database's user.
+    environment = {
+        **os.environ,
+        "ANSIBLE_CONFIG": os.devnull,
+        "ANSIBLE_COLLECTIONS_PATH": str(place),
+        "ANSIBLE_PIPELINING": "true",
+        "ANSIBLE_NOCOLOR": "1",
+    }
+    done = subprocess.run(
+        ["ansible-playbook", "-i", ROOT / "inventory/lab", "sky.pg_cluster.site"],
+        cwd=place,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+        timeout=900,
+    )
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
+    recap = dict(re.findall(r"^(\S+)\s+:.*\bchanged=(\d+)", done.stdout, re.M))
+    assert recap == {"node1": "0", "node2": "0", "vote": "0", "monitor": "0"}, done.stdout[-4000:]
+    assert str(ROOT / "roles") not in done.stdout
