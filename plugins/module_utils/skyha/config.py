@@ -26,24 +26,24 @@ class Timing:
 
     interval: float = 1.0  # between quiet cycles
     retry_interval: float = 0.1  # between cycles while something is wrong
-    look_deadline: float = 0.6  # of one look at one path
+    look_deadline: float = 0.6  # the longest that one look at one path takes
     failures_before_failover: int = 3  # looks in a row that found the primary unreachable
     restart_grace: float = 5.0  # refused / dropped: time for a restart in place
     hang_timeout: float = 6.0  # stalled: time for a slow server to answer
-    fresh_every: float = 5.0  # a new connection per path at least so often
+    fresh_every: float = 5.0  # how often at least a new connection per path is tried
     arming_window: float = 15.0  # how long a good sign keeps a node armed
-    bmc_check_interval: float = 60.0
-    bmc_retry_interval: float = 10.0  # after a failed check
-    fence_attempts: int = 60
-    fence_interval: float = 1.0
-    fence_deadline: float = 10.0  # of one attempt, reading back included
+    bmc_check_interval: float = 60.0  # between two checks of the peer's BMC
+    bmc_retry_interval: float = 10.0  # the same after a failed check
+    fence_attempts: int = 60  # attempts to fence, then skyha waits for the operator
+    fence_interval: float = 1.0  # between two attempts
+    fence_deadline: float = 10.0  # the longest that one attempt takes, reading back included
     silence_deadline: float = 0.3  # after the fence: how long to listen whether anything still answers
-    promote_deadline: float = 60.0  # then an alarm; the promotion itself goes on
-    start_deadline: float = 60.0  # of PostgreSQL coming up, then an alarm
+    promote_deadline: float = 60.0  # for a failover to end, then an alarm; the promotion itself goes on
+    start_deadline: float = 60.0  # for PostgreSQL to come up, then an alarm
     restart_attempts: int = 3  # in place, before the primary gives up and leaves it to the standby
-    flap_guard: float = 300.0  # no second failover within
+    flap_guard: float = 300.0  # no second failover within that time of the last
     dad_wait: float = 0.3  # how long to listen for another holder before the VIP is taken
-    switchover_deadline: float = 30.0  # then the old primary serves again
+    switchover_deadline: float = 30.0  # for a switchover to hand over, then the old primary serves again
 
     @property
     def failover_limit(self) -> float:

@@ -40,7 +40,6 @@ class TestStatus:
         ("body", "power"),
         [
             ("exit 0", Power.ON),
-            ("exit 2", Power.OFF),
             ("echo 'Status: ON'", Power.ON),
             ("echo 'Status: OFF'; exit 2", Power.OFF),
             ("echo 'Chassis Power is on'", Power.ON),
@@ -56,6 +55,14 @@ class TestStatus:
     def test_any_other_exit_code_is_an_error(self, script: Callable[[str, str], str]) -> None:
         with pytest.raises(FenceError, match="exit code 1: cannot connect"):
             agent(status=script("probe", "echo cannot connect; exit 1")).status(5.0)
+
+    def test_fence_agent_need_not_say_off_in_words(self, script: Callable[[str, str], str]) -> None:
+        assert agent(status=script("fence_ilo", "exit 2")).status(5.0) is Power.OFF
+
+    @pytest.mark.parametrize("line", ["python3 /nowhere.py", "sh -c 'exit 2'", "grep x /nowhere"])
+    def test_program_that_was_called_wrongly_is_no_proof(self, line: str) -> None:
+        with pytest.raises(FenceError, match="exit code 2"):
+            agent(status=line).status(5.0)
 
 
 class TestFenceAgents:

@@ -15,7 +15,7 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.world.pause i
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.world.tasks import ProcessTasks
 
 ANSWER = "import sys; sys.stdin.readline(); print({answer!r})"
-OFF = Agent("switch", "command", off="true", on="true", status="sh -c 'exit 2'")
+OFF = Agent("switch", "command", off="true", on="true", status="echo Status: OFF")
 
 
 def scripted(script: str) -> Callable[[str], subprocess.Popen[bytes]]:

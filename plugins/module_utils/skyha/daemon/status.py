@@ -16,7 +16,7 @@ from typing import Any
 
 from .. import __version__
 from ..config import Config
-from ..policy.armed import lag_bytes, lag_seconds, not_armed, unfit
+from ..policy.armed import bmc_problem, lag_bytes, lag_seconds, not_armed, unfit
 from ..policy.memory import Decision, Memory, Record, guard_left
 from ..words import Local, Path, Role, Seen, Server
 from .board import Board, Noted
@@ -71,7 +71,7 @@ def snapshot(
         },
         paths={path.value: _path(board, memory, path, now) for path in Path},
         peer_seen=_peer(board, now),
-        bmc=_bmc(memory, board, now),
+        bmc=_bmc(config, memory, board, now),
         alarms=dict(decision.alarms),
         paused=_paused(record, now),
         failover={
@@ -194,12 +194,12 @@ def _peer(board: Board, now: float) -> dict[str, Any] | None:
     }
 
 
-def _bmc(memory: Memory, board: Board, now: float) -> dict[str, Any]:
+def _bmc(config: Config, memory: Memory, board: Board, now: float) -> dict[str, Any]:
     checks = sum(number for key, number in board.counts.items() if key[:2] == ("tasks", "check_bmc"))
     return {
         "power": board.power.value,
         "ok_age": _since(now, memory.bmc_ok_at),
-        "error": memory.bmc_error,
+        "error": bmc_problem(config, memory) or "",
         "checks": checks,
         "age": _since(now, board.bmc_at),
     }

@@ -13,8 +13,9 @@ A program whose name begins with fence_ is spoken to as fence agents want it: by
 (action, ipaddr, login, passwd, ipport, and the words key=value of the command line), since an agent with any argument
 ignores its standard input. Every program finds the password in SKYHA_FENCE_PASSWORD and IPMI_PASSWORD (ipmitool -E).
 
-Exit code 0 is success; of status: 0 on, 2 off. Where status prints 'power is off' or 'Status: OFF' (as ipmitool does,
-with exit code 0) that counts, and where exit code and words differ, nothing does.
+Exit code 0 is success. A status is off where the program says so in words, 'power is off' or 'Status: OFF' (ipmitool with
+exit code 0, fence agents with 2), or where a fence_ program ends with 2. From any other program 2 without a word proves
+nothing: shells, Python and many tools end so when they are called wrongly. Where exit code and words differ, nothing counts.
 """
 
 from __future__ import annotations
@@ -62,6 +63,11 @@ class CommandAgent:
                 raise FenceError(f"{self.where}: status failed with exit code {code}: {self._clean(text)}")
             return Power.UNKNOWN
         by_code = Power.OFF if code == _OFF_CODE else Power.ON
+        if not said and by_code is Power.OFF and not self._is_fence_agent("status"):
+            raise FenceError(
+                f"{self.where}: status ended with exit code 2 and did not say 'Status: OFF', which many a program does "
+                f"that is called wrongly: {self._clean(text)}; print that line when the power is off"
+            )
         if not said:
             return by_code
         by_words = Power(said.pop())
@@ -115,6 +121,9 @@ class CommandAgent:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
         return process.returncode, out.decode("utf-8", "replace")
+
+    def _is_fence_agent(self, verb: str) -> bool:
+        return os.path.basename(shlex.split(self._lines[verb])[0]).startswith("fence_")
 
     def _as_fence_agent(self, words: list[str], verb: str) -> tuple[list[str], str]:
         """The words that stay arguments, and what goes to standard input (old and new fence agents know these keys)."""

@@ -11,6 +11,8 @@ from .memory import Memory, age, guard_left, is_paused
 
 # BMC checks that may be missed before the peer's BMC counts as unseen.
 MISSED_CHECKS = 2.5
+# Seconds that a primary may go on to show a dead standby as streaming (wal_sender_timeout, with room).
+STREAM_LINGERS = 30.0
 
 
 def lag_seconds(memory: Memory) -> float:
@@ -47,11 +49,35 @@ def evidence_missing(config: Config, memory: Memory, now: float) -> Mapping[str,
         found["replication"] = f"replication does not stream ({_lately(now, memory.streaming_at)})"
     if age(now, memory.recorded_at) > window:
         found["record"] = "the primary's skyha has not noted this standby; is it running there?"
-    if memory.bmc_error:
-        found["bmc"] = f"the BMC of {config.peer} cannot be used: {memory.bmc_error}"
+    problem = bmc_problem(config, memory)
+    if problem:
+        found["bmc"] = problem
     elif age(now, memory.bmc_ok_at) > MISSED_CHECKS * config.timing.bmc_check_interval:
         found["bmc"] = f"the BMC of {config.peer} has not answered {_lately(now, memory.bmc_ok_at)}"
     return found
+
+
+def bmc_problem(config: Config, memory: Memory) -> str | None:
+    """Why the peer's BMC could not be leant on, None where nothing speaks against it.
+
+    A BMC that says 'off' of a host that answered later is another host's, or lies: its 'off' would be no proof.
+    """
+    if memory.bmc_error:
+        return f"the BMC of {config.peer} cannot be used: {memory.bmc_error}"
+    lived_at = _peer_lived_at(memory)
+    if memory.bmc_off_at is not None and lived_at > memory.bmc_off_at:
+        return (
+            f"the BMC of {config.peer} says that the power is off, and PostgreSQL there answered after that: "
+            "is it the right BMC?"
+        )
+    return None
+
+
+def _peer_lived_at(memory: Memory) -> float:
+    """When the peer surely had power. A look along the paths is one at the peer for a standby only."""
+    if memory.lived_as is Role.PRIMARY:
+        return float("-inf") if memory.streaming_at is None else memory.streaming_at - STREAM_LINGERS
+    return max(memory.heard_at.values(), default=float("-inf"))
 
 
 def unfit(config: Config, memory: Memory, local: Local, now: float) -> Mapping[str, str]:

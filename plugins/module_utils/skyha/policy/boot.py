@@ -15,6 +15,7 @@ from ..words import Action, Do, Event, Order, Path, Peer, Role, Seen, Server, Ta
 from .memory import Decision, Memory, Record, Stage, Wants, begin, is_paused, on_record
 from .switchover import hand_over
 
+PROOF_FRESH = 6.0  # seconds that a proven fence holds; after that the peer may have been switched on again
 START_EVERY = 5.0  # a start that did not help counts as failed, and is tried anew
 ASK_AGAIN = 0.25  # systemd misses a request that comes while it reads its units: repeated until the server runs
 PEER_EVERY = 0.5
@@ -29,10 +30,30 @@ class Step(str, Enum):
     WAIT = "wait"  # for the peer or the operator
 
 
+def fence_forgotten_after(config: Config) -> float:
+    """Seconds after which a peer that fenced this node, and has not promoted, must fence it again before it does.
+
+    A fenced node that is back sooner (a reset, a fast boot) sees by SQL a standby that was not promoted, and that may
+    change at any moment: the proof was read up to `fence_deadline` before it counts, holds for PROOF_FRESH, and the
+    order to promote may follow it by a few seconds.
+    """
+    return PROOF_FRESH + config.timing.fence_deadline + 10.0
+
+
 def next_step(
-    record: Record, role: Role, timeline: int, peer: Peer | None, served_in_this_boot: bool, confirmed_off: bool
+    record: Record,
+    role: Role,
+    timeline: int,
+    peer: Peer | None,
+    served_in_this_boot: bool,
+    confirmed_off: bool,
+    fence_forgotten: bool = True,
 ) -> tuple[Step, str]:
-    """The boot table: (what, why in a sentence). `role` and `timeline` are those of the data directory."""
+    """The boot table: (what, why in a sentence). `role` and `timeline` are those of the data directory.
+
+    fence_forgotten: this daemon has run for longer than `fence_forgotten_after`.
+    """
+    alone = not record.standby_recorded and record.role is Role.PRIMARY
     if record.intent is not None and record.intent.stage is Stage.REWINDING:
         return Step.REJOIN, "a rewind was interrupted: the data directory must not be started before it is done"
     if role is Role.NONE:
@@ -50,14 +71,19 @@ def next_step(
         )
     if peer is not None and peer.server is Server.UP and peer.role is Role.STANDBY:
         if peer.timeline <= timeline:
-            return Step.START, "the peer is a standby that was not promoted"
+            if served_in_this_boot or alone or fence_forgotten:
+                return Step.START, "the peer is a standby that was not promoted"
+            return Step.WAIT, (
+                "the peer is a standby that was not promoted; it may have fenced this node and be about to promote: "
+                "waiting until it would have to fence again"
+            )
         return (
             Step.WAIT,
             f"the peer was promoted to timeline {peer.timeline} and is a standby now; an operator must look",
         )
     if served_in_this_boot:
         return Step.START, "this node was serving in this very boot: it was not fenced since"
-    if not record.standby_recorded and record.role is Role.PRIMARY:
+    if alone:
         return Step.START, "this node's own record proves that no standby could have been promoted since it served"
     if confirmed_off:
         return Step.START, "an operator confirmed that the peer is off and was not promoted"
@@ -97,7 +123,8 @@ def decide_down(config: Config, memory: Memory, seen: Seen, now: float) -> Decis
     served = record.role is Role.PRIMARY and record.served_boot == record.boot
     if seen.peer is None and local.role is Role.PRIMARY and not (served and memory.starts == 0):
         return Decision(memory, "down, about to look at the peer", dataclasses.replace(wants, delay=0.0))
-    step, why = next_step(memory.record, local.role, local.timeline, seen.peer, served, memory.confirmed_off)
+    forgotten = now - memory.started_at > fence_forgotten_after(config)
+    step, why = next_step(record, local.role, local.timeline, seen.peer, served, memory.confirmed_off, forgotten)
     if step is Step.START:
         return _start(config, memory, seen, now, why)
     if step is Step.REJOIN:

@@ -116,6 +116,7 @@ class Memory:
     bmc_ok_at: float | None = None
     bmc_asked_at: float | None = None
     bmc_error: str = ""
+    bmc_off_at: float | None = None  # since when every check read 'off'
     trouble: Trouble | None = None
     fence_at: float = float("-inf")  # when the last attempt began or ended
     proof_at: float = float("-inf")  # when the fence was last proven, by this very daemon

@@ -7,7 +7,8 @@ import dataclasses
 
 from ..config import Config
 from ..words import Action, Do, Event, Order, Path, Role, Seen, Server, Sight
-from .boot import Step, next_step
+from .armed import bmc_problem
+from .boot import Step, fence_forgotten_after, next_step
 from .memory import Decision, Memory, Stage, Wants, age, is_paused, on_record
 from .switchover import begin_switchover, decide_switching
 from .upkeep import POWER_ON_TRIES, check_bmc, power_on
@@ -42,7 +43,7 @@ def decide_primary(config: Config, memory: Memory, seen: Seen, now: float) -> De
             events,
             _alarms(config, memory, seen, now),
         )
-    unlawful = _unlawful(memory, seen)
+    unlawful = _unlawful(config, memory, seen, now)
     if unlawful is not None:
         text = f"PostgreSQL runs as primary, but skyha did not start it and will not give it the VIP: {unlawful}"
         return Decision(
@@ -77,7 +78,7 @@ def decide_primary(config: Config, memory: Memory, seen: Seen, now: float) -> De
     return Decision(memory, "; ".join([state, *alarms.values()]), wants, actions, events, alarms)
 
 
-def _unlawful(memory: Memory, seen: Seen) -> str | None:
+def _unlawful(config: Config, memory: Memory, seen: Seen, now: float) -> str | None:
     """Why this primary may not serve: a former primary that somebody started in a new boot, unseen by the boot table.
 
     A first start (no record), the end of a promotion and a primary of this very boot are lawful.
@@ -85,7 +86,8 @@ def _unlawful(memory: Memory, seen: Seen) -> str | None:
     record = memory.record
     if record.served_boot in ("", record.boot):
         return None
-    step, why = next_step(record, Role.PRIMARY, seen.local.timeline, seen.peer, False, memory.confirmed_off)
+    forgotten = now - memory.started_at > fence_forgotten_after(config)
+    step, why = next_step(record, Role.PRIMARY, seen.local.timeline, seen.peer, False, memory.confirmed_off, forgotten)
     return None if step is Step.START else why
 
 
@@ -207,8 +209,9 @@ def _alarms(config: Config, memory: Memory, seen: Seen, now: float) -> dict[str,
             "all connections for clients are in use: new clients are refused, heartbeats go on by the reserved ones; "
             "see pg_stat_activity for who holds them"
         )
-    if memory.bmc_error:
-        alarms["bmc"] = f"the BMC of {config.peer} cannot be used: {memory.bmc_error}"
+    problem = bmc_problem(config, memory)
+    if problem:
+        alarms["bmc"] = problem
     if memory.vip_taken:
         alarms["vip_conflict"] = (
             f"the VIP {config.vip} is not taken: another host answers for it (find that host), or it could not be "

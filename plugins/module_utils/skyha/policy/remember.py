@@ -6,7 +6,7 @@ from __future__ import annotations
 import dataclasses
 
 from ..config import Config
-from ..words import Local, Order, Outcome, Path, Role, Seen, Server, Sight, Task
+from ..words import Local, Order, Outcome, Path, Power, Role, Seen, Server, Sight, Task
 from .memory import MAX_SAMPLES, Memory, Record
 
 RAN_WELL = 60.0  # seconds up, after which earlier restarts are forgotten
@@ -98,7 +98,9 @@ def _remember_bmc(memory: Memory, outcome: Outcome, now: float) -> Memory:
     if outcome.task is not Task.CHECK_BMC:
         return memory
     if outcome.ok:
-        return dataclasses.replace(memory, bmc_ok_at=now, bmc_error="")
+        first = now if memory.bmc_off_at is None else memory.bmc_off_at
+        off_at = first if outcome.power is Power.OFF else None
+        return dataclasses.replace(memory, bmc_ok_at=now, bmc_error="", bmc_off_at=off_at)
     return dataclasses.replace(memory, bmc_error=outcome.detail or "no reason given")
 
 

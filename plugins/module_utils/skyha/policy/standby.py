@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from ..config import Config
 from ..words import Action, Do, Event, Look, Outcome, Path, Role, Seen, Sight, Task
 from .armed import evidence_missing, lag_seconds, not_armed, unfit
+from .boot import PROOF_FRESH
 from .memory import Decision, Intent, Memory, Stage, Trouble, Wants, begin, is_paused, on_record
 from .patience import cut_off, living, used_up, worsened
 from .switchover import hand_over
@@ -25,7 +26,7 @@ SWITCH_POLL = 0.05
 PROMOTE_AGAIN = 5.0
 LISTEN_POLL = 0.05
 LISTEN_LIMIT = 5.0  # something still accepts connections this long after the BMC said off: ask the BMC again
-PROOF_FRESH = 6.0  # shorter than any boot: after that the peer may have been switched on again
+LATE = 2.0  # a proof that comes so long after its attempt's deadline: this host stood still, it proves nothing of now
 BY_OPERATOR = ("bmc", "vote_path")  # what an operator's word, that the peer is off, makes up for
 
 
@@ -218,6 +219,9 @@ def _fencing(config: Config, memory: Memory, seen: Seen, now: float) -> Decision
     events: tuple[Event, ...] = ()
     outcome = next((done for done in seen.outcomes if done.task is Task.FENCE), None)
     if outcome is not None:
+        if outcome.proof and now - memory.fence_at > config.timing.fence_deadline + LATE:
+            late = f"proven only {now - memory.fence_at:.0f} s after it began, this host stood still: {outcome.detail}"
+            outcome = dataclasses.replace(outcome, proof=False, detail=late)
         if outcome.proof:
             return _proven(
                 config, memory, now, outcome.detail, (), by_operator=False, last_receive=seen.local.receive_lsn

@@ -7,6 +7,7 @@ import dataclasses
 
 from ..config import Config
 from ..words import Action, Do, Seen, Task
+from .armed import bmc_problem
 from .memory import Memory, age, on_record
 
 POWER_ON_EVERY = 15.0
@@ -16,7 +17,7 @@ POWER_ON_TRIES = 20
 def check_bmc(config: Config, memory: Memory, seen: Seen, now: float) -> tuple[Action, ...]:
     """Ask the peer's BMC for its power status when that is due; more often after a failure."""
     timing = config.timing
-    interval = timing.bmc_retry_interval if memory.bmc_error else timing.bmc_check_interval
+    interval = timing.bmc_retry_interval if bmc_problem(config, memory) else timing.bmc_check_interval
     if Task.CHECK_BMC in seen.running or age(now, memory.bmc_asked_at) < interval:
         return ()
     return (Action(Do.RUN, Task.CHECK_BMC),)
