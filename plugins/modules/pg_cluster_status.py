@@ -156,6 +156,10 @@ cluster:
     peer_streaming:
       description: Whether the peer streams from this primary.
       type: bool
+    pending_restart:
+      description: Changed settings of this node that wait for a restart.
+      type: list
+      elements: str
     vip_held:
       description: Whether this node holds the VIP.
       type: bool

@@ -106,7 +106,7 @@ class Local:
     slots: tuple[str, ...] = ()  # physical replication slots that exist here
     vip_held: bool = False
     clean_shutdown: bool = False  # DOWN only: the control file says 'shut down'
-    pending_restart: bool = False  # a changed setting waits for a restart
+    pending_restart: tuple[str, ...] = ()  # changed settings that wait for a restart
     clients_left: int | None = None  # primary: connections that ordinary clients may still open; None: not known
 
 

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from ansible_collections.sky.pg_cluster.plugins.modules import pg_cluster_status
 from module_runner import run
@@ -62,3 +64,18 @@ def test_unknown_expectation_is_named_with_the_known_ones(capsys: pytest.Capture
 def test_missing_library_is_named(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pg_cluster_status.session, "IMPORT_ERROR", ImportError("No module named 'psycopg2'"))
     assert "psycopg2" in run(pg_cluster_status, capsys, **COMMON)["msg"]
+
+
+def test_settings_that_wait_for_a_restart_are_named(
+    capsys: pytest.CaptureFixture[str], given: dict, postgres: RealPostgres
+) -> None:
+    postgres.sql("ALTER SYSTEM SET max_locks_per_transaction = 128")
+    try:
+        postgres.sql("SELECT pg_reload_conf()")
+        until = time.monotonic() + 10
+        while (seen := run(pg_cluster_status, capsys, **given)["cluster"]["pending_restart"]) == []:
+            assert time.monotonic() < until
+        assert seen == ["max_locks_per_transaction"]
+    finally:
+        postgres.sql("ALTER SYSTEM RESET max_locks_per_transaction")
+        postgres.sql("SELECT pg_reload_conf()")

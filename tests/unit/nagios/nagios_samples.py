@@ -51,7 +51,7 @@ STANDBY: dict[str, Any] = {
     "lsn": {"write": 0, "receive": 9, "replay": 9},
     "streaming": True,
     "replay_paused": False,
-    "pending_restart": False,
+    "pending_restart": [],
     "lag": {"seconds": 0.2, "bytes": 0},
     "vip": {"address": "198.51.100.116", "interface": "eth0", "held": False, "taken": False},
     "paths": {

@@ -112,6 +112,8 @@ def _cells(status: Status) -> dict[str, Cell]:
             "warn",
         )
     )
+    waiting = status["pending_restart"]
+    cells["restart due"] = (", ".join(waiting) or "no", "warn" if waiting else "")
     if status["intent"]:
         cells["under way"] = (
             f"{status['intent']['stage'].replace('_', ' ')}, {duration(status['intent']['for'])}",

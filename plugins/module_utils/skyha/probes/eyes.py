@@ -44,7 +44,7 @@ class ProbeEyes:
         self._data = DataDir(config.data_dir, config.bin_dir)
         self._vip = Watch(config.vip)
         self._restart_asked_at = float("-inf")
-        self._pending_restart = False
+        self._pending_restart: tuple[str, ...] = ()
 
     # --- the port -----------------------------------------------------------------------------------------------
 
@@ -61,6 +61,7 @@ class ProbeEyes:
         if answer.sight is Sight.OK and answer.row:
             seen = queries.local(answer.row)
             return dataclasses.replace(seen, vip_held=held, pending_restart=self._restart_pending(now, deadline))
+        self._restart_asked_at = float("-inf")  # a restart may be under way: ask anew after it
         disk = self._data.look(max(0.1, deadline - (self._clock() - now)))
         return dataclasses.replace(local_without_sql(answer, disk), vip_held=held)
 
@@ -110,13 +111,13 @@ class ProbeEyes:
     def _lines(self) -> list[Line]:
         return [*self._paths.values(), self._local, self._peer, self._restart]
 
-    def _restart_pending(self, now: float, deadline: float) -> bool:
+    def _restart_pending(self, now: float, deadline: float) -> tuple[str, ...]:
         if now - self._restart_asked_at >= _PENDING_RESTART_EVERY:
             answer = look([self._restart], deadline, False, self._clock)[0]
             self._restart.close()  # once a minute is no reason to keep a connection
             self._restart_asked_at = now
             if answer.sight is Sight.OK and answer.row:
-                self._pending_restart = bool(answer.row[0])
+                self._pending_restart = tuple(answer.row[0])
         return self._pending_restart
 
 

@@ -26,6 +26,9 @@ _PATH = """SELECT r.yes, CASE WHEN r.yes THEN 0 ELSE pg_current_wal_lsn() - '0/0
        extract(epoch FROM pg_postmaster_start_time())::float8
   FROM (SELECT pg_is_in_recovery() AS yes) r"""
 
+# The looks over this node's own socket.
+_LOCAL = ("local", "started", "waiting")
+
 # What wait_for may ask for: the names of the flat facts.
 FACTS = (
     "role",
@@ -80,11 +83,12 @@ def take(config: Config, deadline: float, clock: Callable[[], float] = time.mono
     lines = {
         "local": Line(Target("local", queries.local_dsn(config, "postgres"), queries.local_sql(config, notes=False))),
         "started": Line(Target("started", queries.local_dsn(config, "postgres"), _PATH)),
+        "waiting": Line(Target("waiting", queries.local_dsn(config, "postgres"), queries.PENDING_RESTART)),
         "peer": Line(Target("peer", queries.tcp_dsn(config, config.peer_address, config.port, deadline), queries.PEER)),
         "vip": Line(Target("vip", queries.tcp_dsn(config, config.vip, config.port, deadline), _PATH)),
         "vote": Line(Target("vote", queries.tcp_dsn(config, config.vote_address, config.vote_port, deadline), _PATH)),
     }
-    wanted = {name: line for name, line in lines.items() if name in ("local", "started") or line.target.dsn["hostaddr"]}
+    wanted = {name: line for name, line in lines.items() if name in _LOCAL or line.target.dsn["hostaddr"]}
     answers = dict(zip(wanted, look(list(wanted.values()), deadline, False, clock)))
     for line in lines.values():
         line.close()
@@ -108,7 +112,7 @@ def take(config: Config, deadline: float, clock: Callable[[], float] = time.mono
         "peer_streaming": local.peer_streaming,
         "replay_paused": local.replay_paused,
         "slots": list(local.slots),
-        "pending_restart": local.pending_restart,
+        "pending_restart": list(answers["waiting"].row[0]) if answers["waiting"].row else [],
         "lag_bytes": _lag(local, primary_lsn),
         "vip_held": local.vip_held,
         "paths": paths,

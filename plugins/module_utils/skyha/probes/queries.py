@@ -65,7 +65,7 @@ def local_sql(config: Config, notes: bool = True) -> str:
   LEFT JOIN {table} c ON c.id = 1"""
 
 
-PENDING_RESTART = "SELECT EXISTS (SELECT FROM pg_settings WHERE pending_restart)"
+PENDING_RESTART = "SELECT ARRAY(SELECT name FROM pg_settings WHERE pending_restart ORDER BY 1)"
 
 
 def literal(text: str) -> str:
