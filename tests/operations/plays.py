@@ -1,0 +1,58 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Runs the operator's playbooks as an operator would, and reads what they say."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from tests.lab import lab
+from tests.lab.watch import Watch
+
+
+def play(name: str, *arguments: str, **variables: Any) -> str:
+    """Run sky.pg_cluster.NAME with these extra variables; its output. Raises RuntimeError with the output when it fails."""
+    return lab.playbook(f"sky.pg_cluster.{name}", *arguments, "-e", json.dumps(variables))
+
+
+def changed(output: str) -> int:
+    """How many tasks changed something, over all hosts of the recap."""
+    found = re.findall(r"\bchanged=(\d+)", output)
+    assert found, f"no recap in {output[-500:]}"
+    return sum(map(int, found))
+
+
+@contextmanager
+def no_commit_lost(what: str, pauses: int = 1) -> Iterator[Watch]:
+    """A writer through the VIP and all oracles; prints the outage. pauses: how many holes of over a second are allowed."""
+    with Watch() as watch:
+        yield watch
+        watch.wait_for_commits(60)
+    report = watch.report
+    report.check()
+    holes = [later[0] - earlier[0] for earlier, later in zip(report.acknowledged, report.acknowledged[1:])]
+    long = [round(hole, 2) for hole in holes if hole > 1.0]
+    print(
+        f"\n{what}: {len(report.acknowledged)} commits, none lost, outage {report.outage:.2f} s, pauses over 1 s: {long or 'none'}"
+    )
+    for node, events in report.history.items():
+        for event in events:
+            print(f"  {node}: {event['kind']}: {event['text']}")
+
+
+def kinds(watch: Watch) -> list[str]:
+    """The kinds of skyha's events on both nodes."""
+    return [event["kind"] for events in watch.report.history.values() for event in events]
+
+
+def setting(node: str, name: str) -> str:
+    """The value that the running server has."""
+    return lab.sql(node, f"SHOW {name}")
+
+
+def with_settings(**more: Any) -> dict[str, Any]:
+    """The lab's own settings and these, as the role wants them."""
+    return {**lab.SETTINGS["streaming_replication_settings_extra"], **more}
