@@ -104,6 +104,18 @@ def alien_on_a_live_primary(scene: Scene) -> None:
     assert not lab.holds_vip(scene.primary)
 
 
+@row("another host answers for the VIP that the primary lost, for longer than the grace", "F+A")
+def alien_for_long(scene: Scene) -> None:
+    """A primary without the VIP serves nobody, so it is fenced; the VIP is still not taken while that host answers."""
+    _alien(scene)
+    faults.drop_vip(scene.primary)
+    scene.alarm(scene.standby, "listening")
+    scene.quiet(6)
+    assert not lab.holds_vip(scene.standby)
+    scene.undo()
+    scene.took_over()
+
+
 def _alien(scene: Scene) -> None:
     lab.on("monitor", "ip", "address", "add", f"{lab.VIP}/24", "dev", "eth0")
     scene.later(lab.on, "monitor", "ip", "address", "del", f"{lab.VIP}/24", "dev", "eth0")

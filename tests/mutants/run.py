@@ -1,15 +1,16 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Has the suite teeth? Each mutant is made on a copy of the tree, and some test must turn red.
 
-python -m tests.mutants.run [--lab] [--only WORDS]
+python -m tests.mutants.run [--lab] [--new] [--only WORDS]
 
 Without --lab: unit tests and simulation. With it: the mutants that name a row of the fault suite are installed on the lab's
-nodes, and that row must fail. The table goes to docs/reliability.md between its marks, unless --only left some out.
+nodes, and that row must fail. The table of all last results goes to docs/reliability.md between its marks.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import shutil
@@ -24,6 +25,7 @@ from tests.lab.bench import between
 from tests.mutants.catalogue import MUTANTS, Mutant
 
 ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / ".cache/mutants"
 RUNTIME = "plugins/module_utils/skyha"
 LIMIT = 1800.0  # seconds for one mutant's tests
 NOT_COPIED = (".git", ".venv", ".cache", "__pycache__")
@@ -55,7 +57,7 @@ def caught_by(mutant: Mutant) -> str:
                 capture_output=True,
                 text=True,
                 timeout=LIMIT,
-                env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+                env={"SIM_SCHEDULES": "400", **os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
             )
             if done.returncode not in (0, 1):
                 raise RuntimeError(f"'{mutant.name}': pytest {tests}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
@@ -99,11 +101,30 @@ def install(runtime: Path) -> None:
         lab.on(node, "systemctl", "restart", "skyha")
 
 
-def table(results: list[tuple[Mutant, str, float]]) -> str:
+def load(kind: str) -> dict[str, str]:
+    """What caught each mutant when it was last tried: name -> test, empty for a survivor."""
+    file = FOLDER / f"{kind}.json"
+    return json.loads(file.read_text()) if file.exists() else {}
+
+
+def note(kind: str, mutant: Mutant, by: str) -> None:
+    """Keep one result."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    (FOLDER / f"{kind}.json").write_text(json.dumps({**load(kind), mutant.name: by}, indent=1))
+
+
+def table(kind: str) -> str:
     """As Markdown."""
+    found = load(kind)
     lines = ["| what is broken on purpose | in | caught by |", "| --- " * 3 + "|"]
-    lines += [f"| {one.name} | {one.file} | {by or '**nothing**'} |" for one, by, _ in results]
+    for one in of_kind(kind):
+        lines.append(f"| {one.name} | {one.file} | {found.get(one.name, 'not tried') or '**nothing**'} |")
     return "\n".join(lines) + "\n"
+
+
+def of_kind(kind: str) -> list[Mutant]:
+    """The mutants for unit tests and simulation, or those for the lab."""
+    return [one for one in MUTANTS if (one.row if kind == "mutants-lab" else one.tests)]
 
 
 def main() -> int:
@@ -111,19 +132,22 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--lab", action="store_true")
     parser.add_argument("--only", default="", help="only mutants with these words in their name")
+    parser.add_argument("--new", action="store_true", help="only those that were not caught before")
     options = parser.parse_args()
-    chosen = [one for one in MUTANTS if options.only in one.name and (one.row if options.lab else one.tests)]
-    results = []
+    kind = "mutants-lab" if options.lab else "mutants"
+    chosen = [one for one in of_kind(kind) if options.only in one.name]
+    if options.new:
+        chosen = [one for one in chosen if not load(kind).get(one.name)]
+    survivors = []
     for mutant in chosen:
         began = time.monotonic()
         by = caught_on_the_lab(mutant) if options.lab else caught_by(mutant)
-        results.append((mutant, by, time.monotonic() - began))
-        print(f"{'caught' if by else 'SURVIVES':<9} {results[-1][2]:6.1f} s  {mutant.name}: {by}", flush=True)
-    survivors = [one.name for one, by, _ in results if not by]
-    print(f"{len(results)} mutants, {len(survivors)} survive" + "".join(f"\n  {name}" for name in survivors))
-    if not options.only:
-        name = "mutants-lab" if options.lab else "mutants"
-        PAGE.write_text(between(PAGE.read_text(), name, table(results)))
+        note(kind, mutant, by)
+        print(f"{'caught' if by else 'SURVIVES':<9} {time.monotonic() - began:6.1f} s  {mutant.name}: {by}", flush=True)
+        if not by:
+            survivors.append(mutant.name)
+    print(f"{len(chosen)} mutants, {len(survivors)} survive" + "".join(f"\n  {name}" for name in survivors))
+    PAGE.write_text(between(PAGE.read_text(), kind, table(kind)))
     return 1 if survivors else 0
 
 

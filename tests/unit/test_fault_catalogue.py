@@ -1,0 +1,47 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The lists that the fault suite, the soak and the mutants live on are in order; what they do is seen on the lab."""
+
+from __future__ import annotations
+
+import random
+import re
+
+import pytest
+
+from tests.faults import soak
+from tests.faults.catalogue import ROWS
+from tests.faults.rows_links import LINKS
+from tests.mutants.catalogue import MUTANTS
+from tests.mutants.run import ROOT, RUNTIME
+
+
+def test_rows_have_names_of_their_own():
+    assert len({one.slug for one in ROWS}) == len(ROWS)
+
+
+def test_expectations_are_letters_that_are_explained():
+    assert not [one.name for one in ROWS if not re.fullmatch(r"[NFRS](\+A)?|S or F", one.expect)]
+
+
+def test_every_directed_link_is_cut_on_its_own():
+    nodes, bmc = ("primary", "standby"), {"primary": "the standby's BMC", "standby": "the primary's BMC"}
+    wanted = {("primary", "standby"), ("standby", "primary")}
+    for node in nodes:
+        wanted |= {(node, "vote"), ("vote", node), (node, bmc[node]), (bmc[node], node)}
+    assert {link[:2] for link in LINKS} == wanted
+
+
+def test_a_soak_is_the_same_again_with_the_same_seed():
+    def rounds(seed):
+        chance = random.Random(seed)
+        return [soak.plan(chance) for _ in range(50)]
+
+    assert rounds(7) == rounds(7)
+    assert rounds(7) != rounds(8)
+    assert any(len(one.strikes) == 2 for one in rounds(7))
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda one: one.name)
+def test_a_mutant_fits_the_present_source(mutant):
+    assert (ROOT / RUNTIME / mutant.file).read_text().count(mutant.old) == 1
+    assert mutant.row in ("", *(one.name for one in ROWS))
