@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import Stage
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Order
 
 from tests.simulation.story import story
@@ -133,6 +134,38 @@ class TestReturn:
         world.run(60)
         world.node1.reset("test")
         nobody_is_fenced(world, 120)
+        assert world.node1.pg.state == "down"
+        world.node1.daemon.order(Order.CONFIRM_OFF)
+        assert world.run_until(lambda: world.primary() is world.node1, 20) is not None, story(world)
+
+
+class TestPeerThatIsGoneForEverAfterTheHandOver:
+    """The old primary has all commits but those that the new one may have taken before it died."""
+
+    def handed_over(self, world):
+        world.node1.daemon.order(Order.SWITCHOVER)
+        loop = world.node1.daemon.loop
+
+        def told() -> bool:
+            intent = loop.memory.record.intent
+            return intent is not None and intent.stage is Stage.HANDED_OVER
+
+        assert world.run_until(told, 30) is not None, story(world)
+        world.node2.mains = False
+        world.node2.switch_off("its mainboard dies")
+        world.run(60)
+        assert world.node1.pg.state == "down"
+        assert "handed_over" in world.alarms("node1")
+
+    def test_the_old_primary_serves_at_an_operators_word(self, world):
+        self.handed_over(world)
+        world.node1.daemon.order(Order.CONFIRM_OFF)
+        assert world.run_until(lambda: world.primary() is world.node1, 20) is not None, story(world)
+
+    def test_and_after_a_reboot_as_well(self, world):
+        self.handed_over(world)
+        world.node1.reset("the operator")
+        world.run(60)
         assert world.node1.pg.state == "down"
         world.node1.daemon.order(Order.CONFIRM_OFF)
         assert world.run_until(lambda: world.primary() is world.node1, 20) is not None, story(world)

@@ -79,3 +79,21 @@ class TestWithoutTheWordOfThePeer:
     @pytest.mark.parametrize("role", [Role.STANDBY, Role.UNKNOWN, Role.NONE])
     def test_the_record_of_another_role_proves_nothing(self, peer, role):
         assert step(Record("boot", role, SAME, "", standby_recorded=False), peer=peer) is Step.WAIT
+
+
+class TestFencedNodeThatIsBackSoon:
+    """Its peer is a standby that was not promoted, and may be about to be."""
+
+    STANDBY = Peer(Server.UP, Role.STANDBY, SAME)
+
+    def test_waits(self):
+        assert step(AT_RISK, peer=self.STANDBY, fence_forgotten=False) is Step.WAIT
+
+    def test_waits_whatever_an_operator_says_of_a_peer_that_runs(self):
+        assert step(AT_RISK, peer=self.STANDBY, fence_forgotten=False, confirmed_off=True) is Step.WAIT
+
+    def test_serves_where_it_was_not_fenced_since(self):
+        assert step(AT_RISK, peer=self.STANDBY, fence_forgotten=False, served_in_this_boot=True) is Step.START
+
+    def test_serves_where_its_record_proves_that_nobody_could_fence_it(self):
+        assert step(PROVEN, peer=self.STANDBY, fence_forgotten=False) is Step.START

@@ -106,7 +106,9 @@ def decide_down(config: Config, memory: Memory, seen: Seen, now: float) -> Decis
             return Decision(
                 memory, "switchover under way: about to look at the peer", dataclasses.replace(wants, delay=0.0)
             )
-        if local.role is Role.PRIMARY or record.intent.stage is Stage.HANDED_OVER:
+        # The peer was told to promote and is gone for ever: only an operator knows, and only then this node serves again.
+        given_up = memory.confirmed_off and seen.peer is not None and seen.peer.server is Server.UNREACHABLE
+        if not given_up and (local.role is Role.PRIMARY or record.intent.stage is Stage.HANDED_OVER):
             return hand_over(config, memory, seen, now)
         memory = on_record(memory, intent=None)
     if any(request.order is Order.REJOIN for request in seen.requests):
