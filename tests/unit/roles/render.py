@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from ansible.parsing.dataloader import DataLoader
-from ansible.plugins.loader import init_plugin_loader
 from ansible.template import Templar, trust_as_template
 
 ROLES = Path(__file__).parents[3] / "roles"
-init_plugin_loader([])
 
 FACTS: dict[str, dict[str, Any]] = {
     "Debian": {"os_family": "Debian", "distribution": "Debian", "distribution_major_version": "12"},

@@ -30,8 +30,8 @@ EXIT = """exit codes:
   5   not permitted: that is for root and the database's user only
   78  the configuration cannot be used
 
-Orders (switchover, rejoin, pause, resume, confirm-off, acknowledge, fence-test) and the
-history are for root and the database's user, the rest is for everybody.
+Orders (switchover, rejoin, pause, resume, confirm-off, acknowledge, fence-test)
+and the history are for root and the database's user, the rest is for everybody.
 Colour is used on a terminal only, and not where NO_COLOR is set."""
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 
