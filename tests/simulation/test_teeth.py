@@ -194,7 +194,12 @@ def test_handing_over_what_the_peer_has_not_received(monkeypatch):
         return honest(config, memory, dataclasses.replace(seen, peer=peer), now)
 
     monkeypatch.setattr(boot, "hand_over", hasty)
-    caught_by_chance("O1")
+    world = armed_world()
+    world.node1.daemon.order(Order.SWITCHOVER)
+    assert world.run_until(lambda: world.node1.pg.state == "stopping", 20) is not None
+    world.stream.walsender_stopped = True
+    world.run(30)
+    caught(world, "O1")
 
 
 def test_carrying_evidence_from_one_role_into_the_other(monkeypatch):
