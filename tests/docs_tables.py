@@ -12,7 +12,7 @@ ROOT = File(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "collections"))
 
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import PROFILES  # noqa: E402  (needs the path above)
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.boot import next_step  # noqa: E402
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.boot import Step, next_step  # noqa: E402
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import Intent, Record, Stage, Trouble  # noqa: E402
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.patience import cut_off, living, used_up  # noqa: E402
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Look, Path, Peer, Role, Server, Sight  # noqa: E402
@@ -68,16 +68,37 @@ PEERS = {
 }
 
 
+REWINDING = "a rewind was interrupted"
+LAB_TESTS = ("comeback/test_*.py", "faults/rows*.py")
+MARK = re.compile(r"Boot: (.+?) / (.+?)\.\"\"\"")
+
+
+def step(own: str, peer: str) -> Step:
+    """What a node does that finds itself as `own` (of OWN, or REWINDING) and its peer as `peer` (of PEERS)."""
+    if own == REWINDING:
+        record = Record(boot="b", role=Role.PRIMARY, intent=Intent(Stage.REWINDING, 0.0, 0.0, ""))
+        return next_step(record, Role.PRIMARY, 5, PEERS[peer], False, False)[0]
+    role, recorded, served = OWN[own]
+    return next_step(Record(boot="b", role=role, standby_recorded=recorded), role, 5, PEERS[peer], served, False)[0]
+
+
+def tried_on_the_lab() -> set[tuple[str, str]]:
+    """The cells that tests on the lab try: their docstrings say `Boot: ROW / COLUMN.`"""
+    files = [file for names in LAB_TESTS for file in (ROOT / "tests").glob(names)]
+    found = {cell for file in files for cell in MARK.findall(file.read_text())}
+    for own, peer in found:
+        assert own in (*OWN, REWINDING), f"there is no row {own!r} in the boot table"
+        assert peer in PEERS, f"there is no column {peer!r} in the boot table"
+    return found
+
+
 def boot() -> str:
-    """The boot table: rows this node, columns the peer as SQL shows it."""
+    """The boot table: rows this node, columns the peer as SQL shows it; in bold what the lab tries."""
     lines = ["| this node \\ peer | " + " | ".join(PEERS) + " |", "| --- " * (len(PEERS) + 1) + "|"]
-    for name, (role, recorded, served) in OWN.items():
-        record = Record(boot="b", role=role, standby_recorded=recorded)
-        cells = [next_step(record, role, 5, peer, served, False)[0].value for peer in PEERS.values()]
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    rewinding = Record(boot="b", role=Role.PRIMARY, intent=Intent(Stage.REWINDING, 0.0, 0.0, ""))
-    cells = [next_step(rewinding, Role.PRIMARY, 5, peer, False, False)[0].value for peer in PEERS.values()]
-    lines.append("| a rewind was interrupted | " + " | ".join(cells) + " |")
+    lab = tried_on_the_lab()
+    for own in (*OWN, REWINDING):
+        cells = [(step(own, peer).value, (own, peer) in lab) for peer in PEERS]
+        lines.append(f"| {own} | " + " | ".join(f"**{text}**" if bold else text for text, bold in cells) + " |")
     return "\n".join(lines)
 
 

@@ -15,6 +15,7 @@ HA = "sky_pg_cluster"
 
 @row("postmaster killed -9", "R", selection=True, outage=15)
 def postmaster_killed(scene: Scene) -> None:
+    """Boot: primary, served in this boot / standby, not promoted."""
     faults.postmaster_killed(scene.primary)
     scene.commits()
     assert lab.is_writable(scene.primary)

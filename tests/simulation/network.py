@@ -132,6 +132,7 @@ class Network:
         pg = host.pg
         self.world.settle()
         role = Role.NONE if not pg.exists else Role.STANDBY if pg.is_standby else Role.PRIMARY
+        role = Role.UNKNOWN if pg.unreadable else role
         common = {"timeline": pg.timeline, "slots": tuple(sorted(pg.slots)), "vip_held": host.vip}
         if pg.state == "down":
             return Local(Server.DOWN, role, write_lsn=pg.lsn, clean_shutdown=pg.clean, **common), QUICK

@@ -1,0 +1,71 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Power lost in the middle of a rejoin, a switchover, a promotion: the next start is safe. (Of a rebuild: test_story.py.)"""
+
+from __future__ import annotations
+
+from tests.lab import faults, lab, pause_points
+from tests.lab.watch import Watch, history
+
+
+def test_in_the_middle_of_a_rejoin(primary: str, standby: str) -> None:
+    """Boot: a rewind was interrupted / primary, newer timeline."""
+    with pause_points.rewind_that(pause_points.STOPS_HALFWAY, primary), Watch() as watch:
+        faults.network_cut(primary)
+        lab.wait_for("the new primary", lambda: lab.is_writable(standby), 60)
+        faults.heal()
+        lab.wait_for("half a rewind", lambda: pause_points.exists(primary, pause_points.HALF), 120)
+        assert pause_points.stage(primary) == "rewinding"
+        lab.lab("power", primary, "off")
+        lab.lab("power", primary, "on")
+        faults.make_whole()
+        assert lab.primary() == standby
+        kinds = [event["kind"] for event in history(primary)]
+        begun = [number for number, kind in enumerate(kinds) if kind == "rejoining"][-2:]
+        assert "starting" not in kinds[begun[0] : begun[1]], "half rewound data must not be started"
+        assert "rewound" in kinds[begun[1] :]
+    watch.report.check()
+
+
+def test_in_the_middle_of_a_switchover(primary: str, standby: str) -> None:
+    """Boot: primary, a standby may have been promoted / standby, not promoted."""
+    # The checkpointer is held, so that the clean stop does not end.
+    with Watch() as watch, pause_points.held(primary, "checkpointer"):
+        lab.on(primary, "skyctl", "switchover")
+        lab.wait_for("the stop", lambda: not lab.holds_vip(primary) and not lab.is_writable(primary), 30)
+        assert pause_points.stage(primary) == "switching"
+        lab.lab("power", primary, "off")
+        lab.lab("power", primary, "on")
+        faults.make_whole()
+        watch.wait_for_commits(20)
+    watch.report.check()
+
+
+def test_in_the_middle_of_a_promotion(primary: str, standby: str) -> None:
+    """Boot: standby / unreachable."""
+    # The startup process is held, so that it does not leave recovery.
+    with Watch() as watch, pause_points.held(standby, "startup"):
+        faults.power_loss(primary)
+        lab.wait_for("the promotion", lambda: pause_points.stage(standby) == "promoting", 60, every=0.02)
+        lab.lab("power", standby, "off")
+        lab.lab("power", standby, "on")
+        # It was switched off by the fence: the node that did that brings it back.
+        lab.wait_for("the old primary", lambda: lab.is_writable(primary), 120)
+        lab.wait_for("the whole cluster", lab.is_whole, 120, every=0.5)
+        assert lab.primary() == primary
+        watch.wait_for_commits(20)
+    watch.report.check()
+    assert not [event for event in watch.report.history[standby] if event["kind"] == "promoted"]
+
+
+def test_switchover_that_cannot_be_finished_leaves_the_old_primary_serving(primary: str, standby: str) -> None:
+    with Watch() as watch:
+        with pause_points.held(primary, "checkpointer"):
+            lab.on(primary, "skyctl", "switchover")
+            lab.wait_for("the stop", lambda: not lab.holds_vip(primary) and not lab.is_writable(primary), 30)
+            faults.network_cut(standby)
+        lab.wait_for("the old primary", lambda: lab.is_writable(primary) and lab.holds_vip(primary), 90)
+        watch.wait_for_commits(20)
+        faults.make_whole()
+        assert lab.primary() == primary
+    watch.report.check()
+    assert "switchover_failed" in [event["kind"] for event in watch.report.history[primary]]

@@ -1,0 +1,63 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Makes a step of a comeback last, so that something can be done to the node in the very middle of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tests.lab import lab
+
+BIN = "$(sed -n 's/^bin_dir = //p' /etc/skyha/skyha.conf)"
+HALF = "/var/lib/lab/half"
+# Stops the real pg_rewind at its first write, once: the second time it runs through.
+STOPS_HALFWAY = f"""#!/bin/sh
+case " $* " in *" --dry-run "*) exec "$0.real" "$@" ;; esac
+[ -e {HALF} ] && exec "$0.real" "$@"
+data=$2
+touch /tmp/begin
+"$0.real" "$@" &
+until [ -n "$(find "$data" -newer /tmp/begin -type f -print -quit)" ]; do kill -0 $! || exit 1; done
+kill -STOP $!
+touch {HALF}
+wait
+"""
+FAILS = """#!/bin/sh
+echo "pg_rewind: error: could not find common ancestor of the source and target cluster's timelines" >&2
+exit 1
+"""
+
+
+@contextmanager
+def rewind_that(script: str, node: str) -> Iterator[None]:
+    """pg_rewind on `node` is this script meanwhile; the real one is beside it, with .real behind its name."""
+    put = f"install -d -m 777 /var/lib/lab; rm -f {HALF}; cd {BIN} && mv pg_rewind pg_rewind.real && cat > pg_rewind && chmod 755 pg_rewind"
+    lab.on(node, "sh", "-c", put, stdin=script)
+    try:
+        yield
+    finally:
+        lab.lab("power", node, "on")
+        lab.on(node, "sh", "-c", f"cd {BIN} && mv pg_rewind.real pg_rewind")
+
+
+def exists(node: str, path: str) -> bool:
+    """Is there such a file?"""
+    return lab.on(node, "sh", "-c", f"test -e {path} && echo yes || true").strip() == "yes"
+
+
+@contextmanager
+def held(node: str, process: str) -> Iterator[None]:
+    """PostgreSQL's process of that type (checkpointer, startup, walreceiver) is stopped by SIGSTOP meanwhile."""
+    pid = lab.sql(node, f"SELECT pid FROM pg_stat_activity WHERE backend_type = '{process}'")
+    lab.on(node, "kill", "-STOP", pid)
+    boot = lab.pid_of(node)
+    try:
+        yield
+    finally:
+        if boot and lab.pid_of(node) == boot:  # else it ended with its host
+            lab.on(node, "kill", "-CONT", pid, check=False)
+
+
+def stage(node: str) -> str:
+    """What is under way there, as its skyha says; empty for nothing."""
+    return ((lab.status(node) or {}).get("intent") or {}).get("stage", "")
