@@ -3,3 +3,6 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python -m tests.lab.bench outages --runs "${RUNS:-10}"
+python -m tests.lab.bench switchover --runs "${RUNS:-10}"
+python -m tests.lab.bench rejoin --runs "${RUNS:-5}"
+python -m tests.lab.bench rebuild --runs "${RUNS:-3}"

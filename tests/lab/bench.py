@@ -2,6 +2,7 @@
 """Measures outages: faults on the primary under a writing client, N runs each; a table and a plot into docs/.
 
 python -m tests.lab.bench outages [--runs 10] [--fault 'power loss']
+python -m tests.lab.bench switchover|rejoin|rebuild [--runs 10]
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.lab import cost, faults, lab
+from tests.lab import comeback, cost, faults, lab
 from tests.lab.watch import Watch
 
 RESULTS = lab.ROOT / ".cache/bench"
@@ -67,6 +68,17 @@ def outages(runs: int, chosen: list[str]) -> None:
             with file.open("a") as out:
                 out.write(json.dumps(result) + "\n")
             print(f"run {run + 1}: {fault:<18} {result['outage']:6.2f} s  {result['phases']}", flush=True)
+    faults.make_whole()
+
+
+def ways_back(kind: str, runs: int) -> None:
+    """Runs of a switchover, rejoin or rebuild; each result is kept as it comes."""
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    for run in range(runs):
+        result = comeback.ALL[kind]()
+        with (RESULTS / f"{kind}.jsonl").open("a") as out:
+            out.write(json.dumps(result) + "\n")
+        print(f"run {run + 1}: {kind:<12} {result}", flush=True)
     faults.make_whole()
 
 
@@ -125,7 +137,7 @@ def plot(results: dict[str, list[dict[str, Any]]], target: Path) -> None:
 def main() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["outages", "cost", "report"])
+    parser.add_argument("what", choices=["outages", "cost", "report", *comeback.ALL])
     parser.add_argument("--runs", type=int, default=10)
     parser.add_argument("--fault", choices=list(faults.ALL), action="append")
     options = parser.parse_args()
@@ -133,6 +145,8 @@ def main() -> int:
         outages(options.runs, options.fault or list(faults.ALL))
     if options.what == "cost":
         cost.measure(RESULTS, options.runs)
+    if options.what in comeback.ALL:
+        ways_back(options.what, options.runs)
     report()
     return 0
 
@@ -145,6 +159,10 @@ def report() -> None:
         results = load()
         plot(results, lab.ROOT / "docs/outages.svg")
         text = between(text, "outages", table(results))
+    files = {kind: RESULTS / f"{kind}.jsonl" for kind in comeback.ALL}
+    back = {kind: list(map(json.loads, file.read_text().splitlines())) for kind, file in files.items() if file.exists()}
+    if back:
+        text = between(text, "comeback", comeback.table(back))
     if (RESULTS / "cost.json").exists():
         text = between(text, "cost", cost.table(json.loads((RESULTS / "cost.json").read_text())))
     target.write_text(text)
