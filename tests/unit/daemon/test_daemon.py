@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon import main as main_module
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Order, Request, Task
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Look, Order, Request, Sight, Task
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Path as Way
 from daemon_samples import CONFIG, DROPPED, PRIMARY, STANDBY, World
 
@@ -108,6 +108,25 @@ def test_trouble_is_told_once_though_it_is_an_alarm_too(tmp_path: Path) -> None:
     assert "trouble" in status["alarms"]
     assert world.history.kinds().count("trouble") == 1
     assert not [event for event in world.history.events if event.facts.get("code") == "trouble"]
+
+
+def test_alarm_that_flickers_is_told_once(tmp_path: Path) -> None:
+    world = World(STANDBY, str(tmp_path))
+    world.turn(3)
+    refused = Look(Sight.ALIVE, "no password supplied", 0.1, True)
+    good = world.eyes.looks
+
+    def told(kind: str) -> int:
+        return sum(event.kind == kind and event.facts["code"] == "path_vote" for event in world.history.events)
+
+    for _ in range(20):
+        world.eyes.looks = {**good, Way.VOTE: refused}
+        world.turn(1)
+        world.eyes.looks = good
+        world.turn(3)
+    assert (told("alarm"), told("alarm_over")) == (1, 0)
+    world.turn(40)
+    assert (told("alarm"), told("alarm_over")) == (1, 1)
 
 
 def test_status_directory_that_is_gone_does_not_end_the_daemon(tmp_path: Path) -> None:

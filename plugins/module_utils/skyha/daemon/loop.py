@@ -19,6 +19,7 @@ MAX_WAIT = 5.0
 STALE = 5.0  # seconds too long, and what was seen is not acted upon: the host was frozen, or its disk stood still
 WALL_DRIFT = 5.0  # seconds that the end of a pause may be wrong on the wall clock, after which the next boot goes
 TELL_FOR = 10.0  # seconds that a failure stays an alarm after it was last seen, so that a retried one does not flicker
+CALM_FOR = 15.0  # an alarm that returns sooner is the same one: a password that fails is seen by every fresh look only
 # Actions that stop this node from serving: they are never held back.
 _YIELDING = frozenset({Do.KILL_POSTGRES, Do.DROP_VIP})
 # Alarms whose beginning and end the policy tells by events of its own; twice would only make the history longer.
@@ -60,7 +61,7 @@ class Loop:
         self.memory = Memory(started_at=now, record=adopt(record, boot, now, ports.clock.wall()))
         self._saved: Record | None = None if stored is None else record
         self._wants = Wants(0.0)
-        self._alarms: Mapping[str, str] = {}
+        self._alarms: dict[str, tuple[str, float]] = {}  # told: code -> (text, when last seen)
         self._failures: dict[str, tuple[str, float]] = {}  # action, or 'record' -> (what went wrong, when last)
         self.seen: Seen | None = None
         self.decision: Decision | None = None
@@ -90,7 +91,7 @@ class Loop:
             self._act(decision, now)
         self._failures = {do: (text, at) for do, (text, at) in self._failures.items() if now - at < TELL_FOR}
         alarms.update({do if do == "record" else f"action_{do}": text for do, (text, _) in self._failures.items()})
-        self._tell_alarms(alarms)
+        self._tell_alarms(alarms, now)
         self.decision = dataclasses.replace(decision, alarms=alarms)
         self._wants = decision.wants
         return self.decision
@@ -187,9 +188,13 @@ class Loop:
         }
         verbs[action.do]()
 
-    def _tell_alarms(self, alarms: Mapping[str, str]) -> None:
-        for code in alarms.keys() - self._alarms.keys() - _TOLD:
-            self.ports.history.add(Event("alarm", alarms[code], "alarm", {"code": code}))
-        for code in self._alarms.keys() - alarms.keys() - _TOLD:
-            self.ports.history.add(Event("alarm_over", f"over: {self._alarms[code]}", "info", {"code": code}))
-        self._alarms = dict(alarms)
+    def _tell_alarms(self, alarms: Mapping[str, str], now: float) -> None:
+        """Each once, however it flickers: it is over when it was not seen for CALM_FOR."""
+        for code in alarms.keys() - _TOLD:
+            if code not in self._alarms:
+                self.ports.history.add(Event("alarm", alarms[code], "alarm", {"code": code}))
+            self._alarms[code] = (self._alarms.get(code, (alarms[code],))[0], now)
+        for code, (text, seen_at) in list(self._alarms.items()):
+            if code not in alarms and now - seen_at >= CALM_FOR:
+                self.ports.history.add(Event("alarm_over", f"over: {text}", "info", {"code": code}))
+                del self._alarms[code]

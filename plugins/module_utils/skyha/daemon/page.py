@@ -166,7 +166,8 @@ def _paths(status: Snapshot) -> list[tuple[str, str, str]]:
         rows.append((name, f"{text}; last heartbeat {ok}", kind))
     seen = status["peer_seen"]
     if seen is not None:
-        text = f"{seen['role']}, {seen['server']}" + (f": {seen['detail']}" if seen["detail"] else "")
+        role = "" if seen["role"] == "unknown" else f"{seen['role']}, "
+        text = f"{role}{seen['server']}" + (f": {seen['detail']}" if seen["detail"] else "")
         rows.append(
             (
                 f"{status['peer']} itself",
