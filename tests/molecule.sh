@@ -14,7 +14,7 @@ if (($#)); then scenarios=("$@"); else
     done
 fi
 # What an earlier run told is not to be searched again.
-rm -f .cache/molecule-default.log
+rm -f .cache/molecule-default.*
 # molecule remembers that it once made the hosts, and then leaves them out: so here, every time.
 lab/lab up
 for scenario in "${scenarios[@]}"; do

@@ -129,7 +129,7 @@ def wait_for(what: str, look: Callable[[], Seen], timeout: float, every: float =
             if seen:
                 return seen
             last = seen
-        except (RuntimeError, AssertionError, psycopg2.Error, subprocess.TimeoutExpired) as error:
+        except (RuntimeError, AssertionError, KeyError, OSError, psycopg2.Error, subprocess.TimeoutExpired) as error:
             last = error
         assert time.monotonic() < deadline, f"not within {timeout:g} s: {what} (last seen: {last})"
         time.sleep(every)

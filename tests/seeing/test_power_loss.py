@@ -33,8 +33,8 @@ def limit(load: float) -> float:
     return LIMIT * max(1.0, load / (os.cpu_count() or 1))
 
 
-def looks(old: str, new: str, scraper: prometheus.Scraper, began: float) -> dict[str, Callable[[], bool]]:
-    """By place: does it show that the primary is gone?"""
+def looks(old: str, new: str, scraper: prometheus.Scraper, since: float) -> dict[str, Callable[[], bool]]:
+    """By place: does it show that the primary is gone? `since`: monotonic; older events do not count."""
     return {
         "Nagios": lambda: places.services()[f"{old}/PostgreSQL port"] == places.RED,
         "/metrics": lambda: (
@@ -44,23 +44,28 @@ def looks(old: str, new: str, scraper: prometheus.Scraper, began: float) -> dict
         "status page": lambda: "All is well" not in places.http(new, "/")[1],
         "skyctl status": lambda: places.skyctl(new, "status")[0] == 4,
         "history": lambda: any(
-            event["kind"] == "trouble" and event["monotonic"] > began for event in watch.history(new)
+            event["kind"] == "fencing" and event["monotonic"] > since for event in watch.history(new)
         ),
         "journal": lambda: any(
-            event["SKYHA_KIND"] == "trouble" and int(event["__MONOTONIC_TIMESTAMP"]) / 1e6 > began
+            event["SKYHA_KIND"] == "fencing" and int(event["__MONOTONIC_TIMESTAMP"]) / 1e6 > since
             for event in places.journal(new)
         ),
     }
+
+
+def nobody_shows_any(asked: dict[str, Callable[[], bool]]) -> bool:
+    """No place shows a fault; AssertionError names those that do."""
+    showing = [name for name, look in asked.items() if look()]
+    assert not showing, f"these show a fault before there is one: {showing}"
+    return True
 
 
 @pytest.fixture(scope="module")
 def night(primary: str, standby: str, scraper: prometheus.Scraper) -> Night:
     """Cut the primary's power and look everywhere at the same time."""
     lab.wait_for("Nagios' page is green", places.is_all_green, 120, every=1)
-    began = time.monotonic()
-    asked = looks(primary, standby, scraper, began)
-    calm = [name for name, look in asked.items() if look()]
-    assert not calm, f"these show a fault before there is one: {calm}"
+    asked = looks(primary, standby, scraper, time.monotonic())
+    lab.wait_for("calm in every place", lambda: nobody_shows_any(asked), 120, every=1)
     seen: dict[str, float] = {}
 
     def watch_place(name: str, look: Callable[[], bool]) -> None:
