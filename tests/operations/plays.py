@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,10 +13,16 @@ from typing import Any
 from tests.lab import lab
 from tests.lab.watch import Watch
 
+KEPT = lab.ROOT / ".cache/plays"
+
 
 def play(name: str, *arguments: str, **variables: Any) -> str:
-    """Run sky.pg_cluster.NAME with these extra variables; its output. Raises RuntimeError with the output when it fails."""
-    return lab.playbook(f"sky.pg_cluster.{name}", *arguments, "-e", json.dumps(variables))
+    """Run sky.pg_cluster.NAME with these extra variables; its output, which is kept in .cache/plays, too. Raises RuntimeError
+    with the output when it fails."""
+    output = lab.playbook(f"sky.pg_cluster.{name}", *arguments, "-e", json.dumps(variables))
+    KEPT.mkdir(parents=True, exist_ok=True)
+    (KEPT / f"{name}-{time.strftime('%H%M%S')}.log").write_text(output)
+    return output
 
 
 def changed(output: str) -> int:
