@@ -1,0 +1,37 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""minor_upgrade.yml between the two minor versions that the distribution's mirrors carry (release and security updates)."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.lab import lab
+from tests.operations.plays import changed, kinds, no_commit_lost, play, setting
+
+
+def versions(node: str) -> list[str]:
+    """What apt could install, the newest first."""
+    rows = lab.on(node, "sh", "-c", "apt-get update -qq; apt-cache madison postgresql-15").splitlines()
+    return [row.split("|")[1].strip() for row in rows]
+
+
+def test_minor_versions_change_with_one_pause_and_no_lost_commit(primary: str, standby: str) -> None:
+    known = versions(primary)
+    if len(set(known)) < 2:
+        pytest.skip(f"the mirrors carry one minor version only: {known}")
+    new, old = known[0], known[-1]
+    with no_commit_lost(f"from {new} to {old}") as watch:
+        play("minor_upgrade", minor_upgrade_version=old)
+    assert lab.primary() == standby
+    assert kinds(watch).count("switched") == 1
+    assert "fencing" not in kinds(watch)
+    short = old.split("-")[0]
+    assert [setting(node, "server_version").split()[0] for node in lab.NODES] == [short, short]
+
+    with no_commit_lost(f"from {old} to the newest") as watch:
+        play("minor_upgrade")
+    assert lab.primary() == primary
+    assert kinds(watch).count("switched") == 1
+    short = new.split("-")[0]
+    assert [setting(node, "server_version").split()[0] for node in lab.NODES] == [short, short]
+    assert changed(play("minor_upgrade")) == 0
