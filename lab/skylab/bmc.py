@@ -11,7 +11,7 @@ import sys
 import time
 
 from . import process
-from .config import ALL_HOSTS, BMC_PORT, BMC_USER, LAB_DIR, RUN, Host, LabError
+from .config import ALL_HOSTS, BMC_ADMIN, BMC_ADMIN_PASSWORD, BMC_PORT, BMC_USER, LAB_DIR, RUN, Host, LabError
 
 EMULATION = """\
 mc_setbmc 0x20
@@ -64,6 +64,9 @@ def start(host: Host, timeout: float = 5) -> None:
         return
     where = folder(host)
     (where / "state").mkdir(parents=True, exist_ok=True)
+    # What was set by IPMI (a password) is forgotten: the lab's own configuration counts.
+    for users in (where / "state").rglob("users.mc*"):
+        users.unlink()
     secret = where / "lan.conf"
     secret.touch(mode=0o600)
     secret.write_text(lan_config(host, password(host)))
@@ -147,7 +150,7 @@ def heal(host: Host) -> None:
 
 
 def lan_config(host: Host, secret: str) -> str:
-    """ipmi_sim's configuration: one user with OPERATOR privilege, as the document's BMCs have it."""
+    """ipmi_sim's configuration: the OPERATOR of the document, and an administrator who may change its password."""
     auths = "\n".join(
         f"    allowed_auths_{level} none md2 md5 straight" for level in ("callback", "user", "operator", "admin")
     )
@@ -164,4 +167,5 @@ set_working_mc 0x20
   chassis_control "{LAB_DIR}/chassis {host.name}"
   user 1 false "" "" user 10 none md2 md5 straight
   user 2 true "{BMC_USER}" "{secret}" operator 10 none md2 md5 straight
+  user 3 true "{BMC_ADMIN}" "{BMC_ADMIN_PASSWORD}" admin 10 none md2 md5 straight
 """

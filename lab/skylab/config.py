@@ -24,6 +24,9 @@ SUITES = ("bookworm", "trixie")
 DEFAULT_SUITE = "bookworm"
 
 BMC_USER = "test"
+# Only for changing the password of BMC_USER (playbooks/rotate_passwords.yml).
+BMC_ADMIN = "admin"
+BMC_ADMIN_PASSWORD = "BMC_lab_321"
 BMC_PORT = 623
 
 

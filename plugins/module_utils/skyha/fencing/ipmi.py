@@ -117,6 +117,10 @@ class IpmiAgent:
         """See agents.Agent."""
         self._ask(verb, _CONTROL, (_CODES[verb],), deadline)
 
+    def raw(self, what: str, netfn: int, command: int, data: tuple[int, ...], deadline: float) -> dict[str, Any]:
+        """One IPMI command as it stands; the answer, with `code` 0 where the BMC did it. Raises FenceError for no answer."""
+        return self._ask(what, command, data, deadline, netfn, with_refusal=True)
+
     def close(self) -> None:
         """Log out, so that the BMC's few sessions are not used up."""
         session, self._session = self._session, None
@@ -128,7 +132,15 @@ class IpmiAgent:
         except (Exception, _TooLong):
             pass  # it was asked and has answered: a lost logout changes nothing
 
-    def _ask(self, verb: str, command: int, data: tuple[int, ...], deadline: float) -> dict[str, Any]:
+    def _ask(
+        self,
+        verb: str,
+        command: int,
+        data: tuple[int, ...],
+        deadline: float,
+        netfn: int = _CHASSIS,
+        with_refusal: bool = False,
+    ) -> dict[str, Any]:
         began = time.monotonic()
         try:
             with _limit(deadline):
@@ -140,7 +152,7 @@ class IpmiAgent:
                         port=self._port,
                         privlevel=self._privilege,
                     )
-                answer = self._session.raw_command(netfn=_CHASSIS, command=command, data=data)
+                answer = self._session.raw_command(netfn=netfn, command=command, data=data)
         except _TooLong:
             self._session = None
             raise FenceError(
@@ -150,6 +162,8 @@ class IpmiAgent:
         except Exception as error:  # pyghmi lets whatever a strange BMC's answer caused go through
             self._session = None
             raise FenceError(self._explain(verb, str(error), time.monotonic() - began)) from None
+        if with_refusal and answer and answer.get("code"):
+            return dict(answer)
         if answer is None or "error" in answer:
             raise FenceError(
                 self._explain(verb, str((answer or {}).get("error", "no answer")), time.monotonic() - began)
