@@ -1,0 +1,38 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Each test begins on a whole cluster and leaves one behind."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from tests.lab import faults, lab
+
+
+@pytest.fixture(autouse=True)
+def whole_cluster() -> Iterator[None]:
+    """Both nodes serve, the standby is armed."""
+    faults.make_whole()
+    yield
+    faults.make_whole()
+
+
+@pytest.fixture
+def primary() -> str:
+    """The inventory name of the node that takes writes."""
+    return lab.primary()
+
+
+@pytest.fixture
+def standby(primary: str) -> str:
+    """The other node's."""
+    return lab.other(primary)
+
+
+def changed(output: str) -> int:
+    """How many tasks a playbook's run has changed, on all hosts together."""
+    counts = re.findall(r"changed=(\d+)", output)
+    assert counts, output[-2000:]
+    return sum(map(int, counts))
