@@ -6,6 +6,7 @@ All hosts share the machine's kernel, so time.monotonic() is the same clock ever
 
 from __future__ import annotations
 
+import re
 import subprocess
 import time
 from collections.abc import Callable
@@ -154,3 +155,10 @@ def playbook(name: str, *arguments: str, timeout: float = 900.0) -> str:
     if done.returncode:
         raise RuntimeError(f"{name}: exit {done.returncode}\n{done.stdout[-6000:]}{done.stderr[-2000:]}")
     return done.stdout
+
+
+def changed(output: str) -> int:
+    """How many tasks a playbook's run, whose output this is, has changed on all hosts together."""
+    counts = re.findall(r"changed=(\d+)", output)
+    assert counts, output[-2000:]
+    return sum(map(int, counts))

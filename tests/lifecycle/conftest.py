@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 import pytest
@@ -29,10 +28,3 @@ def primary() -> str:
 def standby(primary: str) -> str:
     """The other node's."""
     return lab.other(primary)
-
-
-def changed(output: str) -> int:
-    """How many tasks a playbook's run has changed, on all hosts together."""
-    counts = re.findall(r"changed=(\d+)", output)
-    assert counts, output[-2000:]
-    return sum(map(int, counts))

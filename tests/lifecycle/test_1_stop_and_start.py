@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from conftest import changed
-
 from tests.lab import lab
 from tests.lab.watch import Watch
 
@@ -26,22 +24,22 @@ def last_checkpoint(node: str) -> str:
 
 def test_stopped_cluster_stays_down_and_comes_back_with_the_same_primary(primary: str, standby: str) -> None:
     with Watch() as watch:
-        assert changed(lab.playbook(STOP)) > 0
+        assert lab.changed(lab.playbook(STOP)) > 0
         assert not any(is_running(node) for node in lab.NODES)
         assert not any(lab.holds_vip(node) for node in lab.NODES)
         assert all(lab.status(node)["paused"]["on"] for node in lab.NODES)
         # The primary's very last record is the standby's, too: no WAL is missing there.
         assert last_checkpoint(standby) == last_checkpoint(primary)
-        assert changed(lab.playbook(STOP)) == 0
+        assert lab.changed(lab.playbook(STOP)) == 0
         # A host that boots meanwhile does not start it either.
         lab.lab("power", primary, "off")
         lab.lab("power", primary, "on")
         lab.wait_for("skyha after the boot", lambda: lab.status(primary).get("state") == "running", 60)
         assert not any(is_running(node) for node in lab.NODES)
-        assert changed(lab.playbook(START)) > 0
+        assert lab.changed(lab.playbook(START)) > 0
         assert lab.primary() == primary
         watch.wait_for_commits(30)
-        assert changed(lab.playbook(START)) == 0
+        assert lab.changed(lab.playbook(START)) == 0
     watch.report.check()
     kinds = {event["kind"] for events in watch.report.history.values() for event in events}
     assert not kinds & {"fencing", "promoted", "found_primary"}, kinds
@@ -51,7 +49,7 @@ def test_stopped_cluster_stays_down_and_comes_back_with_the_same_primary(primary
 def test_pause_of_an_operator_survives_start_cluster(primary: str) -> None:
     lab.on(primary, "skyctl", "pause")
     try:
-        assert changed(lab.playbook(START)) == 0
+        assert lab.changed(lab.playbook(START)) == 0
         assert lab.status(primary)["paused"]["on"]
     finally:
         lab.on(primary, "skyctl", "resume")

@@ -8,7 +8,6 @@ import threading
 
 import psycopg2
 import pytest
-from conftest import changed
 
 from tests.lab import lab
 from tests.lab.watch import Watch
@@ -76,8 +75,8 @@ def logs_in(node: str, user: str, password: str, database: str) -> bool:
 
 def test_new_passwords_lock_nobody_out_and_a_broken_off_run_is_gone_on_with(primary: str, standby: str) -> None:
     with Watch() as watch, Armed(primary, standby) as armed:
-        assert changed(lab.playbook(PLAY, *extra({**NEW, **ADMIN}))) > 0
-        assert changed(lab.playbook(PLAY, *extra({**NEW, **ADMIN}))) == 0
+        assert lab.changed(lab.playbook(PLAY, *extra({**NEW, **ADMIN}))) > 0
+        assert lab.changed(lab.playbook(PLAY, *extra({**NEW, **ADMIN}))) == 0
         watch.wait_for_commits(10)
         # Running replication went on over the same connection.
         assert lab.sql(standby, "SELECT pid FROM pg_stat_wal_receiver WHERE status = 'streaming'") == armed.receiver
@@ -111,7 +110,7 @@ def go_on_after_it_was_broken_off(primary: str) -> None:
     lab.sql(primary, f"ALTER ROLE replica PASSWORD '{replica}'; ALTER ROLE sky_pg_cluster PASSWORD '{ha}'")
     for node in lab.NODES:
         lab.lab("bmc", node, "heal")
-    assert changed(lab.playbook(PLAY)) > 0
+    assert lab.changed(lab.playbook(PLAY)) > 0
     for node in lab.NODES:
         assert "power is on" in lab.on(node, "skyctl", "fence-test")
         assert replica in lab.on(node, "cat", "/home/postgres/.pgpass")
