@@ -56,7 +56,8 @@ def for_tablespace(node: str) -> Iterator[str]:
 
 def fill(node: str) -> None:
     """Not a byte is left on the disk."""
-    lab.on(node, "sh", "-c", f"fallocate -l $(df --output=avail -B1 {MOUNT} | tail -1) {MOUNT}/fill")
+    most = f"fallocate -l $(($(df --output=avail -B1 {MOUNT} | tail -1) - 8000000)) {MOUNT}/fill"
+    lab.on(node, "sh", "-c", f"{most}; cat /dev/zero >> {MOUNT}/fill 2>/dev/null || true")
 
 
 def free(node: str) -> None:

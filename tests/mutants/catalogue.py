@@ -11,6 +11,7 @@ from dataclasses import dataclass
 SCENARIOS = "tests/simulation/test_scenarios.py"
 AFTER = "tests/simulation/test_scenarios_after.py"
 SCHEDULES = "tests/simulation/test_schedules.py"
+PROOF = "tests/simulation/test_fence_proof.py"
 BOOT = "tests/simulation/test_boot.py"
 
 
@@ -62,11 +63,11 @@ MUTANTS = (
         "policy/standby.py",
         "    if seen.looks[Path.VIP].sight is Sight.UNREACHABLE and seen.local.receive_lsn == memory.last_receive:\n",
         "    if True:\n",
-        (SCENARIOS, SCHEDULES),
+        (PROOF,),
     ),
     Mutant(
         "an old proof of the fence is trusted",
-        "policy/standby.py",
+        "policy/boot.py",
         "PROOF_FRESH = 6.0",
         "PROOF_FRESH = 6.0e9",
         (AFTER, SCENARIOS, SCHEDULES),

@@ -52,6 +52,25 @@ def test_bmc_that_says_off_of_a_streaming_standby_is_alarmed_on_the_primary() ->
     assert "bmc" in world.alarms("node1"), story(world)
 
 
+@pytest.mark.parametrize("sign", ["accepts", "refuses", "streams"])
+def test_host_that_is_said_to_be_off_and_is_not_silent_is_not_believed(sign: str) -> None:
+    """A host without power accepts nothing, refuses nothing and sends no WAL, whatever its BMC says."""
+    world = ready()
+    world.bmcs["node1"].lies = True
+    world.node1.skyha_off = True
+    world.node1.daemon.kill("stopped")
+    if sign == "accepts":
+        world.node1.pg.set_hung(True)
+    elif sign == "refuses":
+        world.node1.pg.stop(False)
+    else:
+        world.node1.set_vip(False)
+    assert world.run_until(lambda: "fence_read_back" in world.events("node2"), 30) is not None, story(world)
+    world.run(30)
+    assert world.oracles.promotions == 0, story(world)
+    assert world.alarms("node2").keys() & {"listening", "no_failover", "fencing"}, story(world)
+
+
 @pytest.mark.parametrize("before", [0.0, 0.01, 0.05, 0.1, 0.3, 0.6, 1.0])
 def test_power_loss_that_the_bmc_tells_first_is_no_contradiction(before: float) -> None:
     """The quiet check reads off, and the standby has not noticed yet that the primary is gone."""
