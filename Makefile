@@ -50,16 +50,16 @@ molecule: venv ## every scenario on the lab
 
 test: lint coverage simulation molecule ## all of it
 
-faults: lab-up ## every fault of docs/reliability.md on a built lab cluster, about an hour; ROWS="words of pytest -k"
-	pytest tests/faults -v $(if $(ROWS),-k "$(ROWS)"); status=$$?; $(BIN)/python -m tests.faults.matrix; exit $$status
+faults: lab-up ## every fault of docs/reliability.md done to the lab, about an hour; ROWS="words for pytest -k"
+	tests/faults.sh pytest tests/faults -v $(if $(ROWS),-k "$(ROWS)"); status=$$?; python -m tests.faults.matrix; exit $$status
 
 SOAK_MINUTES ?= 30
 SEED ?= 1
 soak: lab-up ## random faults for SOAK_MINUTES from SEED, one or two at once
-	$(BIN)/python -m tests.faults.soak --minutes $(SOAK_MINUTES) --seed $(SEED) --from-round $(or $(SOAK_FROM),1)
+	tests/faults.sh python -m tests.faults.soak --minutes $(SOAK_MINUTES) --seed $(SEED) --from-round $(or $(SOAK_FROM),1)
 
 mutants: venv ## break the runtime on purpose, one way after the other: some test must turn red
-	$(BIN)/python -m tests.mutants.run $(MUTANTS_OPTIONS)
+	python -m tests.mutants.run $(MUTANTS_OPTIONS)
 
 bench: lab-up ## measured figures into docs/
 	tests/bench.sh

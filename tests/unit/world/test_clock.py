@@ -1,8 +1,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Boots are told apart."""
+"""Boots are told apart, and durations do not hang on the time of day."""
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -28,3 +29,11 @@ def test_torn_file_is_made_anew(tmp_path: Path) -> None:
 def test_missing_directory_is_named(tmp_path: Path) -> None:
     with pytest.raises(StateError, match="none/boot"):
         HostClock(str(tmp_path / "none")).boot()
+
+
+def test_monotonic_time_does_not_follow_the_wall_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = HostClock(str(tmp_path))
+    monkeypatch.setattr(time, "time", lambda: 5e9)
+    assert clock.wall() == 5e9
+    before, told, after = time.monotonic(), clock.monotonic(), time.monotonic()
+    assert before <= told <= after
