@@ -185,3 +185,11 @@ def test_local_state_without_sql(answer: Answer, disk: Disk, server: Server) -> 
 )
 def test_peer_state(answer: Answer, server: Server) -> None:
     assert peer_from(answer).server is server
+
+
+@pytest.mark.parametrize("vip", ["198.51.100.116", "2001:db8::116"])
+def test_vip_that_could_not_be_listened_for_counts_as_taken(make_config: Callable[..., Config], vip: str) -> None:
+    """An interface that is not there: nothing is known, so nothing is taken."""
+    eyes = ProbeEyes(make_config(vip=vip, vip_interface="nonesuch0"))
+    assert eyes.vip_conflict(0.05) is True
+    eyes.close()
