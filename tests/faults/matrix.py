@@ -23,10 +23,10 @@ def load() -> dict[str, dict[str, Any]]:
     return json.loads(FILE.read_text()) if FILE.exists() else {}
 
 
-def note(name: str, seen: str, outage: float, lost: int, named: Sequence[str], took: float) -> None:
-    """Keep one row's result."""
-    results = load()
-    results[name] = {"seen": seen, "outage": outage, "lost": lost, "named": list(named), "took": took}
+def note(name: str, seen: str, broken: str, outage: float, lost: int, named: Sequence[str], took: float) -> None:
+    """Keep one row's result. broken: what did not hold, empty when all did."""
+    result = {"seen": seen, "broken": broken, "outage": outage, "lost": lost, "named": list(named), "took": took}
+    results = {**load(), name: result}
     FILE.parent.mkdir(parents=True, exist_ok=True)
     FILE.write_text(json.dumps(results, indent=1))
 
@@ -42,10 +42,9 @@ def table() -> str:
         if told is None:
             lines.append(f"| {one.name} | {one.expect} | not played | | | |")
             continue
+        seen = f"{told['seen']}, **not as expected**: {told['broken']}" if told["broken"] else told["seen"]
         named = ", ".join(f"`{code}`" for code in told["named"])
-        lines.append(
-            f"| {one.name} | {one.expect} | {told['seen']} | {told['outage']:.1f} | {told['lost']} | {named} |"
-        )
+        lines.append(f"| {one.name} | {one.expect} | {seen} | {told['outage']:.1f} | {told['lost']} | {named} |")
     return "\n".join(lines) + "\n"
 
 

@@ -69,15 +69,18 @@ def play(one: Row) -> None:
     with one.before(lab.primary()) if one.before else nullcontext():
         scene, failure = _watched(one)
     report = scene.watch.report
-    seen = seen_in(report, scene)
-    matrix.note(one.name, seen, report.outage, len(report.lost), scene.named, time.monotonic() - began)
+    seen, broken = seen_in(one, report, scene), ""
     try:
         if failure is not None:
             raise failure
         report.check() if scene.lost_within is None else report.check(scene.lost_within)
         judge(one, seen, report, scene)
     except AssertionError as error:
+        broken = str(error).partition("\n")[0][:150] or "a step of its story"
         raise AssertionError(f"{error}\n{report.story()}") from error
+    finally:
+        took = time.monotonic() - began
+        matrix.note(one.name, seen, broken, report.outage, len(report.lost), scene.named, took)
 
 
 def _watched(one: Row) -> tuple[Scene, AssertionError | None]:
@@ -95,8 +98,9 @@ def _watched(one: Row) -> tuple[Scene, AssertionError | None]:
     return scene, failure
 
 
-def seen_in(report: Report, scene: Scene) -> str:
-    """What happened, in the letters of the expectations, from the nodes' own histories."""
+def seen_in(one: Row, report: Report, scene: Scene) -> str:
+    """What happened, in the letters of the expectations, from the nodes' own histories. R is told where it is expected: in
+    other rows a start of PostgreSQL belongs to the repair after the story."""
     letters = []
     if report.happened("promoted"):
         letters.append("F")
@@ -104,7 +108,7 @@ def seen_in(report: Report, scene: Scene) -> str:
         letters.append("S")
     elif report.happened("fencing"):
         letters.append("N (fence tried)")
-    elif report.happened("starting", scene.primary) or report.happened("vip_taken", scene.primary):
+    elif "R" in one.expect and any(report.happened(kind, scene.primary) for kind in ("starting", "vip_taken")):
         letters.append("R")
     else:
         letters.append("N")
@@ -117,6 +121,7 @@ def judge(one: Row, seen: str, report: Report, scene: Scene) -> None:
     if "or" not in one.expect:
         assert bool(promoted) == ("F" in one.expect), f"expected {one.expect}, seen {seen}"
         assert "F" in one.expect or one.tried or not fencing, f"expected {one.expect}, seen {seen}"
+    assert "R" not in one.expect or "R" in seen, f"expected {one.expect}, seen {seen}"
     if "A" in one.expect:
         assert "A" in seen, f"expected {one.expect}, seen {seen}"
     if one.outage is not None:
