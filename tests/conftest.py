@@ -3,10 +3,21 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[1]
 for entry in (ROOT / "collections", ROOT):
     if str(entry) not in sys.path:
         sys.path.insert(0, str(entry))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """With --cov, processes that a test starts are measured as well (not the workers: pytest-cov does that)."""
+    is_worker = hasattr(config, "workerinput")
+    if config.pluginmanager.hasplugin("_cov") and (is_worker or not config.getoption("numprocesses", None)):
+        path = [str(ROOT / "tests/measure"), os.environ.get("PYTHONPATH", "")]
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, path))
