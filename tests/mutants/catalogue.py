@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 SCENARIOS = "tests/simulation/test_scenarios.py"
 AFTER = "tests/simulation/test_scenarios_after.py"
+PRIMARY = "tests/unit/policy/test_primary.py"
 SCHEDULES = "tests/simulation/test_schedules.py"
 PROOF = "tests/simulation/test_fence_proof.py"
 BOOT = "tests/simulation/test_boot.py"
@@ -130,28 +131,28 @@ MUTANTS = (
         "policy/primary.py",
         "            (Action(Do.DROP_VIP), Action(Do.KILL_POSTGRES)),\n",
         "            (Action(Do.KILL_POSTGRES),),\n",
-        (SCENARIOS, AFTER, SCHEDULES),
+        (PRIMARY,),
     ),
     Mutant(
         "an old primary does not give way",
         "policy/primary.py",
         "    if newer and not is_paused(memory.record, now):\n",
         "    if False:\n",
-        (SCENARIOS, AFTER, SCHEDULES),
+        (PRIMARY,),
     ),
     Mutant(
         "a standby keeps a VIP that it holds",
         "policy/decide.py",
         "seen.local.vip_held and seen.local.role is Role.STANDBY and",
         "False and",
-        (SCENARIOS, AFTER, BOOT, SCHEDULES),
+        (PRIMARY,),
     ),
     Mutant(
         "the VIP is taken though another host answers for it",
         "policy/remember.py",
         "        free = None if seen.vip_conflict else now\n",
         "        free = now\n",
-        (SCENARIOS, AFTER, SCHEDULES),
+        (PRIMARY, f"{SCENARIOS}::TestNobodyIsFenced::test_another_host_answers_for_the_vip"),
         row="another host answers for the VIP that the primary lost",
     ),
     Mutant(
@@ -173,14 +174,14 @@ MUTANTS = (
         "policy/primary.py",
         "            memory = on_record(memory, standby_recorded=True)\n",
         "            pass\n",
-        (BOOT, SCENARIOS, SCHEDULES),
+        (PRIMARY, BOOT),
     ),
     Mutant(
         "acting though the record could not be written",
         "daemon/loop.py",
         "            return False\n        self._saved",
         "            return True\n        self._saved",
-        (SCENARIOS, AFTER, SCHEDULES, "tests/unit/daemon/test_daemon.py"),
+        (f"{AFTER}::TestStumblingOnTheWay::test_record_that_cannot_be_written_stops_everything",),
     ),
     Mutant(
         "the record is not synced to the disk",
@@ -194,35 +195,35 @@ MUTANTS = (
         "daemon/loop.py",
         "STALE = 5.0 ",
         "STALE = 5.0e9 ",
-        (SCENARIOS, AFTER, SCHEDULES, "tests/simulation/test_teeth.py"),
+        (f"{AFTER}::TestStumblingOnTheWay::test_standby_frozen_between_the_decision_to_fence_and_the_deed",),
     ),
     Mutant(
         "no flap guard",
         "policy/memory.py",
         "    return max(0.0, config.timing.flap_guard - (now - memory.record.failover_at))\n",
         "    return 0.0\n",
-        (AFTER, SCENARIOS, "tests/unit/policy/test_memory.py"),
+        (f"{SCENARIOS}::TestNobodyIsFenced::test_second_failure_within_the_flap_guard",),
     ),
     Mutant(
         "the pause is ignored",
         "policy/memory.py",
         "    return record.paused and (record.paused_until is None or now < record.paused_until)\n",
         "    return False\n",
-        (AFTER, SCENARIOS, "tests/unit/policy/test_memory.py"),
+        (f"{AFTER}::TestStumblingOnTheWay::test_pause_in_the_middle_of_a_failover",),
     ),
     Mutant(
         "a switchover does not wait for the last WAL",
         "policy/switchover.py",
         "        or (peer.receive_lsn < seen.local.write_lsn)\n",
         "",
-        (AFTER, SCENARIOS, SCHEDULES),
+        (f"{AFTER}::TestSwitchover", SCHEDULES),
     ),
     Mutant(
         "a switchover keeps the VIP while it stops",
         "policy/switchover.py",
         "        (Action(Do.DROP_VIP), Action(Do.STOP_POSTGRES)),\n",
         "        (Action(Do.STOP_POSTGRES),),\n",
-        (AFTER, SCENARIOS, SCHEDULES),
+        (PRIMARY,),
     ),
     Mutant(
         "a half rewound data directory is started",
@@ -265,7 +266,7 @@ MUTANTS = (
         "policy/primary.py",
         "seen.local.clients_left <= 0:\n",
         "seen.local.clients_left <= -99:\n",
-        ("tests/unit/policy",),
+        (PRIMARY,),
         row="max_connections used up by clients",
     ),
 )
