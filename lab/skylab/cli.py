@@ -20,6 +20,8 @@ from .config import (
     RUN,
     STORAGE,
     SUITES,
+    VIPS,
+    Host,
     LabError,
     address_of,
     chosen_hosts,
@@ -31,7 +33,7 @@ EPILOG = """\
 variables: LAB_SUITE bookworm|trixie; LAB_HOSTS the hosts to bring up ("node1 node2 vote"); LAB_IMAGE a ready image
 to build upon, instead of mmdebstrap; LAB_MIRROR the Debian mirror to install from.
 
-targets of cut: a host's name, vip, gateway, bmc1 (node1's BMC), bmc2, or an address. Network faults stay over power
+targets of cut: a host's name, vip, vip2, gateway, bmc1 (node1's BMC), bmc2 …, or an address. Network faults stay over power
 off and on, until heal.
 """
 
@@ -47,7 +49,7 @@ def up(args: argparse.Namespace) -> None:
     machine.prepare()
     before = hosts.states()
     try:
-        bring_up(args.suite or os.environ.get("LAB_SUITE", ""))
+        bring_up(args.suite or os.environ.get("LAB_SUITE", ""), args.clusters)
     except BaseException:
         if not before:
             print("lab: clearing away what was half made", file=sys.stderr)
@@ -56,14 +58,14 @@ def up(args: argparse.Namespace) -> None:
     print(f"lab: up after {time.monotonic() - began:.1f} s", file=sys.stderr)
 
 
-def bring_up(asked_suite: str) -> None:
+def bring_up(asked_suite: str, clusters: int) -> None:
     present = hosts.suite_of_lab()
     suite = asked_suite or present or DEFAULT_SUITE
     if suite not in SUITES:
         raise LabError(f"unknown suite '{suite}'; there are: {', '.join(SUITES)}")
     if present and suite != present:
         raise LabError(f"the lab is up with {present}; to have {suite}: lab/lab down, then lab/lab up --suite {suite}")
-    wanted = chosen_hosts()
+    wanted = chosen_hosts(clusters)
     known = hosts.states()
     name = "" if all(item.container in known for item in wanted) else image.ensure(suite)
     network.up()
@@ -117,9 +119,24 @@ def take_down() -> None:
     machine.leave()
 
 
+def remove(chosen: list[Host]) -> None:
+    """Remove these hosts with their disks and stop their BMCs; the others stay as they are."""
+    for item in chosen:
+        if item.bmc_address:
+            bmc.stop(item)
+        hosts.remove(item)
+    faults.clear_all(chosen)
+
+
 def down(args: argparse.Namespace) -> None:
     machine.require_root()
     machine.only_one()
+    if args.hosts:
+        chosen = [host(name) for name in args.hosts]
+        if RUN.exists() and not machine.is_stale():
+            with step(f"removing {' '.join(item.name for item in chosen)}"):
+                remove(chosen)
+        return
     with step("taking the lab down"):
         take_down()
     if args.all:
@@ -140,6 +157,7 @@ def status(args: argparse.Namespace) -> None:
                 "bmc_state": "down" if item.bmc_address else "",
             }
             for item in ALL_HOSTS
+            if item.cluster == 1
         ]
     else:
         rows = [
@@ -241,12 +259,16 @@ def parser() -> argparse.ArgumentParser:
         made = verbs.add_parser(name, help=text, description=text)
         made.set_defaults(function=function)
         if with_host:
-            made.add_argument("host", metavar="HOST", help="node1, node2, vote or monitor")
+            made.add_argument("host", metavar="HOST", help="node1, node2, vote, monitor; node3, node4")
         return made
 
     made = verb("up", up, "bring the lab up, from whatever state it is in", False)
     made.add_argument("--suite", choices=SUITES, help="the hosts' Debian (default: LAB_SUITE, or bookworm)")
+    made.add_argument(
+        "--clusters", type=int, choices=sorted(VIPS), default=1, help="2: also node3 and node4, for a second cluster"
+    )
     made = verb("down", down, "remove hosts, BMCs and network", False)
+    made.add_argument("hosts", nargs="*", metavar="HOST", help="remove these hosts only (default: the whole lab)")
     made.add_argument("--all", action="store_true", help="remove images and downloaded packages, too")
     made = verb("status", status, "show hosts, faults and BMCs", False)
     made.add_argument("--json", action="store_true", help="for programs")

@@ -18,7 +18,8 @@ BRIDGE = "sky-lab0"
 SUBNET = "198.51.100.0/24"
 PREFIX = 24
 GATEWAY = "198.51.100.1"
-VIP = "198.51.100.116"
+# The VIP of each cluster, nobody's at first.
+VIPS = {1: "198.51.100.116", 2: "198.51.100.126"}
 
 SUITES = ("bookworm", "trixie")
 DEFAULT_SUITE = "bookworm"
@@ -36,13 +37,14 @@ class LabError(Exception):
 
 @dataclass(frozen=True)
 class Host:
-    """One lab host. bmc_* are empty for hosts without a BMC."""
+    """One lab host. bmc_* are empty for hosts without a BMC. cluster: from which number of clusters on it is wanted."""
 
     name: str
     address: str
     bmc_address: str = ""
     # The document's printed example passwords, as in inventory/lab; worth nothing outside the lab.
     bmc_password: str = ""
+    cluster: int = 1
 
     @property
     def container(self) -> str:
@@ -59,6 +61,8 @@ ALL_HOSTS = (
     Host("node2", "198.51.100.111", "198.51.100.212", "FEFETESTe12345112"),
     Host("vote", "198.51.100.35"),
     Host("monitor", "198.51.100.36"),
+    Host("node3", "198.51.100.120", "198.51.100.223", "FEFETESTg12345112", cluster=2),
+    Host("node4", "198.51.100.121", "198.51.100.222", "FEFETESTh12345112", cluster=2),
 )
 
 
@@ -70,15 +74,15 @@ def host(name: str) -> Host:
     raise LabError(f"no lab host is called '{name}'; there are: {', '.join(h.name for h in ALL_HOSTS)}")
 
 
-def chosen_hosts() -> list[Host]:
-    """The hosts that `up` brings up: LAB_HOSTS (names with blanks or commas between), or all."""
+def chosen_hosts(clusters: int = 1) -> list[Host]:
+    """The hosts that `up` brings up: LAB_HOSTS (names with blanks or commas between), or all of so many clusters."""
     names = os.environ.get("LAB_HOSTS", "").replace(",", " ").split()
-    return [host(name) for name in names] if names else list(ALL_HOSTS)
+    return [host(name) for name in names] if names else [item for item in ALL_HOSTS if item.cluster <= clusters]
 
 
 def address_of(target: str) -> str:
-    """Address of a fault's target: a host, vip, gateway, bmc1, bmc2 (or bmc-node1 …), or an address."""
-    named = {"vip": VIP, "gateway": GATEWAY}
+    """Address of a fault's target: a host, vip, vip2, gateway, bmc1, bmc2 (or bmc-node1 …), or an address."""
+    named = {"vip": VIPS[1], "vip2": VIPS[2], "gateway": GATEWAY}
     for number, item in enumerate((h for h in ALL_HOSTS if h.bmc_address), start=1):
         named[f"bmc{number}"] = named[f"bmc-{item.name}"] = item.bmc_address
     if target in named:

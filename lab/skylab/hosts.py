@@ -222,6 +222,14 @@ def wait_ready(hosts: list[Host], timeout: float = 240) -> None:
         time.sleep(0.1 if waiting else 0)
 
 
+def remove(host: Host) -> None:
+    """Remove the host with its disk; one that is not there: nothing."""
+    power_off(host)
+    podman("rm", "-f", "-t", "0", host.container, check=False)
+    for name in ("pid", "cid", "root", "boot_id", "lock"):
+        (RUN / "hosts" / f"{host.name}.{name}").unlink(missing_ok=True)
+
+
 def remove_all() -> None:
     """Remove all hosts and their disks, and whatever else was run through lab/podman."""
     podman("rm", "-f", "-a", "-t", "0", check=False)
@@ -240,6 +248,10 @@ def kill_without_podman(host: Host) -> None:
 
 
 def all_states() -> list[tuple[Host, str]]:
-    """Every host with its state: running, paused, off, absent."""
+    """Every host with its state: running, paused, off, absent. Those of a second cluster only where they are there."""
     known = states()
-    return [(host, power_state(known.get(host.container))) for host in ALL_HOSTS]
+    return [
+        (host, power_state(known.get(host.container)))
+        for host in ALL_HOSTS
+        if host.cluster == 1 or host.container in known
+    ]

@@ -1,11 +1,13 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """The lab's hosts, seen from the machine that carries them.
 
-All hosts share the machine's kernel, so time.monotonic() is the same clock everywhere in the lab.
+All hosts share the machine's kernel, so time.monotonic() is the same clock everywhere in the lab. LAB_CLUSTER in the
+environment says which cluster is meant: sky (inventory/lab), or moon (the second one, of inventory/lab-two).
 """
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import time
@@ -17,23 +19,31 @@ import psycopg2
 import yaml
 
 ROOT = Path(__file__).parents[2]
-NODES = ("node1", "node2")
+CLUSTER = os.environ.get("LAB_CLUSTER", "sky")
+NODES = {"sky": ("node1", "node2"), "moon": ("node3", "node4")}[CLUSTER]
+INVENTORIES = ("inventory/lab",) if CLUSTER == "sky" else ("inventory/lab", "inventory/lab-two")
 Seen = TypeVar("Seen")
 
 
 def _inventory() -> tuple[dict[str, Any], dict[str, Any]]:
+    """The cluster's settings, and its hosts: both nodes, the vote host and the monitoring host."""
     settings: dict[str, Any] = {}
-    for file in sorted((ROOT / "inventory/lab/group_vars/all").glob("*.yml")):
-        settings.update(yaml.safe_load(file.read_text()) or {})
-    groups = yaml.safe_load((ROOT / "inventory/lab/hosts.yml").read_text())["all"]["children"]
-    return settings, {name: values for group in groups.values() for name, values in group["hosts"].items()}
+    hosts: dict[str, Any] = {}
+    for folder in (ROOT / name for name in INVENTORIES):
+        for file in sorted((folder / "group_vars/all").glob("*.yml")) + [folder / f"group_vars/{CLUSTER}.yml"]:
+            settings.update((yaml.safe_load(file.read_text()) or {}) if file.exists() else {})
+        groups = yaml.safe_load((folder / "hosts.yml").read_text())["all"]["children"]
+        for group in groups.values():
+            for holder in [group, *group.get("children", {}).values()]:
+                hosts.update({name: values for name, values in holder.get("hosts", {}).items() if values})
+    return settings, {name: hosts[name] for name in (*NODES, *(name for name in hosts if "node" not in name))}
 
 
 SETTINGS, HOSTS = _inventory()
 VIP: str = SETTINGS["pg_cluster_vip"]
 PORT = 1921
 VOTE: str = HOSTS["vote"]["pg_cluster_address"]
-VOTE_PORT = 11921
+VOTE_PORT: int = SETTINGS.get("pg_cluster_vote_port", 11921)
 SOCKET = "/run/sky-postgresql"
 
 
@@ -145,8 +155,9 @@ def is_whole() -> bool:
 
 def playbook(name: str, *arguments: str, timeout: float = 900.0) -> str:
     """Run a playbook on the lab; its output. Raises RuntimeError when it fails."""
+    inventories = [word for inventory in INVENTORIES for word in ("-i", inventory)]
     done = subprocess.run(
-        [str(ROOT / ".venv/bin/ansible-playbook"), "-i", "inventory/lab", name, *arguments],
+        [str(ROOT / ".venv/bin/ansible-playbook"), *inventories, name, *arguments],
         cwd=ROOT,
         capture_output=True,
         text=True,
