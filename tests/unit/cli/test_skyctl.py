@@ -27,6 +27,7 @@ VERBS = (
     "explain",
     "history",
     "switchover",
+    "rejoin",
     "pause",
     "resume",
     "confirm-off",

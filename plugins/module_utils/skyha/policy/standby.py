@@ -14,7 +14,7 @@ from ..config import Config
 from ..words import Action, Do, Event, Look, Outcome, Path, Role, Seen, Sight, Task
 from .armed import evidence_missing, lag_seconds, not_armed, unfit
 from .boot import PROOF_FRESH
-from .memory import Decision, Intent, Memory, Stage, Trouble, Wants, begin, is_paused, on_record
+from .memory import Decision, Intent, Memory, Stage, Trouble, Wants, age, begin, is_paused, on_record
 from .patience import cut_off, living, used_up, worsened
 from .switchover import hand_over
 from .upkeep import check_bmc, power_on
@@ -23,6 +23,7 @@ BOTH = (Path.VIP, Path.VOTE)
 TASK_POLL = 0.2  # a task's end wakes the loop; this is only for a wake that was lost
 PROMOTE_POLL = 0.03
 SWITCH_POLL = 0.05
+FREE_HOLDS = 1.0  # shorter than a primary trusts it
 PROMOTE_AGAIN = 5.0
 LISTEN_POLL = 0.05
 LISTEN_LIMIT = 5.0  # something still accepts connections this long after the BMC said off: ask the BMC again
@@ -50,7 +51,9 @@ def decide_standby(config: Config, memory: Memory, seen: Seen, now: float) -> De
         if memory.switch_evidence is None:
             # Nobody looks while it lasts; if it ends in the primary's death, this is what counts.
             memory = dataclasses.replace(memory, switch_evidence=evidence_missing(config, memory, now))
-        return Decision(memory, "standby, a switchover is under way", Wants(SWITCH_POLL))
+        # Once the old holder drops the VIP nobody answers for it: known by then, it is not waited for after the promotion.
+        listen = age(now, memory.vip_free_at) > FREE_HOLDS
+        return Decision(memory, "standby, a switchover is under way", Wants(SWITCH_POLL, vip_conflict=listen))
     life = living(seen.looks, config.tablespace_policy)
     if not seen.looks:
         return Decision(memory, "standby: about to look at the primary", _look(config, 0.0, fresh=True))
@@ -371,7 +374,7 @@ def _listening(config: Config, memory: Memory, seen: Seen, now: float) -> Decisi
     if seen.looks[Path.VIP].sight is Sight.UNREACHABLE and seen.local.receive_lsn == memory.last_receive:
         memory = begin(memory, Stage.PROMOTING, now)
         memory = on_record(memory, role=Role.PRIMARY, standby_recorded=False)
-        memory = dataclasses.replace(memory, promote_at=now, vip_free_at=None)
+        memory = dataclasses.replace(memory, promote_at=now, vip_free_at=None, vip_taken=False)
         event = Event("fenced", f"{config.peer} is off and silent: promoting", "warning", _facts(seen))
         return Decision(
             memory,
