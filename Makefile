@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export ANSIBLE_FORCE_COLOR ?=
 
 help: ## this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 venv: $(VENV)/.stamp ## the virtual environment with Ansible and the test tools
 $(VENV)/.stamp: requirements.txt
@@ -46,8 +46,11 @@ coverage: venv ## unit tests and simulation, and how much of the runtime they re
 	coverage combine --append --quiet
 	coverage report
 
-molecule: venv ## every scenario on the lab
+molecule: venv ## the scenarios on the lab, but for the long ones
 	tests/molecule.sh
+
+molecule-all: venv ## every scenario
+	tests/molecule.sh --all
 
 test: lint coverage simulation molecule ## all of it
 
@@ -69,4 +72,4 @@ clean: ## remove the lab, the caches and the virtual environment
 	lab/lab down --all || true
 	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
 
-.PHONY: help venv lab-up demo lint unit simulation coverage molecule test faults soak mutants bench clean
+.PHONY: help venv lab-up demo lint unit simulation coverage molecule molecule-all test faults soak mutants bench clean

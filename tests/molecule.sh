@@ -1,22 +1,37 @@
 #!/usr/bin/env bash
-# Runs the molecule scenarios, the default one (it builds the cluster) first. The lab is left up when all passed and
-# this is not CI; a failure leaves nothing running.
+# Runs molecule scenarios: the given ones; without arguments all but the long ones; with --all really all. The default
+# one (it builds the cluster) is first, and those with a lab of their own (debian13-...) are last, after which no lab is
+# left. Otherwise the lab is left up when all passed and this is not CI; a failure leaves nothing running.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # molecule wants a UTF-8 locale.
 export LC_ALL=C.UTF-8
 trap 'lab/lab down' ERR
-if (($#)); then scenarios=("$@"); else
-    scenarios=(default)
-    for scenario in molecule/*/molecule.yml; do
-        name=$(basename "$(dirname "$scenario")")
-        [ "$name" = default ] || scenarios+=("$name")
+long=" debian13-packages "
+shared=() own=()
+for scenario in $(cd molecule && echo default */molecule.yml); do
+    name=${scenario%/molecule.yml}
+    case $scenario in
+    default/*) ;;
+    debian*) if [ "${1:-}" = --all ] || [[ $long != *" $name "* ]]; then own+=("$name"); fi ;;
+    *) shared+=("$name") ;;
+    esac
+done
+if (($#)) && [ "$1" != --all ]; then
+    shared=() own=()
+    for name; do
+        case $name in debian*) own+=("$name") ;; *) shared+=("$name") ;; esac
     done
 fi
 # What an earlier run told is not to be searched again.
 rm -f .cache/molecule-default.*
 # molecule remembers that it once made the hosts, and then leaves them out: so here, every time.
-lab/lab up
-for scenario in "${scenarios[@]}"; do
+if ((${#shared[@]})); then lab/lab up; fi
+for scenario in "${shared[@]}"; do
     molecule test --scenario-name "$scenario" --destroy never
+done
+for scenario in "${own[@]}"; do
+    lab/lab down
+    molecule test --scenario-name "$scenario" --destroy never
+    lab/lab down
 done
