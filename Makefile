@@ -24,6 +24,10 @@ lab-up: venv ## four lab hosts and two BMCs on this machine
 demo: lab-up ## the lab, the cluster on it, and a failover to watch
 	tests/demo.sh
 
+docs: venv ## the generated pages and tables of docs/
+	python tests/docs_tables.py
+	python tests/docs_variables.py
+
 lint: venv ## style and static checks
 	ruff check .
 	ruff format --check .
@@ -72,4 +76,4 @@ clean: ## remove the lab, the caches and the virtual environment
 	lab/lab down --all || true
 	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
 
-.PHONY: help venv lab-up demo lint unit simulation coverage molecule molecule-all test faults soak mutants bench clean
+.PHONY: help venv lab-up demo docs lint unit simulation coverage molecule molecule-all test faults soak mutants bench clean

@@ -3,7 +3,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import Stage, begin
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.standby import decide_standby
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Outcome, Power, Seen, Task
 
 from tests.simulation.story import story
 from tests.simulation.verbs import QUIET, converges, ready
@@ -85,3 +90,15 @@ def _check_is_near(world, before: float) -> bool:
     asked = loop.memory.bmc_asked_at
     due = world.config("node2").timing.bmc_check_interval - (world.node2.daemon.monotonic() - asked)
     return due <= before + 0.05
+
+
+@pytest.mark.parametrize(("late", "stage"), [(0.0, Stage.LISTENING), (60.0, Stage.FENCING)])
+def test_proof_that_was_read_before_this_host_stood_still_is_none(late: float, stage: Stage) -> None:
+    world = ready()
+    config = world.config("node2")
+    memory = world.node2.daemon.loop.memory
+    memory = begin(dataclasses.replace(memory, fence_at=100.0), Stage.FENCING, 100.0, since=95.0, attempts=1)
+    proven = Outcome(Task.FENCE, True, "read back: off", Power.OFF, proof=True)
+    local = world.node2.daemon.loop.seen.local
+    decision = decide_standby(config, memory, Seen(local, outcomes=(proven,)), 101.0 + late)
+    assert decision.memory.record.intent.stage is stage
