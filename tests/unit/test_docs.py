@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -154,3 +155,8 @@ def test_examples_of_the_inventory_are_yaml() -> None:
     for page in PAGES:
         for block in re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL):
             yaml.safe_load(block)
+
+
+def test_changelog_fragments_are_in_order() -> None:
+    done = subprocess.run(["antsibull-changelog", "lint"], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
