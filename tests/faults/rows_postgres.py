@@ -66,7 +66,7 @@ def postgres_stopped(scene: Scene) -> None:
 
 @row("one walsender stopped", "N+A", outage=5)
 def walsender_stopped(scene: Scene) -> None:
-    lab.on(scene.primary, "sh", "-c", "kill -STOP $(pgrep -f 'postgres: .*walsender')")
+    lab.on(scene.primary, "sh", "-c", "kill -STOP $(pgrep -f '[p]ostgres: .*walsender')")
     scene.alarm(scene.standby, "lag", within=120)
 
 

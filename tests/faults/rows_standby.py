@@ -58,13 +58,38 @@ def flap_guard(scene: Scene) -> None:
 @row("promotion hangs", "F+A")
 def promotion_hangs(scene: Scene) -> None:
     """Its startup process stands still. The proof of the fence is renewed meanwhile."""
-    startup = "pgrep -f 'postgres: .*startup recovering'"
+    startup = "pgrep -f '[p]ostgres: .*startup recovering'"
     lab.on(scene.standby, "sh", "-c", f"kill -STOP $({startup})")
     scene.later(lab.on, scene.standby, "sh", "-c", f"kill -CONT $({startup}) || true")
     faults.power_loss(scene.primary)
     scene.alarm(scene.standby, "promotion", within=150)
     scene.undo()
     scene.took_over()
+
+
+@row("promotion hangs, and somebody switches the fenced node on again", "F")
+def back_too_soon(scene: Scene) -> None:
+    """It sees a standby that was not promoted. It must not serve: the promotion goes through seconds later."""
+    startup = "pgrep -f '[p]ostgres: .*startup recovering'"
+    lab.on(scene.standby, "sh", "-c", f"kill -STOP $({startup})")
+    scene.later(lab.on, scene.standby, "sh", "-c", f"kill -CONT $({startup}) || true")
+    faults.power_loss(scene.primary)
+    lab.wait_for(
+        "the order to promote", lambda: (lab.status(scene.standby)["intent"] or {}).get("stage") == "promoting", 60
+    )
+    lab.lab("power", scene.primary, "on")
+    lab.wait_for("the fenced node with a look at its peer", lambda: _has_looked(scene.primary), 30, every=0.05)
+    scene.undo()
+    scene.took_over()
+
+
+def _has_looked(node: str) -> bool:
+    """Its skyha has decided what to do; or it is off, since it was fenced again."""
+    try:
+        said = str(lab.status(node).get("sentence", ""))
+    except RuntimeError:
+        return "off" in lab.lab("power", node, "status")
+    return "starting" in said or "not promoted" in said
 
 
 @row("the VIP cannot be added after the promotion", "F+A")
