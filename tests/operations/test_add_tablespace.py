@@ -42,3 +42,9 @@ def test_a_place_that_is_not_free_on_the_standby_is_refused_before_anything_is_m
         play("add_tablespace", tablespace_name=NAME, tablespace_location=PLACE)
     assert lab.on(primary, "sh", "-c", f"test -e {PLACE} || echo none").strip() == "none"
     assert lab.sql(primary, f"SELECT count(*) FROM pg_tablespace WHERE spcname = '{NAME}'") == "0"
+
+
+def test_check_mode_makes_nothing() -> None:
+    assert changed(play("add_tablespace", "--check", tablespace_name=NAME, tablespace_location=PLACE)) == 2
+    for node in lab.NODES:
+        assert lab.on(node, "sh", "-c", f"test -e {PLACE} || echo none").strip() == "none"

@@ -35,3 +35,11 @@ def test_minor_versions_change_with_one_pause_and_no_lost_commit(primary: str, s
     short = new.split("-")[0]
     assert [setting(node, "server_version").split()[0] for node in lab.NODES] == [short, short]
     assert changed(play("minor_upgrade")) == 0
+
+
+def test_check_mode_tells_what_would_come_and_changes_nothing(primary: str) -> None:
+    before = [setting(node, "server_version") for node in lab.NODES]
+    output = play("minor_upgrade", "--check", minor_upgrade_version=versions(primary)[-1])
+    assert "What is to be done" in output
+    assert [setting(node, "server_version") for node in lab.NODES] == before
+    assert lab.primary() == primary
