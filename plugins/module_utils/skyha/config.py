@@ -306,6 +306,8 @@ def _unquote(raw: str) -> str:
         value = None
     if not isinstance(value, str):
         raise ValueError('a value that begins with " must be one whole JSON string')
+    if "\0" in value or any("\ud800" <= sign <= "\udfff" for sign in value):
+        raise ValueError("holds a NUL or half a surrogate pair, which no file or program can be given")
     return value
 
 
@@ -389,6 +391,6 @@ def password(path: str) -> str | None:
     try:
         with open(path, encoding="utf-8") as file:
             text = file.read()
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise ConfigError([f"{path}: the password cannot be read: {error}"]) from error
     return text[:-1] if text.endswith("\n") else text

@@ -120,6 +120,11 @@ def test_no_question_upsets_it(data: bytes) -> None:
     assert isinstance(json.loads(answer)["ok"], bool)
 
 
+def test_deeply_nested_question_is_no_order() -> None:
+    answer = json.loads(Office(STANDBY, turns=1).raw(b"[" * 4000 + b"\n"))
+    assert (answer["ok"], "this is not an order" in answer["error"]) == (False, True)
+
+
 @pytest.fixture
 def directory(tmp_path: Path) -> Iterator[Path]:
     # A Unix socket's path is short.

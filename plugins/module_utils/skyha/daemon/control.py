@@ -65,7 +65,7 @@ class Control:
     def _answer(self, question: bytes, whole: bool, connection: socket.socket) -> bytes:
         try:
             reply = self._reply(question, whole, _uid(connection))
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, RecursionError) as error:
             reply = {"ok": False, "error": f"this is not an order: {error}"}
         return json.dumps(reply, default=str).encode() + b"\n"
 

@@ -30,6 +30,7 @@ PRIVILEGES = {"callback": 1, "user": 2, "operator": 3, "administrator": 4}
 CIPHERS = (3, 17)  # what pyghmi speaks; it takes the better one that the BMC accepts
 _CHASSIS = 0
 _GET_STATUS, _CONTROL = 1, 2
+_STATUS_LENGTH = 3  # of its answer, at least (IPMI 2.0, table 28-3)
 _CODES = {"off": 0, "on": 1, "cycle": 2, "reset": 3, "diag": 4, "soft": 5}
 _PASSWORD_LENGTH = 20
 # What a BMC answers to wrong credentials, in pyghmi's words.
@@ -108,8 +109,12 @@ class IpmiAgent:
 
     def status(self, deadline: float) -> Power:
         """See agents.Agent."""
-        data = self._ask("status", _GET_STATUS, (), deadline).get("data") or ()
-        if not data:
+        answer = self._ask("status", _GET_STATUS, (), deadline)
+        data = answer.get("data")
+        # A whole answer has three or four bytes: half of one says nothing, least of all 'off'.
+        if answer.get("code") or not isinstance(data, (bytes, bytearray, list, tuple)) or len(data) < _STATUS_LENGTH:
+            return Power.UNKNOWN
+        if not isinstance(data[0], int) or not 0 <= data[0] <= 255:
             return Power.UNKNOWN
         return Power.ON if data[0] & 1 else Power.OFF
 
@@ -162,13 +167,12 @@ class IpmiAgent:
         except Exception as error:  # pyghmi lets whatever a strange BMC's answer caused go through
             self._session = None
             raise FenceError(self._explain(verb, str(error), time.monotonic() - began)) from None
-        if with_refusal and answer and answer.get("code"):
-            return dict(answer)
-        if answer is None or "error" in answer:
-            raise FenceError(
-                self._explain(verb, str((answer or {}).get("error", "no answer")), time.monotonic() - began)
-            )
-        return dict(answer)
+        if with_refusal and isinstance(answer, dict) and answer.get("code"):
+            return answer
+        if not isinstance(answer, dict) or "error" in answer:
+            said = str(answer["error"]) if isinstance(answer, dict) else "no answer"
+            raise FenceError(self._explain(verb, said, time.monotonic() - began))
+        return answer
 
     def _explain(self, verb: str, text: str, took: float) -> str:
         low = text.lower()

@@ -69,6 +69,25 @@ class Record:
         return {"version": VERSION, **dataclasses.asdict(self)}
 
 
+_KINDS: Mapping[str, Any] = {
+    **{"str": str, "bool": bool, "int": int, "float": (int, float)},
+    **{"Role": Role, "Stage": Stage, "Intent": Intent},
+}
+
+
+def _check_types(part: Record | Intent | None) -> None:
+    """Raises ValueError for a value of another type than its field's: it would stop the decision later."""
+    for one in dataclasses.fields(part) if part is not None else ():
+        kind, _, rest = str(one.type).partition(" | ")
+        value = getattr(part, one.name)
+        if value is None and rest:
+            continue
+        if not isinstance(value, _KINDS[kind]) or (isinstance(value, bool) and kind != "bool"):
+            raise ValueError(f"{one.name} is {value!r}, which is no {kind}")
+        if kind == "float" and not abs(value) < 1e300:
+            raise ValueError(f"{one.name} is {value!r}, which is no time")
+
+
 def record_from_json(data: Mapping[str, Any]) -> Record:
     """The reverse; raises StateError for what this version does not understand."""
     try:
@@ -79,9 +98,8 @@ def record_from_json(data: Mapping[str, Any]) -> Record:
         if values.get("intent") is not None:
             values["intent"] = Intent(**{**values["intent"], "stage": Stage(values["intent"]["stage"])})
         record = Record(**values)
-        for name in ("standby_recorded", "failover_noted", "power_on_due", "paused"):
-            if not isinstance(getattr(record, name), bool):
-                raise ValueError(f"{name} is not true or false")
+        for part in (record, record.intent):
+            _check_types(part)
         return record
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise StateError(

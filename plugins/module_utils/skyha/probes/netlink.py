@@ -143,6 +143,8 @@ def _messages(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _held(body: bytes) -> list[Held]:
+    if len(body) < _IFADDR.size:
+        return []
     family, prefix, _flags, _scope, index = _IFADDR.unpack_from(body)
     if family not in (socket.AF_INET, socket.AF_INET6):
         return []
@@ -154,7 +156,9 @@ def _held(body: bytes) -> list[Held]:
         values[kind] = data[_ATTRIBUTE.size : length]
         data = data[(length + 3) & ~3 :]
     packed = values.get(_LOCAL, values.get(_ADDRESS))
-    return [] if packed is None else [Held(str(ipaddress.ip_address(packed)), prefix, index)]
+    return (
+        [] if packed is None or len(packed) not in (4, 16) else [Held(str(ipaddress.ip_address(packed)), prefix, index)]
+    )
 
 
 def _code(body: bytes) -> int:

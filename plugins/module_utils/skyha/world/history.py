@@ -83,7 +83,7 @@ def read(directory: str) -> Iterator[Mapping[str, Any]]:
             for line in file:
                 try:
                     event = json.loads(line)
-                except ValueError:
+                except (ValueError, RecursionError):
                     continue
                 if isinstance(event, dict):
                     yield event

@@ -58,7 +58,7 @@ class FileStore:
     def _parse(self, data: bytes) -> Mapping[str, object]:
         try:
             envelope = json.loads(data.decode("utf-8"))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise StateError(f"{self._path}: is damaged ({error}); {_NEXT}") from error
         if not isinstance(envelope, dict) or not isinstance(envelope.get("record"), dict):
             raise StateError(f"{self._path}: is not a record of skyha; {_NEXT}")

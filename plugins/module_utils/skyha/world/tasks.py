@@ -172,17 +172,22 @@ def _outcome(task: Task, running: _Running, code: int | None) -> Outcome:
         answer = json.loads(running.output.decode("utf-8"))
         if not isinstance(answer, dict):
             raise ValueError("no object")
-    except ValueError:
+    except (ValueError, RecursionError):
         return Outcome(
             task, False, f"the process ended without an answer (exit code {code}); see the journal of skyha.service"
         )
     if "error" in answer:
         return Outcome(task, False, str(answer["error"]))
     power = Power(answer["power"]) if answer.get("power") in [power.value for power in Power] else Power.UNKNOWN
-    numbers = {str(key): float(value) for key, value in answer.get("numbers", {}).items()}
+    told = answer.get("numbers")
+    numbers = {
+        key: float(value)
+        for key, value in (told.items() if isinstance(told, dict) else ())
+        if isinstance(value, (int, float)) and abs(value) < 1e300
+    }
     # Fenced is what was proved, and nothing else; the other tasks say themselves whether they did what they were to do.
-    proof = bool(answer.get("proof")) and task is Task.FENCE
-    ok = proof if task is Task.FENCE else bool(answer.get("ok"))
+    proof = answer.get("proof") is True and task is Task.FENCE
+    ok = proof if task is Task.FENCE else answer.get("ok") is True
     return Outcome(task, ok, str(answer.get("detail", "")), power, proof, numbers)
 
 
