@@ -75,7 +75,7 @@ def ask(run_dir: str, question: Mapping[str, Any], deadline: float = DEADLINE) -
     try:
         answer = json.loads(data)
         good = answer["ok"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise NotRunning(f"what came from {path} is no answer of skyha") from error
     if not good:
         raise Refused(str(answer.get("error", "no reason given")))
@@ -120,7 +120,7 @@ def over_http(address: str, deadline: float = DEADLINE) -> View:
             raise ValueError("no object")
     except (OSError, http.client.HTTPException) as error:
         return View(None, f"skyha at {address} does not answer: {error}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return View(None, f"what {address} serves is no status of skyha")
     finally:
         connection.close()
@@ -145,7 +145,7 @@ def _from_file(path: str, problem: str) -> View:
         with open(path, encoding="utf-8") as file:
             status = json.load(file)
         age = max(0.0, time.monotonic() - float(status["written_monotonic"]))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return View(None, f"skyha does not run: {problem}")
     said = (
         f"skyha does not answer ({problem})"

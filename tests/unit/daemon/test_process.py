@@ -1,0 +1,85 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""skyhad as systemd runs it: a process that shows its status, refuses a second one, and leaves when told."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.cli import sources
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.world.child import command
+
+CONF = """[cluster]
+name = sky
+[node]
+name = node1
+address = 127.0.0.1
+[peer]
+name = node2
+address = 127.0.0.2
+[vip]
+address = 127.0.0.3
+interface = lo
+[vote]
+address = 127.0.0.4
+[postgresql]
+data_dir = {directory}/data
+socket_dir = {directory}
+passfile = {directory}/none
+[agent bmc]
+kind = command
+off = /bin/false
+status = /bin/false
+[http]
+listen =
+[paths]
+run_dir = {directory}
+state_dir = {directory}
+"""
+
+
+def start(directory: Path, state: str | None = None) -> subprocess.Popen[str]:
+    (directory / "skyha.conf").write_text(CONF.format(directory=directory))
+    if state is not None:
+        (directory / "state.json").write_text(state)
+    argv, environment = command("daemon.main")
+    return subprocess.Popen(
+        [*argv, "--config", str(directory / "skyha.conf")], env=environment, stderr=subprocess.PIPE, text=True
+    )
+
+
+def test_it_runs_waits_for_data_and_leaves_when_told(tmp_path: Path) -> None:
+    daemon = start(tmp_path)
+    try:
+        until = time.monotonic() + 60
+        while sources.here(str(tmp_path)).status is None or "waiting" in sources.here(str(tmp_path)).problem:
+            assert time.monotonic() < until, "it never answered"
+            assert daemon.poll() is None
+            time.sleep(0.1)
+        status = sources.ask(str(tmp_path), {"order": "status"})["status"]
+        assert (status["node"], status["peer"]) == ("node1", "node2")
+        second = start(tmp_path)
+        _out, said = second.communicate(timeout=60)
+        assert (second.returncode, "another skyhad runs on this node" in said) == (1, True)
+        daemon.send_signal(signal.SIGTERM)
+        _out, said = daemon.communicate(timeout=60)
+        assert daemon.returncode == 0, said
+        assert "Traceback" not in said
+    finally:
+        daemon.kill()
+        daemon.wait()
+    assert json.loads((tmp_path / "status.json").read_text())["state"] == "stopped"
+
+
+@pytest.mark.parametrize("state", ["", '{"version": 1', '{"version": 99, "record": {}}', "[" * 100_000])
+def test_damaged_record_is_refused_with_a_sentence(tmp_path: Path, state: str) -> None:
+    daemon = start(tmp_path, state)
+    _out, said = daemon.communicate(timeout=120)
+    assert daemon.returncode == 78
+    assert "state.json" in said
+    assert "Traceback" not in said
+    assert json.loads((tmp_path / "status.json").read_text())["state"] == "misconfigured"
