@@ -22,7 +22,7 @@ PRODUCT = {
     "failover_rebuild.yml",
     "meta",
 }
-PRODUCT |= {"monitoring", "playbooks", "plugins", "roles", "site.yml"}
+PRODUCT |= {"CONTRIBUTING.md", "monitoring", "playbooks", "plugins", "roles", "site.yml"}
 
 
 @pytest.fixture(scope="module")
