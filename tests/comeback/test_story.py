@@ -87,7 +87,7 @@ def test_rebuild_that_was_interrupted_is_run_again(primary: str, standby: str) -
         damage(standby)
         run = start_rebuild("-e", "streaming_replication_copy_max_rate=1M")
         try:
-            lab.wait_for("the copy", lambda: is_copying(standby), 120)
+            lab.wait_for("the copy", lambda: is_copying(standby), 600)
         finally:
             run.send_signal(signal.SIGINT)
             run.communicate(timeout=60)
@@ -106,7 +106,7 @@ def test_power_lost_in_the_middle_of_a_rebuild(primary: str, standby: str) -> No
         damage(standby)
         run = start_rebuild("-e", "streaming_replication_copy_max_rate=1M")
         try:
-            lab.wait_for("the copy", lambda: is_copying(standby), 120)
+            lab.wait_for("the copy", lambda: is_copying(standby), 600)
             lab.lab("power", standby, "off")
         finally:
             run.send_signal(signal.SIGINT)
