@@ -92,9 +92,9 @@ def test_no_process_shows_any(watched: Watched) -> None:
 
 def test_a_process_that_shows_one_is_found() -> None:
     with secrets.Processes(DECOY) as processes:
-        lab.on("node1", "sh", "-c", f"sh -c 'sleep 0.3; true' {DECOY['decoy']}")
-        lab.on("node2", "env", f"PGPASSWORD={DECOY['decoy']}", "sleep", "0.3")
-        subprocess.run(["sleep", "0.3"], env={secrets.MARK: "1", "PASSWORD": DECOY["decoy"]}, check=True)
+        lab.on("node1", "sh", "-c", f"sh -c 'sleep 2; true' {DECOY['decoy']}")
+        lab.on("node2", "env", f"PGPASSWORD={DECOY['decoy']}", "sleep", "2")
+        subprocess.run(["sleep", "2"], env={secrets.MARK: "1", "PASSWORD": DECOY["decoy"]}, check=True)
     said = "\n".join(sorted(processes.found))
     for words in (
         "node1: the command line of sh",
@@ -107,7 +107,7 @@ def test_a_process_that_shows_one_is_found() -> None:
 SHOWN = {
     "monitor": {
         "Nagios' objects, status and log": "cat /etc/nagios4/conf.d/*.cfg /var/lib/nagios4/*.dat /var/log/nagios4/*.log",
-        "journal": "journalctl --no-pager -o export --all",
+        "journal": "journalctl --no-pager -o export --all | tr -cd '[:print:]\\n'",
         "processes": "ps -eo args; cat /proc/*/environ 2>/dev/null | tr '\\0' '\\n'; true",
     }
 } | {
@@ -117,8 +117,8 @@ SHOWN = {
         "history": "cat /var/lib/skyha/history.jsonl*; skyctl history; skyctl history 1 --json; true",
         "state": "cat /var/lib/skyha/state.json",
         "configuration": "cat /etc/skyha/skyha.conf /usr/local/nagios/etc/nrpe.cfg",
-        "journal": "journalctl --no-pager -o export --all",
-        "PostgreSQL's log": "cat /data/pgdata/pg_root/log/* /data/pgdata/pg_root/pg_log/* /var/log/postgresql/* 2>/dev/null; true",
+        "journal": "journalctl --no-pager -o export --all | tr -cd '[:print:]\\n'",
+        "PostgreSQL's log": "cat /var/applog/pg_log/*/*/*",
         "PostgreSQL's own view": "runuser -u postgres -- bash -lc \"psql -X -At -c 'select query from pg_stat_activity' "
         "-c 'select conninfo from pg_stat_wal_receiver' -c 'select name, setting from pg_settings' "
         "-c 'select * from pg_file_settings'\"",
