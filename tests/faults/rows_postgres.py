@@ -49,6 +49,7 @@ KILL = f"kill -9 $({faults.POSTMASTER})"
 
 @row("PostgreSQL cannot be started again: the WAL disk is full", "F", before=disk.for_wal)
 def wal_disk_full(scene: Scene) -> None:
+    scene.later(disk.free, scene.primary)
     disk.fill(scene.primary)
     disk.use_up_wal(scene.primary)
     scene.took_over()

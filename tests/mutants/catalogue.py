@@ -291,4 +291,11 @@ MUTANTS = (
         (PRIMARY,),
         row="max_connections used up by clients",
     ),
+    Mutant(
+        "a primary that only ever starts up disarms its standby",
+        "policy/standby.py",
+        "    if not all(look.starting for look in life):\n",
+        "    if True:\n",
+        (f"{SCENARIOS}::TestRepairedInPlace::test_server_that_starts_up_for_long_and_never_comes_up_fails_over",),
+    ),
 )

@@ -63,7 +63,8 @@ class Network:
             sight, beat, seconds = self._from(near.name, near, deadline)
             if self._lost():
                 sight, beat, seconds = Sight.UNREACHABLE, None, deadline
-            return Look(sight, "", seconds, sight is not Sight.UNREACHABLE, beat), min(seconds, deadline)
+            reached, starting = sight is not Sight.UNREACHABLE, self._starting(near, sight)
+            return Look(sight, "", seconds, reached, beat, starting), min(seconds, deadline)
         vote = self.vote
         if not vote.power or not self.both_ways(near.name, "vote") or self._lost():
             return Look(Sight.UNREACHABLE), deadline
@@ -80,7 +81,11 @@ class Network:
             return Look(Sight.STALLED, reached=True), deadline
         if sight is Sight.REFUSED:
             sight = Sight.DROPPED
-        return Look(sight, "", seconds, True, beat), seconds
+        return Look(sight, "", seconds, True, beat, self._starting(None, sight)), seconds
+
+    def _starting(self, near: Host | None, sight: Sight) -> bool:
+        host = self.holder(near)
+        return sight is Sight.ALIVE and host is not None and host.pg.state in ("starting", "stopping")
 
     def answers(self, near: Host, path: Path) -> bool:
         """Would a look along the path find life now, apart from chance? For the oracles; changes nothing."""

@@ -29,6 +29,7 @@ class Postgres:
         self.unreadable = False  # its directory cannot be read
         self.rewinding = False  # a rewind was begun and not finished: the data is unusable
         self.broken = False  # cannot be started
+        self.broken_after = 0.4  # so many seconds of starting up, and then it gives up
         self.hung = False  # SIGSTOP
         self.sick = False  # its storage fails: the server answers so
         self.mute = False  # refuses the HA role: answers, no heartbeat
@@ -121,7 +122,7 @@ class Postgres:
         self.hung = False  # a SIGSTOP ends with its process
         self._enter("starting")
         seconds = self.start_time + (0.0 if self.clean else self.recovery_time)
-        self.host.later(0.4 if self.broken else seconds, self._started, self._life)
+        self.host.later(self.broken_after if self.broken else seconds, self._started, self._life)
 
     def _started(self, life: int) -> None:
         if life != self._life:

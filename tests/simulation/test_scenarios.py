@@ -106,6 +106,14 @@ class TestRepairedInPlace:
         world.node1.pg.crash("is damaged")
         fails_over(world, within=20)
 
+    @pytest.mark.parametrize("starting_up_for", [4.0, 8.0, 30.0])
+    def test_server_that_starts_up_for_long_and_never_comes_up_fails_over(self, world, starting_up_for):
+        """A full WAL disk: it is alive each time, as far as anybody sees, and so are the standby's signs of before."""
+        world.node1.pg.broken = True
+        world.node1.pg.broken_after = starting_up_for
+        world.node1.pg.crash("its WAL disk is full")
+        fails_over(world, within=40 + 4 * starting_up_for)
+
 
 class TestNobodyIsFenced:
     def test_vip_and_vote_port_both_down(self, world):

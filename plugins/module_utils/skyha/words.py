@@ -79,6 +79,7 @@ class Look:
     latency: float = 0.0  # seconds
     reached: bool = False  # somebody accepted TCP at the address looked at (for VOTE: the vote host)
     beat: Beat | None = None  # only with Sight.OK
+    starting: bool = False  # only with Sight.ALIVE: it starts or stops (57P03), so nothing can be committed there
 
     @property
     def shows_life(self) -> bool:

@@ -155,6 +155,8 @@ class Memory:
     vip_taken: bool = False  # ... or heard another host
     switching_since: float | None = None  # the database said that a switchover is under way
     switch_evidence: Mapping[str, str] | None = None  # what spoke against a failover when it began
+    starting_at: float | None = None  # the primary was last seen starting up, and since before that not serving
+    start_evidence: Mapping[str, str] = field(default_factory=dict)  # what spoke against a failover when that began
     pause_request: Request | None = None  # not yet in the database
     rewind_failed: str = ""  # why
     rewind_tries: int = 0  # failed ones in a row

@@ -70,6 +70,7 @@ def _quiet(config: Config, memory: Memory, seen: Seen, now: float, life: str) ->
     events: tuple[Event, ...] = ()
     if memory.trouble is not None:
         events = (Event("recovered", f"the primary answers again after {now - memory.trouble.since:.1f} s: {life}"),)
+    memory = _note_start(config, memory, seen, now)
     memory = dataclasses.replace(memory, trouble=None, confirmed_off=False, switch_evidence=None)
     memory = on_record(memory, trouble_at=None, power_on_due=False)
     actions = check_bmc(config, memory, seen, now)
@@ -89,6 +90,21 @@ def _quiet(config: Config, memory: Memory, seen: Seen, now: float, life: str) ->
     lag = lag_seconds(memory)
     sentence = f"standby, primary answers, lag {lag:.1f} s, " + ("armed" if not alarms else f"NOT armed: {why}")
     return Decision(memory, sentence, _look(config, config.timing.interval, fresh), actions, events, alarms)
+
+
+def _note_start(config: Config, memory: Memory, seen: Seen, now: float) -> Memory:
+    """A primary that only starts up commits nothing: the evidence from before does not age meanwhile.
+
+    One that is restarted in place again and again, and never comes up (a full WAL disk), would else disarm its standby.
+    """
+    life = [look for look in seen.looks.values() if look.shows_life]
+    if not all(look.starting for look in life):
+        return dataclasses.replace(memory, starting_at=None)
+    if age(now, memory.starting_at) > config.timing.arming_window:
+        # It begins, or nobody looked for long: then it may have served meanwhile.
+        missing = evidence_missing(config, memory, now) if memory.trouble is None else memory.trouble.not_armed
+        memory = dataclasses.replace(memory, start_evidence=missing)
+    return dataclasses.replace(memory, starting_at=now)
 
 
 def _path_alarms(looks: Mapping[Path, Look]) -> Mapping[str, str]:
@@ -111,7 +127,9 @@ def _troubled(config: Config, memory: Memory, seen: Seen, now: float) -> Decisio
     if cut_off(seen.looks):
         # What is seen from here proves nothing meanwhile: patience and evidence begin anew when the vote port accepts.
         trouble = Trouble(now, not_armed=evidence_missing(config, memory, now))
-        memory = dataclasses.replace(on_record(memory, trouble_at=None), trouble=trouble, switch_evidence=None)
+        memory = dataclasses.replace(
+            on_record(memory, trouble_at=None), trouble=trouble, switch_evidence=None, starting_at=None
+        )
         why = f"the vote port {config.vote_address}:{config.vote_port} does not accept: it may be this node that is cut off"
         alarms = {"cut_off": f"the primary shows no life, but {why}; nobody is fenced"}
         return Decision(memory, "standby, " + alarms["cut_off"], wants, (), events, alarms)
@@ -147,7 +165,12 @@ def _trouble_begins(config: Config, memory: Memory, seen: Seen, now: float) -> M
     since = memory.record.trouble_at
     if since is not None and memory.sampled_at is None and now - since <= config.timing.arming_window:
         return dataclasses.replace(memory, trouble=Trouble(now), sampled_at=since, covered_at=since)
-    missing = evidence_missing(config, memory, now) if memory.switch_evidence is None else memory.switch_evidence
+    if memory.switch_evidence is not None:
+        missing = memory.switch_evidence
+    elif age(now, memory.starting_at) <= config.timing.arming_window:
+        missing = memory.start_evidence
+    else:
+        missing = evidence_missing(config, memory, now)
     memory = dataclasses.replace(memory, trouble=Trouble(now, not_armed=missing))
     fit = not missing and not unfit(config, memory, seen.local, now).keys() & {"not_standby", "catch_up", "lag"}
     return on_record(memory, trouble_at=now if fit else None)

@@ -124,7 +124,8 @@ class ProbeEyes:
 def _look(answer: Answer) -> Look:
     """What a heartbeat's answer says of the primary."""
     if answer.sight is not Sight.OK:
-        return Look(answer.sight, answer.detail, answer.latency, answer.reached)
+        starting = answer.sight is Sight.ALIVE and answer.code == STARTING
+        return Look(answer.sight, answer.detail, answer.latency, answer.reached, starting=starting)
     beat = queries.beat(answer.row or ())
     if beat is None:
         return Look(Sight.ALIVE, "in recovery: this path leads to a standby", answer.latency, True)
