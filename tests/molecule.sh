@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs molecule scenarios: the given ones; without arguments all but the long ones; with --all really all. The default
+# Runs molecule scenarios: the given ones; without arguments all but those in `long`; with --all really all. The default
 # one (it builds the cluster) is first, and those with a lab of their own (debian13-...) are last, after which no lab is
 # left. Otherwise the lab is left up when all passed and this is not CI; a failure leaves nothing running.
 set -euo pipefail
@@ -7,13 +7,14 @@ cd "$(dirname "$0")/.."
 # molecule wants a UTF-8 locale.
 export LC_ALL=C.UTF-8
 trap 'lab/lab down' ERR
-long=" debian13-packages "
+long=" clusters debian13-packages debian13-source "
 shared=() own=()
 for scenario in $(cd molecule && echo default */molecule.yml); do
     name=${scenario%/molecule.yml}
+    if [ "${1:-}" != --all ] && [[ $long == *" $name "* ]]; then continue; fi
     case $scenario in
     default/*) ;;
-    debian*) if [ "${1:-}" = --all ] || [[ $long != *" $name "* ]]; then own+=("$name"); fi ;;
+    debian*) own+=("$name") ;;
     *) shared+=("$name") ;;
     esac
 done
