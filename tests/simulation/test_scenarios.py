@@ -114,6 +114,15 @@ class TestRepairedInPlace:
         world.node1.pg.crash("its WAL disk is full")
         fails_over(world, within=40 + 4 * starting_up_for)
 
+    def test_what_was_seen_before_a_start_does_not_count_for_ever(self, world):
+        """A server that shuts down and waits for its clients says the same, and those clients commit."""
+        world.node1.pg.broken = True
+        world.node1.pg.broken_after = 400.0
+        world.node1.pg.crash("is damaged")
+        world.run(390.0)
+        world.node1.switch_off("test")
+        nobody_is_fenced(world, 30)
+
 
 class TestNobodyIsFenced:
     def test_vip_and_vote_port_both_down(self, world):

@@ -156,7 +156,8 @@ class Memory:
     switching_since: float | None = None  # the database said that a switchover is under way
     switch_evidence: Mapping[str, str] | None = None  # what spoke against a failover when it began
     starting_at: float | None = None  # the primary was last seen starting up, and since before that not serving
-    start_evidence: Mapping[str, str] = field(default_factory=dict)  # what spoke against a failover when that began
+    starting_since: float = float("-inf")  # when that began
+    start_evidence: Mapping[str, str] = field(default_factory=dict)  # what spoke against a failover then
     pause_request: Request | None = None  # not yet in the database
     rewind_failed: str = ""  # why
     rewind_tries: int = 0  # failed ones in a row

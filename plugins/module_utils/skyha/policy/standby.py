@@ -28,6 +28,7 @@ PROMOTE_AGAIN = 5.0
 LISTEN_POLL = 0.05
 LISTEN_LIMIT = 5.0  # something still accepts connections this long after the BMC said off: ask the BMC again
 LATE = 2.0  # a proof that comes so long after its attempt's deadline: this host stood still, it proves nothing of now
+START_HOLDS = 300.0  # longer than all restarts in place together
 BY_OPERATOR = ("bmc", "vote_path")  # what an operator's word, that the peer is off, makes up for
 
 
@@ -93,9 +94,10 @@ def _quiet(config: Config, memory: Memory, seen: Seen, now: float, life: str) ->
 
 
 def _note_start(config: Config, memory: Memory, seen: Seen, now: float) -> Memory:
-    """A primary that only starts up commits nothing: the evidence from before does not age meanwhile.
+    """A primary that only starts up commits nothing: the evidence from before does not age meanwhile, for START_HOLDS.
 
     One that is restarted in place again and again, and never comes up (a full WAL disk), would else disarm its standby.
+    It is bounded, since one that shuts down and still waits for its clients gives the same answer, and they commit.
     """
     life = [look for look in seen.looks.values() if look.shows_life]
     if not all(look.starting for look in life):
@@ -103,7 +105,9 @@ def _note_start(config: Config, memory: Memory, seen: Seen, now: float) -> Memor
     if age(now, memory.starting_at) > config.timing.arming_window:
         # It begins, or nobody looked for long: then it may have served meanwhile.
         missing = evidence_missing(config, memory, now) if memory.trouble is None else memory.trouble.not_armed
-        memory = dataclasses.replace(memory, start_evidence=missing)
+        memory = dataclasses.replace(memory, starting_since=now, start_evidence=missing)
+    elif now - memory.starting_since > START_HOLDS:
+        memory = dataclasses.replace(memory, start_evidence=evidence_missing(config, memory, now))
     return dataclasses.replace(memory, starting_at=now)
 
 
