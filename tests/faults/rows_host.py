@@ -85,6 +85,9 @@ def bmc_lies(scene: Scene) -> None:
     scene.alarm(scene.standby, "fence_failed")
     scene.quiet(4)
     assert not lab.is_writable(scene.standby)
+    # Before the BMC is honest again: an attempt that comes between that and the VIP would succeed.
+    scene.skyha(scene.primary, "start")
+    lab.wait_for("the failover called off", lambda: lab.status(scene.standby)["intent"] is None, 60)
 
 
 @row("BMC says done and off, and the host runs on", "N+A", tried=True)
