@@ -107,7 +107,7 @@ def tablespace_hangs(scene: Scene) -> None:
     scene.commits()
 
 
-@row("max_connections used up by clients", "N+A", selection=True, outage=5)
+@row("max_connections used up by clients", "N+A", outage=5)
 def clients_used_up(scene: Scene) -> None:
     lab.sql(scene.primary, "CREATE ROLE lab_client LOGIN PASSWORD 'lab_client'")
     crowd = _crowd("lab_client", "lab_client", 200)

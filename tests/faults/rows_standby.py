@@ -8,7 +8,7 @@ from tests.faults.scene import Scene
 from tests.lab import faults, lab
 
 
-@row("replay paused on the standby, then the primary dies", "N+A", selection=True)
+@row("replay paused on the standby, then the primary dies", "N+A")
 def replay_paused(scene: Scene) -> None:
     lab.sql(scene.standby, "SELECT pg_wal_replay_pause()")
     scene.later(lab.sql, scene.standby, "SELECT pg_wal_replay_resume()")

@@ -16,7 +16,7 @@ def _order(scene: Scene) -> None:
     lab.on(scene.primary, "skyctl", "switchover")
 
 
-@row("switchover", "S", selection=True, outage=10)
+@row("switchover", "S", outage=10)
 def switchover(scene: Scene) -> None:
     _order(scene)
     scene.took_over()

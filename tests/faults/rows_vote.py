@@ -21,7 +21,7 @@ def proxy_stopped(scene: Scene) -> None:
     scene.alarm(scene.standby, "vote_path")
 
 
-@row("vote proxy up but not forwarding from the start, then the primary dies", "N+A", selection=True)
+@row("vote proxy up but not forwarding from the start, then the primary dies", "N+A")
 def proxy_forwards_nothing(scene: Scene) -> None:
     """It accepts, and closes at once: a witness that never saw the primary alive is no witness of its death."""
     scene.cut_both("vote", scene.primary)
