@@ -18,4 +18,5 @@ def test_playbook_asks_which_cluster_is_meant(name: str) -> None:
     """Without --limit it would act on all clusters of the inventory at once."""
     text = (ROOT / "playbooks" / name).read_text()
     assert "tasks_from: one_cluster.yml" in text
-    assert text.index("one_cluster.yml") < text.index("find_primary.yml")
+    if "find_primary.yml" in text:
+        assert text.index("one_cluster.yml") < text.index("find_primary.yml")

@@ -48,7 +48,7 @@ def render(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
 
 
 def test_haproxy_has_a_proxy_and_a_bound_of_its_own_per_cluster(render: Callable[..., Path]) -> None:
-    text = (render() / "haproxy.cfg").read_text()
+    text = (render(vote_host_balance_max_connections=40) / "haproxy.cfg").read_text()
     sections = text.split("listen ")[1:]
     assert [section.split()[0] for section in sections] == ["vote_11921", "vote_11922"]
     sky, moon = sections
