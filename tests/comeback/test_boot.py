@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import time
 
+import pytest
+
 from tests.lab import faults, lab, pause_points
 from tests.lab.watch import Watch, history
 
@@ -30,6 +32,7 @@ def test_both_rebooted_together_the_former_primary_serves_again(primary: str, st
     assert promotions() == before
 
 
+@pytest.mark.long
 def test_only_the_former_standby_comes_back(primary: str, standby: str) -> None:
     """Boot: standby / unreachable."""
     before = promotions()

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.lab import faults, lab, pause_points
 from tests.lab.watch import Watch, history
 
@@ -57,6 +59,7 @@ def test_in_the_middle_of_a_promotion(primary: str, standby: str) -> None:
     assert not [event for event in watch.report.history[standby] if event["kind"] == "promoted"]
 
 
+@pytest.mark.long
 def test_switchover_that_cannot_be_finished_leaves_the_old_primary_serving(primary: str, standby: str) -> None:
     with Watch() as watch:
         with pause_points.held(primary, "checkpointer"):

@@ -8,6 +8,8 @@ import signal
 import subprocess
 import time
 
+import pytest
+
 from tests.lab import faults, lab
 from tests.lab.watch import Watch, history
 
@@ -101,6 +103,7 @@ def test_rebuild_that_was_interrupted_is_run_again(primary: str, standby: str) -
     watch.report.check()
 
 
+@pytest.mark.long
 def test_power_lost_in_the_middle_of_a_rebuild(primary: str, standby: str) -> None:
     with Watch() as watch:
         damage(standby)
