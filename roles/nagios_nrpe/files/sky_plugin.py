@@ -77,7 +77,8 @@ class Parser(argparse.ArgumentParser):
             description=text,
             add_help=False,
             allow_abbrev=False,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            # With a width: argparse would import shutil to ask the terminal, which costs every check 5 ms.
+            formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, width=100),
         )
         add = self.add_argument
         add("-h", "--help", action="store_true", help="this text")
