@@ -53,7 +53,7 @@ coverage: venv ## unit tests and simulation, and how much of the runtime they re
 molecule: venv ## the scenarios on the lab, but for the long ones
 	tests/molecule.sh
 
-molecule-all: venv ## every scenario
+molecule-all: venv ## every scenario, the long tests with them
 	tests/molecule.sh --all
 
 test: lint coverage simulation molecule ## all of it

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Runs molecule scenarios: the given ones; without arguments all but those in `long`; with --all really all. The default
-# one (it builds the cluster) is first, and those with a lab of their own (debian13-...) are last, after which no lab is
-# left. Otherwise the lab is left up when all passed and this is not CI; a failure leaves nothing running.
+# Runs molecule scenarios: the given ones; without arguments all but those in `long`; with --all really all, and the tests
+# marked long, too. The default one (it builds the cluster) is first, and those with a lab of their own (debian13-...) are
+# last, after which no lab is left. Otherwise the lab is left up when all passed and this is not CI; a failure leaves
+# nothing running.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # molecule wants a UTF-8 locale.
@@ -24,6 +25,7 @@ if (($#)) && [ "$1" != --all ]; then
         case $name in debian*) own+=("$name") ;; *) shared+=("$name") ;; esac
     done
 fi
+if [ "${1:-}" = --all ]; then export LAB_LONG=1; fi
 # What an earlier run told is not to be searched again.
 rm -f .cache/molecule-default.*
 # molecule remembers that it once made the hosts, and then leaves them out: so here, every time.

@@ -37,6 +37,7 @@ def test_packaged_extension_works_on_both_nodes(primary: str, standby: str) -> N
     assert changed(play("add_extension", **WANTED)) == 0
 
 
+@pytest.mark.long
 def test_extension_from_source_is_built_once_for_both_nodes(primary: str, standby: str, tmp_path: Path) -> None:
     source = tmp_path / "lab_answer-1.0.tar.gz"
     with tarfile.open(source, "w:gz") as archive:

@@ -15,6 +15,7 @@ def versions(node: str) -> list[str]:
     return [row.split("|")[1].strip() for row in rows]
 
 
+@pytest.mark.long
 def test_minor_versions_change_with_one_pause_and_no_lost_commit(primary: str, standby: str) -> None:
     known = versions(primary)
     if len(set(known)) < 2:
