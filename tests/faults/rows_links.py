@@ -33,7 +33,7 @@ def _host(scene: Scene, name: str) -> str:
 
 
 def _one_way(sender: str, receiver: str, who: str, code: str) -> None:
-    @row(f"one way cut: {sender} to {receiver}", "N+A", selection=sender == "standby" and receiver == "vote", outage=5)
+    @row(f"one way cut: {sender} to {receiver}", "N+A", outage=5)
     def story(scene: Scene) -> None:
         scene.cut(_host(scene, sender), _host(scene, receiver))
         if code == "bmc":  # else a minute passes until the next check
@@ -46,7 +46,7 @@ for link in LINKS:
     _one_way(*link)
 
 
-@row("link primary-standby cut, both still reach the vote host", "N+A", selection=True, outage=5)
+@row("link primary-standby cut, both still reach the vote host", "N+A", outage=5)
 def nodes_apart(scene: Scene) -> None:
     scene.cut_both(scene.primary, scene.standby)
     scene.alarm(scene.standby, "replication")
