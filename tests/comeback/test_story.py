@@ -13,6 +13,9 @@ import pytest
 from tests.lab import faults, lab
 from tests.lab.watch import Watch, history
 
+COPY_STREAMS = (
+    "SELECT count(*) FROM pg_stat_replication WHERE application_name = 'pg_basebackup' AND state = 'streaming'"
+)
 CHANGED = re.compile(r"^(node\d|vote|monitor) .*changed=(\d+)", re.M)
 
 
@@ -90,6 +93,10 @@ def test_rebuild_that_was_interrupted_is_run_again(primary: str, standby: str) -
         run = start_rebuild("-e", "streaming_replication_copy_max_rate=1M")
         try:
             lab.wait_for("the copy", lambda: is_copying(standby), 600)
+            lab.wait_for("its stream of WAL", lambda: lab.sql(primary, COPY_STREAMS) == "1", 30)
+            time.sleep(3)  # skyha looks every second: what it thinks of that stream, it says by now
+            assert "standby" in lab.status(primary)["alarms"], "a copy is no standby"
+            assert is_copying(standby)
         finally:
             run.send_signal(signal.SIGINT)
             run.communicate(timeout=60)

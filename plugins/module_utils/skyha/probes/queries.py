@@ -52,11 +52,13 @@ def local_sql(config: Config, notes: bool = True) -> str:
     is_peer = f"application_name = {literal(config.peer)}"
     if config.peer_address:
         is_peer += f" OR client_addr = {literal(config.peer_address)}::inet"
+    # A base backup streams WAL as well, from the same address: it is no standby.
+    is_standby = f"({is_peer}) AND application_name <> 'pg_basebackup'"
     return f"""SELECT r.yes, t.line,
        CASE WHEN r.yes THEN 0 ELSE pg_current_wal_lsn() - '0/0' END,
        {_RECEIVED}, pg_last_wal_replay_lsn() - '0/0', CASE WHEN r.yes THEN pg_is_wal_replay_paused() END,
        EXISTS (SELECT FROM pg_stat_get_wal_receiver() WHERE status = 'streaming'),
-       NOT r.yes AND EXISTS (SELECT FROM pg_stat_replication WHERE state = 'streaming' AND ({is_peer})),
+       NOT r.yes AND EXISTS (SELECT FROM pg_stat_replication WHERE state = 'streaming' AND {is_standby}),
        ARRAY(SELECT slot_name::text FROM pg_replication_slots WHERE slot_type = 'physical' AND NOT temporary ORDER BY 1),
        NOT r.yes AND c.standby_recorded AND c.recorded_timeline = t.line, c.switching,
        c.paused, extract(epoch FROM c.paused_until - now())::float8,
