@@ -162,6 +162,8 @@ def playbook(name: str, *arguments: str, timeout: float = 900.0) -> str:
         capture_output=True,
         text=True,
         timeout=timeout,
+        # molecule asks for colours, and they would stand between the words that tests look for.
+        env={**os.environ, "ANSIBLE_FORCE_COLOR": "0"},
     )
     if done.returncode:
         raise RuntimeError(f"{name}: exit {done.returncode}\n{done.stdout[-6000:]}{done.stderr[-2000:]}")

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,13 +22,6 @@ def play(name: str, *arguments: str, **variables: Any) -> str:
     KEPT.mkdir(parents=True, exist_ok=True)
     (KEPT / f"{name}-{time.strftime('%H%M%S')}.log").write_text(output)
     return output
-
-
-def changed(output: str) -> int:
-    """How many tasks changed something, over all hosts of the recap."""
-    found = re.findall(r"\bchanged=(\d+)", output)
-    assert found, f"no recap in {output[-500:]}"
-    return sum(map(int, found))
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab import lab
-from tests.operations.plays import changed, no_commit_lost, play
+from tests.operations.plays import no_commit_lost, play
 
 WANTED = {
     "extension_name": "prefix",
@@ -34,7 +34,7 @@ def test_packaged_extension_works_on_both_nodes(primary: str, standby: str) -> N
     assert lab.sql(primary, query) == "t"
     # The standby loads the module itself: after a failover it must be there.
     assert lab.sql(standby, query) == "t"
-    assert changed(play("add_extension", **WANTED)) == 0
+    assert lab.changed(play("add_extension", **WANTED)) == 0
 
 
 @pytest.mark.long
@@ -61,7 +61,7 @@ def test_extension_from_source_is_built_once_for_both_nodes(primary: str, standb
         play("add_extension", **wanted)
     for node in (primary, standby):
         assert lab.sql(node, "SELECT lab_answer()") == "42"
-    assert changed(play("add_extension", **wanted)) == 0
+    assert lab.changed(play("add_extension", **wanted)) == 0
 
 
 def test_extension_whose_files_are_missing_is_refused(primary: str) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.lab import lab
-from tests.operations.plays import changed, no_commit_lost, play
+from tests.operations.plays import no_commit_lost, play
 
 NAME, PLACE = "lab_space", "/data/lab_space"
 
@@ -33,7 +33,7 @@ def test_both_nodes_get_the_tablespace_and_the_heartbeat_writes_there(primary: s
     lab.wait_for("the row on the standby", lambda: lab.sql(standby, "SELECT seven FROM lab_in_space") == "7", 60)
     for node in lab.NODES:
         assert lab.on(node, "stat", "-c", "%U %a", PLACE).strip() == "postgres 700"
-    assert changed(play("add_tablespace", tablespace_name=NAME, tablespace_location=PLACE)) == 0
+    assert lab.changed(play("add_tablespace", tablespace_name=NAME, tablespace_location=PLACE)) == 0
 
 
 def test_a_place_that_is_not_free_on_the_standby_is_refused_before_anything_is_made(primary: str, standby: str) -> None:
@@ -45,6 +45,6 @@ def test_a_place_that_is_not_free_on_the_standby_is_refused_before_anything_is_m
 
 
 def test_check_mode_makes_nothing() -> None:
-    assert changed(play("add_tablespace", "--check", tablespace_name=NAME, tablespace_location=PLACE)) == 2
+    assert lab.changed(play("add_tablespace", "--check", tablespace_name=NAME, tablespace_location=PLACE)) == 2
     for node in lab.NODES:
         assert lab.on(node, "sh", "-c", f"test -e {PLACE} || echo none").strip() == "none"

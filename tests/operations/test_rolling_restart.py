@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from tests.lab import lab
-from tests.operations.plays import changed, kinds, no_commit_lost, play, setting, with_settings
+from tests.operations.plays import kinds, no_commit_lost, play, setting, with_settings
 
 RAISED = with_settings(max_connections=120, max_worker_processes=10)
 
@@ -24,7 +24,7 @@ def test_raised_settings_go_standby_first_then_by_a_switchover(primary: str, sta
 
     before = [started(node) for node in lab.NODES]
     again = play("rolling_restart", streaming_replication_settings_extra=RAISED)
-    assert changed(again) == 0
+    assert lab.changed(again) == 0
     assert "Nothing is to be done." in again
     assert [started(node) for node in lab.NODES] == before
 
@@ -53,9 +53,9 @@ def test_what_differs_between_the_nodes_is_named(primary: str, standby: str) -> 
         lab.on(standby, "systemctl", "reload", "sky-postgresql")
         lab.wait_for("the setting", lambda: setting(standby, "work_mem") == "7MB", 10)
         output = play("site", "--limit", "pg_nodes", "--tags", "picture")
-        assert f"work_mem is 7MB on {standby} (ALTER SYSTEM)" in output or f"7MB on {standby} (ALTER SYSTEM)" in output
+        assert f"7MB on {standby} (ALTER SYSTEM)" in output
         assert "lies over the inventory" in output
-        assert f"pg_hba.conf has on {standby} only: host all all 192.0.2.0" in output.replace("{all}", "all")
+        assert f"pg_hba.conf has on {standby} only: host all all 192.0.2.0" in output
         assert f"{primary} WAITS FOR A RESTART (run rolling_restart.yml): max_wal_senders 32 -> 33" in output
     finally:
         lab.sql(standby, "ALTER SYSTEM RESET work_mem")
