@@ -87,6 +87,25 @@ class TestPostmaster:
             process.kill()
         assert found is None
 
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root can start another user's process")
+    @pytest.mark.parametrize("other", [True, False])
+    def test_unreadable_process_is_the_postmaster_unless_another_users(
+        self, other: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """After a power cut a daemon of root may have the pid that the dead postmaster left behind."""
+
+        def unreadable(one: str, two: str) -> bool:
+            raise PermissionError(13, "Permission denied", one)
+
+        monkeypatch.setattr(os.path, "samefile", unreadable)
+        with subprocess.Popen(["sleep", "60"], cwd="/", user=65534 if other else None) as process:
+            (tmp_path / "postmaster.pid").write_text(f"{process.pid}\n")
+            try:
+                found = postmaster(str(tmp_path))
+                assert (found is None) is other
+            finally:
+                process.kill()
+
     def test_dead_process_is_none(self, tmp_path: Path) -> None:
         process = subprocess.Popen(["true"], cwd=tmp_path)
         process.wait()

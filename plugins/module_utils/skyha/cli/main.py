@@ -89,7 +89,9 @@ def parser() -> argparse.ArgumentParser:
         "--wait", nargs="?", type=seconds, const=90.0, metavar="SECONDS", help="follow it to its end (at most 90 s)"
     )
     one.add_argument("--force", action="store_true", help="although the standby is not armed (its BMC is broken ...)")
-    verb("rejoin", "make this old primary a standby by pg_rewind now", "\nWhere auto_rejoin is off, or it failed before.")
+    verb(
+        "rejoin", "make this old primary a standby by pg_rewind now", "\nWhere auto_rejoin is off, or it failed before."
+    )
     one = verb("pause", "nothing automatic happens on either node")
     one.add_argument(
         "--for", dest="length", type=seconds, metavar="DURATION", help="90s, 30m, 2h, 1d; default: until resumed"

@@ -68,10 +68,23 @@ def postmaster(data_dir: str) -> Postmaster | None:
         if not os.path.samefile(f"/proc/{pid}/cwd", data_dir):
             return None
     except PermissionError:
-        pass  # not ours to read: then it is taken for the postmaster, the safe way
+        # Not ours to read. PostgreSQL runs as the owner of its directory only (it refuses any other), so another user's
+        # process is none: after a power cut some daemon may well have that pid. All else is taken for it, the safe way.
+        if _is_of_another_user(pid, data_dir):
+            return None
     except OSError:
         return None
     return Postmaster(pid, lines[7].strip() if len(lines) > 7 else "", state in ("T", "t"))
+
+
+def _is_of_another_user(pid: int, data_dir: str) -> bool:
+    """Is it known that process `pid` runs as another user than the owner of `data_dir`?"""
+    try:
+        with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:
+            found = re.search(r"^Uid:\s+\d+\s+(\d+)", file.read(), re.M)  # the second one is the effective user
+        return found is not None and int(found.group(1)) != os.stat(data_dir).st_uid
+    except OSError:
+        return False
 
 
 def role(data_dir: str) -> Role:
