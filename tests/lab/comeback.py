@@ -69,7 +69,10 @@ def rebuild() -> dict[str, Any]:
         stderr=subprocess.STDOUT,
         text=True,
     )
-    state = lambda: lab.on(standby, "systemctl", "is-active", "sky-rebuild.service", check=False).strip()  # noqa: E731
+
+    def state() -> str:
+        return lab.on(standby, "systemctl", "is-active", "sky-rebuild.service", check=False).strip()
+
     lab.wait_for("the copy", lambda: state() == "active", 300, every=0.05)
     copying = time.monotonic()
     lab.wait_for("its end", lambda: state() != "active", 3600, every=0.05)

@@ -2,8 +2,9 @@
 """A planned change of the primary, driven by the old one.
 
 Steps: announce it in the database and see by SQL that the peer has replayed that (so that its skyha fences nobody), drop
-the VIP, stop cleanly, see that the peer has all WAL up to the end of the shutdown checkpoint, write down that this node handed over, tell the peer to promote, follow
-it as a standby. Until the hand-over is written down, any trouble makes the old primary serve again; after it, never.
+the VIP, stop cleanly, see that the peer has all WAL up to the end of the shutdown checkpoint, write down that this node
+handed over, tell the peer to promote, follow it as a standby. Until the hand-over is written down, any trouble makes the
+old primary serve again; after it, never.
 """
 
 from __future__ import annotations
