@@ -14,13 +14,15 @@ import pytest
 
 pytest.importorskip("pyghmi", reason="pyghmi is not installed")
 
+from ansible_collections.sky.pg_cluster.plugins.modules import ipmi_password
 from fake_bmc import bmc
 
 NEW = "FEFETESTf12345112"
-ROOT = Path(__file__).parents[3]
+# The directory with ansible_collections in it: this tree's, or the copy's that ansible-test works on.
+COLLECTIONS = Path(ipmi_password.__file__).parents[5]
 SCRIPT = f"""
 import sys
-sys.path.insert(0, {str(ROOT / "collections")!r})
+sys.path.insert(0, {str(COLLECTIONS)!r})
 import json
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.sky.pg_cluster.plugins.modules import ipmi_password
