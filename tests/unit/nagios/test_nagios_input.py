@@ -109,8 +109,10 @@ def test_file_of_another_user_is_unknown(name: str, tmp_path: Path) -> None:
             f"import sys; sys.path.insert(0, {str(FILES)!r}); import os, {name} as p, sky_plugin as s; "
             "s.answer('X', p.parser, p.check, ['-h']); os.seteuid(65534); s.main('X', p.parser, p.check)"
         )
+        # PYTHONPATH is how coverage is measured (conftest.py): that user could not write it down, and would say so in stderr.
+        env = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
         done = subprocess.run(
-            [sys.executable, "-c", program, "-f", str(file)], capture_output=True, text=True, check=False
+            [sys.executable, "-c", program, "-f", str(file)], capture_output=True, text=True, check=False, env=env
         )
     finally:
         file.unlink()
