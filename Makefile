@@ -47,7 +47,6 @@ simulation: venv ## the failover policy in a simulated world
 coverage: venv ## unit tests and simulation, and how much of the runtime they reach (the limit: pyproject.toml)
 	coverage erase
 	COVERAGE_FILE=$(CURDIR)/.coverage SIM_SCHEDULES=100 pytest tests/unit tests/simulation -n 2 --cov --cov-report=
-	coverage combine --append --quiet
 	coverage report
 
 molecule: venv ## the scenarios on the lab, but for the long ones
