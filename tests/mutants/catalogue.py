@@ -31,7 +31,7 @@ class Mutant:
 MUTANTS = (
     Mutant(
         "promote without waiting for the fence",
-        "policy/standby.py",
+        "policy/failover.py",
         "    if memory.confirmed_off:\n        return _proven(",
         "    if True:\n        return _proven(",
         (SCENARIOS, SCHEDULES),
@@ -39,7 +39,7 @@ MUTANTS = (
     ),
     Mutant(
         "the fence's proof is not asked for",
-        "policy/standby.py",
+        "policy/failover.py",
         "        if outcome.proof:\n",
         "        if True:\n",
         (SCENARIOS, SCHEDULES),
@@ -61,14 +61,14 @@ MUTANTS = (
     ),
     Mutant(
         "promote though something still answers after the fence",
-        "policy/standby.py",
+        "policy/failover.py",
         "    if seen.looks[Path.VIP].sight is Sight.UNREACHABLE and seen.local.receive_lsn == memory.last_receive:\n",
         "    if True:\n",
         (PROOF,),
     ),
     Mutant(
         "an old proof of the fence is trusted",
-        "policy/standby.py",
+        "policy/failover.py",
         "    elif now - memory.proof_at > PROOF_FRESH:\n",
         "    elif now - memory.proof_at > 6.0e9:\n",
         (AFTER, SCENARIOS, SCHEDULES),
@@ -90,7 +90,7 @@ MUTANTS = (
     ),
     Mutant(
         "a proof that was read long ago counts",
-        "policy/standby.py",
+        "policy/failover.py",
         "now - memory.fence_at > config.timing.fence_deadline + LATE",
         "now - memory.fence_at > config.timing.fence_deadline + 1e9",
         ("tests/simulation/test_fence_proof.py",),
@@ -112,7 +112,7 @@ MUTANTS = (
     ),
     Mutant(
         "no second look between two attempts at the fence",
-        "policy/standby.py",
+        "policy/failover.py",
         '        return _call_off(config, memory, f"the primary answers again: {life}", events)\n    if is_paused',
         "        pass\n    if is_paused",
         (SCENARIOS, AFTER, SCHEDULES),

@@ -11,6 +11,7 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy import
     armed,
     boot,
     decide,
+    failover,
     primary,
     remember,
     standby,
@@ -47,14 +48,16 @@ def caught(world, *rules):
 
 def test_promoting_without_waiting_for_the_fence(monkeypatch):
     def at_once(config, memory, now, events=()):
-        return standby._proven(config, memory, now, "it will be off soon", events, by_operator=False)
+        return failover._proven(config, memory, now, "it will be off soon", events, by_operator=False)
 
-    monkeypatch.setattr(standby, "_fence_once", at_once)
+    for room in (standby, failover):
+        monkeypatch.setattr(room, "fence_once", at_once)
     caught_by_chance("S1", "O2", "S7")
 
 
 def test_ignoring_that_this_node_is_cut_off(monkeypatch):
-    monkeypatch.setattr(standby, "cut_off", lambda looks: False)
+    for room in (standby, failover):
+        monkeypatch.setattr(room, "cut_off", lambda looks: False)
     caught_by_chance("S2")
 
 
@@ -63,7 +66,8 @@ def test_not_looking_again_between_two_attempts(monkeypatch):
     world.bmcs["node1"].password_ok = False
     world.node1.freeze()
     world.run(20)
-    monkeypatch.setattr(standby, "living", lambda looks, *_: None)
+    for room in (standby, failover):
+        monkeypatch.setattr(room, "living", lambda looks, *_: None)
     world.node1.thaw()
     world.run(5)
     world.bmcs["node1"].password_ok = True
@@ -128,7 +132,7 @@ def test_failing_over_unarmed(monkeypatch):
 
 
 def test_trusting_an_old_proof(monkeypatch):
-    monkeypatch.setattr(standby, "PROOF_FRESH", float("inf"))
+    monkeypatch.setattr(failover, "PROOF_FRESH", float("inf"))
     world = armed_world()
     world.node2.pg.promotion_hangs = True
     world.node1.switch_off("test")
@@ -176,7 +180,7 @@ def test_not_noting_the_standby_on_disk(monkeypatch):
 
 
 def test_ignoring_the_pause(monkeypatch):
-    for room in (decide, standby, armed, boot, primary):
+    for room in (decide, standby, failover, armed, boot, primary):
         monkeypatch.setattr(room, "is_paused", lambda *_: False)
     world = armed_world()
     world.node2.daemon.order(Order.PAUSE)

@@ -1,14 +1,16 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""How long the signs of a failure must last before they count: a strong sign needs less patience than a weak one."""
+"""The signs of a failure, and how long they must last before they count: a strong one needs less patience than a weak one."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
 
-from ..config import Timing
-from ..words import Look, Path, Sight
-from .memory import Trouble
+from ..config import Config, Timing
+from ..words import Look, Path, Seen, Sight
+from .memory import Trouble, Wants
+
+BOTH = (Path.VIP, Path.VOTE)
 
 
 def living(looks: Mapping[Path, Look], tablespace_policy: str = "alarm") -> str | None:
@@ -16,7 +18,7 @@ def living(looks: Mapping[Path, Look], tablespace_policy: str = "alarm") -> str 
 
     With tablespace_policy 'failover' a server that says its storage fails counts as dead.
     """
-    for path in (Path.VIP, Path.VOTE):
+    for path in BOTH:
         look = looks.get(path)
         if look is not None and look.sight is Sight.SICK and tablespace_policy == "failover":
             continue
@@ -51,3 +53,22 @@ def used_up(timing: Timing, trouble: Trouble, looks: Mapping[Path, Look], now: f
         return elapsed >= timing.restart_grace, f"{vip.value} for {elapsed:.1f} of {timing.restart_grace:g} s"
     needed = timing.failures_before_failover
     return trouble.unreachable >= needed, f"unreachable {trouble.unreachable} of {needed} times"
+
+
+def look_at_primary(config: Config, delay: float, fresh: bool) -> Wants:
+    """The wish to look at the primary along both paths after `delay` seconds; fresh: by new connections."""
+    return Wants(delay, BOTH, config.timing.look_deadline, fresh)
+
+
+def signs(looks: Mapping[Path, Look]) -> str:
+    """What each path showed, for a sentence."""
+    return ", ".join(f"{path.value} {look.sight.value}" for path, look in looks.items())
+
+
+def facts(seen: Seen) -> Mapping[str, object]:
+    """The same with details, for an event."""
+    found: dict[str, object] = {
+        path.value: f"{look.sight.value} {look.detail}".strip() for path, look in seen.looks.items()
+    }
+    found["receive_lsn"] = seen.local.receive_lsn
+    return found

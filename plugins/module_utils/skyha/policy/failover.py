@@ -1,0 +1,266 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The stages of a failover, each on disk before it begins: fencing (the peer's BMC is told 'off' and read back),
+listening (nothing may answer any more), promoting. Until the fence is proven it can be called off.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+from ..config import Config
+from ..words import Action, Do, Event, Outcome, Path, Role, Seen, Sight, Task
+from .boot import PROOF_FRESH
+from .memory import Decision, Intent, Memory, Stage, Wants, begin, is_paused, on_record
+from .patience import BOTH, cut_off, facts, living, look_at_primary, signs
+
+TASK_POLL = 0.2  # a task's end wakes the loop; this is only for a wake that was lost
+PROMOTE_POLL = 0.03
+PROMOTE_AGAIN = 5.0
+LISTEN_POLL = 0.05
+LISTEN_LIMIT = 5.0  # something still accepts connections this long after the BMC said off: ask the BMC again
+LATE = 2.0  # a proof that comes so long after its attempt's deadline: this host stood still, it proves nothing of now
+
+
+def decide_failover(config: Config, memory: Memory, seen: Seen, now: float) -> Decision:
+    """One cycle of a failover that has begun; `memory` has taken `seen` in already."""
+    intent = memory.record.intent
+    assert intent is not None
+    if intent.stage is Stage.FENCING:
+        decision = _fencing(config, memory, seen, now)
+    elif is_paused(memory.record, now):
+        decision = _call_off(config, memory, "the cluster was paused", (), answers=False)
+    elif now - memory.proof_at > PROOF_FRESH:
+        decision = _prove_again(config, memory, now)
+    elif intent.stage is Stage.LISTENING:
+        decision = _listening(config, memory, seen, now)
+    else:
+        decision = _promoting(config, memory, seen, now)
+    waited = now - intent.since
+    if memory.record.role is not Role.PRIMARY or waited < config.timing.promote_deadline:
+        return decision
+    text = (
+        f"PostgreSQL was told to promote and has not left recovery, {waited:.0f} s after the trouble began; see its log"
+    )
+    return dataclasses.replace(decision, alarms={**decision.alarms, "promotion": text})
+
+
+def fence_once(config: Config, memory: Memory, now: float, events: tuple[Event, ...] = ()) -> Decision:
+    """The next attempt at the fence, or the word of an operator in its place."""
+    intent = memory.record.intent
+    assert intent is not None
+    if memory.confirmed_off:
+        return _proven(config, memory, now, "an operator confirmed that it is off", events, by_operator=True)
+    memory = begin(memory, Stage.FENCING, now, attempts=intent.attempts + 1)
+    memory = dataclasses.replace(memory, fence_at=now)
+    sentence = f"standby, fencing {config.peer} (attempt {intent.attempts + 1} of {config.timing.fence_attempts})"
+    return Decision(
+        memory,
+        sentence,
+        Wants(TASK_POLL),
+        (Action(Do.RUN, Task.FENCE),),
+        events,
+        _fence_alarms(config, intent.attempts),
+    )
+
+
+def _fence_alarms(config: Config, failed: int) -> dict[str, str]:
+    """The same codes through all attempts: an alarm that flickers fills the history."""
+    alarms = {"fencing": f"fencing of {config.peer} is under way"}
+    if failed:
+        alarms["fence_failed"] = f"{config.peer} is not fenced after {failed} attempts"
+    return alarms
+
+
+def _fencing(config: Config, memory: Memory, seen: Seen, now: float) -> Decision:
+    intent = memory.record.intent
+    assert intent is not None
+    events: tuple[Event, ...] = ()
+    outcome = next((done for done in seen.outcomes if done.task is Task.FENCE), None)
+    if outcome is not None:
+        if outcome.proof and now - memory.fence_at > config.timing.fence_deadline + LATE:
+            late = f"proven only {now - memory.fence_at:.0f} s after it began, this host stood still: {outcome.detail}"
+            outcome = dataclasses.replace(outcome, proof=False, detail=late)
+        if outcome.proof:
+            return _proven(
+                config, memory, now, outcome.detail, (), by_operator=False, last_receive=seen.local.receive_lsn
+            )
+        memory = dataclasses.replace(memory, fence_at=now)
+        events = (_failed(config, intent, outcome),)
+    if Task.FENCE in seen.running:
+        sentence = f"standby, fencing {config.peer} (attempt {intent.attempts} of {config.timing.fence_attempts})"
+        return Decision(memory, sentence, Wants(TASK_POLL), (), events, _fence_alarms(config, intent.attempts - 1))
+    life = living(seen.looks, config.tablespace_policy)
+    if life is not None:
+        return _call_off(config, memory, f"the primary answers again: {life}", events)
+    if is_paused(memory.record, now):
+        return _call_off(config, memory, "the cluster was paused", events, answers=False)
+    look = look_at_primary(config, config.timing.retry_interval, fresh=True)
+    alarms = _fence_alarms(config, intent.attempts)
+    if not seen.looks:
+        return Decision(
+            memory,
+            f"standby, about to fence {config.peer}: one more look",
+            dataclasses.replace(look, delay=0.0),
+            (),
+            events,
+            alarms,
+        )
+    if cut_off(seen.looks):
+        sentence = f"standby, fencing of {config.peer} waits: the vote port does not accept, this node may be cut off"
+        return Decision(memory, sentence, look, (), events, {**alarms, "cut_off": sentence})
+    spent = intent.attempts >= config.timing.fence_attempts or now - intent.since > config.timing.failover_limit
+    # Cut off, frozen or dead for long between two attempts: nobody knows what the primary did meanwhile.
+    blind = now - intent.at - config.timing.fence_deadline - config.timing.fence_interval
+    if not spent and blind > config.timing.arming_window and not memory.confirmed_off:
+        sentence = (
+            f"standby, nothing was seen of {config.peer} for {blind:.0f} s in the middle of its fencing, nothing is "
+            "promoted: make sure that the host is off and run 'skyctl confirm-off'"
+        )
+        return _for_the_operator(memory, sentence, look, events, alarms)
+    if spent and not memory.confirmed_off:
+        sentence = (
+            f"standby, {config.peer} could not be fenced in {intent.attempts} attempts, nothing is promoted: make "
+            "sure that the host is off and run 'skyctl confirm-off'"
+        )
+        return _for_the_operator(memory, sentence, look, events, alarms)
+    if memory.confirmed_off or now - memory.fence_at >= config.timing.fence_interval:
+        return fence_once(config, memory, now, events)
+    return Decision(memory, f"standby, fencing of {config.peer} failed, next attempt soon", look, (), events, alarms)
+
+
+def _for_the_operator(
+    memory: Memory, sentence: str, look: Wants, events: tuple[Event, ...], alarms: Mapping[str, str]
+) -> Decision:
+    """No more attempts; the primary's life or an operator's word end this stage."""
+    actions: tuple[Action, ...] = ()
+    if memory.record.role is Role.PRIMARY:
+        # The promotion hangs, and nobody keeps the peer off any more: only a restart makes PostgreSQL forget the order.
+        memory = on_record(memory, role=Role.STANDBY, standby_recorded=True)
+        actions = (Action(Do.KILL_POSTGRES),)
+        events += (
+            Event("promotion_taken_back", "PostgreSQL did not promote in time: it is restarted as a standby", "alarm"),
+        )
+    return Decision(memory, sentence, look, actions, events, {**alarms, "fence_failed": sentence})
+
+
+def _failed(config: Config, intent: Intent, outcome: Outcome) -> Event:
+    return Event(
+        "fence_failed",
+        f"attempt {intent.attempts} to fence {config.peer} failed: {outcome.detail}",
+        "alarm",
+        {"power": outcome.power.value},
+    )
+
+
+def _call_off(
+    config: Config, memory: Memory, why: str, events: tuple[Event, ...], distrust: str = "", answers: bool = True
+) -> Decision:
+    """Back to watching. answers: the peer does, so it need not be switched on again."""
+    # PostgreSQL was told to promote and has not: only a restart makes it forget that.
+    actions = (Action(Do.KILL_POSTGRES),) if memory.record.role is Role.PRIMARY else ()
+    memory = dataclasses.replace(memory, trouble=None, confirmed_off=False, switch_evidence=None)
+    due = memory.record.power_on_due and not answers
+    memory = on_record(memory, intent=None, power_on_due=due, role=Role.STANDBY, standby_recorded=True, trouble_at=None)
+    if distrust:
+        memory = on_record(memory, fence_distrusted=distrust)
+    event = Event("called_off", f"failover called off: {why}", "alarm" if distrust else "warning")
+    return Decision(
+        memory,
+        f"standby, failover called off: {why}",
+        look_at_primary(config, 0.0, fresh=True),
+        actions,
+        events + (event,),
+    )
+
+
+def _prove_again(config: Config, memory: Memory, now: float) -> Decision:
+    """The proof is old (the promotion hangs), or another daemon's (this one was restarted): the peer may be on again."""
+    memory = begin(memory, Stage.FENCING, now, by_operator=False)
+    sentence = f"standby, the proof that {config.peer} is off is too old: fencing it again"
+    return Decision(
+        memory,
+        sentence,
+        look_at_primary(config, 0.0, fresh=True),
+        (),
+        (Event("proof_old", sentence, "warning"),),
+        {"fencing": sentence},
+    )
+
+
+def _proven(
+    config: Config,
+    memory: Memory,
+    now: float,
+    how: str,
+    events: tuple[Event, ...],
+    by_operator: bool,
+    last_receive: int = -1,
+) -> Decision:
+    memory = begin(memory, Stage.LISTENING, now, by_operator=by_operator)
+    memory = on_record(memory, power_on_due=config.power_on_after and not by_operator)
+    memory = dataclasses.replace(memory, proof_at=now, last_receive=last_receive, confirmed_off=False)
+    event = Event("fence_read_back", f"{config.peer} is off: {how}", "warning")
+    return Decision(
+        memory,
+        f"standby, {config.peer} is off; listening whether anything still answers",
+        _listen(config),
+        (),
+        events + (event,),
+    )
+
+
+def _listen(config: Config) -> Wants:
+    return Wants(LISTEN_POLL, BOTH, config.timing.silence_deadline, fresh=True)
+
+
+def _listening(config: Config, memory: Memory, seen: Seen, now: float) -> Decision:
+    """The BMC says off. A host that is off accepts nothing, resets nothing and streams nothing."""
+    intent = memory.record.intent
+    assert intent is not None
+    if not seen.looks:
+        return Decision(
+            dataclasses.replace(memory, last_receive=seen.local.receive_lsn),
+            f"standby, listening whether {config.peer} still answers",
+            _listen(config),
+        )
+    life = living(seen.looks, config.tablespace_policy)
+    if life is not None and any(look.sight is Sight.UNKNOWN for look in seen.looks.values()):
+        return Decision(memory, f"standby, cannot listen: {life}", _listen(config), (), (), {"listening": life})
+    if life is not None:
+        claim = "an operator said" if intent.by_operator else "its BMC said"
+        why = f"{claim} that {config.peer} is off, yet its PostgreSQL answers ({life}): is it the right BMC?"
+        return _call_off(config, memory, why, (), distrust="" if intent.by_operator else why)
+    if seen.looks[Path.VIP].sight is Sight.UNREACHABLE and seen.local.receive_lsn == memory.last_receive:
+        memory = begin(memory, Stage.PROMOTING, now)
+        memory = on_record(memory, role=Role.PRIMARY, standby_recorded=False)
+        memory = dataclasses.replace(memory, promote_at=now, vip_free_at=None, vip_taken=False)
+        event = Event("fenced", f"{config.peer} is off and silent: promoting", "warning", facts(seen))
+        return Decision(
+            memory,
+            "standby, the fence is proven: promoting",
+            Wants(0.0, vip_conflict=True),
+            (Action(Do.PROMOTE),),
+            (event,),
+        )
+    memory = dataclasses.replace(memory, last_receive=seen.local.receive_lsn)
+    sentence = f"standby, {config.peer} is said to be off, but it is not silent: {signs(seen.looks)}"
+    if now - intent.at < LISTEN_LIMIT:
+        return Decision(memory, sentence, _listen(config), (), (), {"listening": sentence})
+    memory = begin(memory, Stage.FENCING, now, by_operator=False)
+    event = Event("not_silent", sentence + "; asking the BMC again", "alarm", facts(seen))
+    return Decision(memory, sentence, look_at_primary(config, 0.0, fresh=True), (), (event,), {"listening": sentence})
+
+
+def _promoting(config: Config, memory: Memory, seen: Seen, now: float) -> Decision:
+    intent = memory.record.intent
+    assert intent is not None
+    waited = now - intent.at
+    actions: tuple[Action, ...] = ()
+    if now - memory.promote_at >= PROMOTE_AGAIN:
+        actions = (Action(Do.PROMOTE),)
+        memory = dataclasses.replace(memory, promote_at=now)
+    listen = memory.vip_free_at is None and not memory.vip_taken
+    return Decision(
+        memory, f"standby, being promoted for {waited:.1f} s", Wants(PROMOTE_POLL, vip_conflict=listen), actions
+    )
