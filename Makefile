@@ -58,7 +58,7 @@ molecule-all: venv ## every scenario, the long tests with them
 test: lint coverage simulation molecule ## all of it
 
 faults: lab-up ## every fault of docs/reliability.md and every way back on the lab, about an hour; ROWS="words for pytest -k"
-	tests/faults.sh pytest tests/faults tests/comeback -v $(if $(ROWS),-k "$(ROWS)"); status=$$?; python -m tests.faults.matrix; exit $$status
+	LAB_LONG=1 tests/faults.sh pytest tests/faults tests/comeback -v $(if $(ROWS),-k "$(ROWS)"); status=$$?; python -m tests.faults.matrix; exit $$status
 
 SOAK_MINUTES ?= 30
 SEED ?= 1

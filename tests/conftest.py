@@ -8,11 +8,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from ansible.plugins.loader import init_plugin_loader
 
 ROOT = Path(__file__).parents[1]
 for entry in (ROOT / "collections", ROOT):
     if str(entry) not in sys.path:
         sys.path.insert(0, str(entry))
+# Before the first import of the collection: Ansible's loader does not take over what was imported without it.
+init_plugin_loader([str(ROOT / "collections")])
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -21,3 +24,12 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.pluginmanager.hasplugin("_cov") and (is_worker or not config.getoption("numprocesses", None)):
         path = [str(ROOT / "tests/measure"), os.environ.get("PYTHONPATH", "")]
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, path))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests marked long are for make molecule-all and make faults (LAB_LONG in the environment), and for who asks with -m."""
+    if os.environ.get("LAB_LONG") or config.option.markexpr:
+        return
+    left_out = [item for item in items if item.get_closest_marker("long")]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]

@@ -1,30 +1,4 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Each test begins on a whole cluster, and leaves none of its faults behind."""
 
-from __future__ import annotations
-
-from collections.abc import Iterator
-
-import pytest
-
-from tests.lab import faults, lab
-
-
-@pytest.fixture(autouse=True)
-def whole_cluster() -> Iterator[None]:
-    """Both nodes serve, the standby is armed."""
-    faults.make_whole()
-    yield
-    faults.heal()
-
-
-@pytest.fixture
-def primary() -> str:
-    """The inventory name of the node that takes writes."""
-    return lab.primary()
-
-
-@pytest.fixture
-def standby(primary: str) -> str:
-    """The other node's."""
-    return lab.other(primary)
+from tests.lab.fixtures import primary, standby, whole_cluster  # noqa: F401  (fixtures)

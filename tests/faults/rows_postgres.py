@@ -37,12 +37,12 @@ def damaged_file(scene: Scene) -> None:
         scene.primary,
         "sh",
         "-c",
-        f"pkill -STOP -x skyhad; {KILL}; sleep 1; cp -p {control} /root/pg_control; truncate -s 0 {control}; pkill -CONT -x skyhad",
+        f"pkill -STOP -x skyhad; {KILL}; sleep 1; cp -p {control} /var/tmp/pg_control; truncate -s 0 {control}; pkill -CONT -x skyhad",
     )
     scene.took_over()
     lab.wait_for("the old primary back", lambda: lab.status(scene.primary).get("role"), 90)
     scene.alarm(scene.primary, "down")
-    lab.on(scene.primary, "cp", "-p", "/root/pg_control", control)
+    lab.on(scene.primary, "cp", "-p", "/var/tmp/pg_control", control)
 
 
 KILL = f"kill -9 $({faults.POSTMASTER})"

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.lab import faults, lab
+from tests.lab import faults
+from tests.lab.fixtures import primary, standby  # noqa: F401  (fixtures)
 
 
 @pytest.fixture(autouse=True)
@@ -16,15 +17,3 @@ def whole_cluster() -> Iterator[None]:
     faults.make_whole()
     yield
     faults.make_whole()
-
-
-@pytest.fixture
-def primary() -> str:
-    """The inventory name of the node that takes writes."""
-    return lab.primary()
-
-
-@pytest.fixture
-def standby(primary: str) -> str:
-    """The other node's."""
-    return lab.other(primary)

@@ -152,8 +152,8 @@ def test_http_and_nagios_show_none(watched: Watched, primary: str, standby: str)
 def test_world_readable_files_hold_none() -> None:
     """What anybody on a host may read below /etc, /run, /var and /usr/local."""
     look = (
-        "umask 077; cat > /root/patterns; find /etc /run /var/lib /var/log /usr/local /opt /tmp -xdev -type f -perm -004 "
-        "-size -20M -print0 2>/dev/null | xargs -0 grep -lFf /root/patterns; rm /root/patterns"
+        "umask 077; patterns=$(mktemp); cat > $patterns; find /etc /run /var/lib /var/log /usr/local /opt /tmp -xdev -type f -perm -004 "
+        "-size -20M -print0 2>/dev/null | xargs -0 grep -lFf $patterns; rm $patterns"
     )
     for host in lab.HOSTS:
         assert lab.on(host, "sh", "-c", look, stdin="\n".join(SECRETS.values())).split() == [], host

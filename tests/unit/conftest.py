@@ -13,11 +13,6 @@ import pytest
 for directory in (Path(__file__).parent, Path(__file__).parent / "modules"):
     sys.path.insert(0, str(directory))
 
-from ansible.plugins.loader import init_plugin_loader  # noqa: E402
-
-# Before the first import of the collection: Ansible's loader does not take over what was imported without it.
-init_plugin_loader([str(Path(__file__).parents[2] / "collections")])
-
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import Config, Timing  # noqa: E402
 from fake_postgres import FakePostgres  # noqa: E402
 from real_postgres import RealPostgres, make_root  # noqa: E402
