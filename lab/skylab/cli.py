@@ -47,6 +47,9 @@ def up(args: argparse.Namespace) -> None:
     if machine.is_stale():
         clear_stale()
     machine.prepare()
+    if lost := hosts.lost_hosts():
+        with step(f"removing {' '.join(item.name for item in lost)}, killed from outside with all that they ran"):
+            remove(lost)
     before = hosts.states()
     try:
         bring_up(args.suite or os.environ.get("LAB_SUITE", ""), args.clusters)

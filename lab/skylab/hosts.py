@@ -35,6 +35,27 @@ def power_state(state: str | None) -> str:
     return {"running": "running", "paused": "paused"}.get(state, "off")
 
 
+def lost_hosts() -> list[Host]:
+    """Hosts that podman takes for running while nothing runs: their processes and conmon, which tells podman of an end,
+    were killed from outside (as when a container that held the lab, or a CI job, was ended). Podman can only remove them."""
+    lost = []
+    for host in ALL_HOSTS:
+        done = podman(
+            "container", "inspect", "-f", "{{.State.Status}} {{.State.ConmonPid}}", host.container, check=False
+        )
+        status, _, conmon = done.stdout.strip().partition(" ")
+        if status not in ("running", "paused", "stopping") or pid_of(host):
+            continue
+        try:
+            name, state = pathlib.Path(f"/proc/{conmon}/stat").read_text().split("(", 1)[1].rsplit(")", 1)
+        except OSError:
+            lost.append(host)
+            continue
+        if name != "conmon" or state.split()[0] == "Z":
+            lost.append(host)
+    return lost
+
+
 def suite_of_lab() -> str:
     """Suite of the hosts that exist; '' if there are none."""
     done = podman("ps", "-a", "--filter", "label=sky.lab", "--format", '{{index .Labels "sky.suite"}}')
@@ -225,14 +246,17 @@ def wait_ready(hosts: list[Host], timeout: float = 240) -> None:
 def remove(host: Host) -> None:
     """Remove the host with its disk; one that is not there: nothing."""
     power_off(host)
-    podman("rm", "-f", "-t", "0", host.container, check=False)
+    # Of a host killed from outside, the first removal only notes that nothing runs; the second removes it.
+    if podman("rm", "-f", "-t", "0", host.container, check=False).returncode:
+        podman("rm", "-f", "-t", "0", host.container)
     for name in ("pid", "cid", "root", "boot_id", "lock"):
         (RUN / "hosts" / f"{host.name}.{name}").unlink(missing_ok=True)
 
 
 def remove_all() -> None:
     """Remove all hosts and their disks, and whatever else was run through lab/podman."""
-    podman("rm", "-f", "-a", "-t", "0", check=False)
+    if podman("rm", "-f", "-a", "-t", "0", check=False).returncode:
+        podman("rm", "-f", "-a", "-t", "0", check=False)
 
 
 def kill_without_podman(host: Host) -> None:
