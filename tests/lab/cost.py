@@ -2,7 +2,7 @@
 """What skyha costs while nothing happens: memory, processor, and what it takes from a busy database.
 
 Short runs of pgbench alternate with skyha at work on both nodes and with it standing still (its cgroups frozen, helpers
-included), many times, so that the machine's noise hits both alike.
+included), many times, so that the machine's noise hits both alike. The lab's Nagios, which shares the machine's two cores, stands still.
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ def measure(results: Path, runs: int) -> None:
     found: dict[str, Any] = {"idle": {}, "tps": {"on": [], "off": []}}
     for role, node in (("primary", primary), ("standby", lab.other(primary))):
         found["idle"][role] = idle(node)
+    lab.on("monitor", "systemctl", "freeze", "nagios4")
     lab.on(primary, *AS_POSTGRES, "pgbench -q -i -s 5 postgres")
     pgbench(primary)
     for run in range(runs):
@@ -63,6 +64,7 @@ def measure(results: Path, runs: int) -> None:
         print(f"pair {run + 1}: on {found['tps']['on'][-1]:.0f}, off {found['tps']['off'][-1]:.0f}", flush=True)
     for node in lab.NODES:
         lab.on(node, "systemctl", "thaw", "skyha")
+    lab.on("monitor", "systemctl", "thaw", "nagios4")
     faults.heal()
     results.mkdir(parents=True, exist_ok=True)
     (results / "cost.json").write_text(json.dumps(found))
