@@ -14,9 +14,11 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import 
 class Bmc:
     """Users with their passwords; keeps only `keeps` bytes of a new one."""
 
-    def __init__(self, keeps: int = 20, dead: bool = False) -> None:
+    def __init__(self, keeps: int = 20, dead: bool = False, hides: bool = False, drops: bool = False) -> None:
         self.passwords = {"test": "old", "admin": "boss"}
         self.keeps, self.dead = keeps, dead
+        # To all but its administrator: it tells no users' names; it drops the session that asks for that privilege.
+        self.hides, self.drops = hides, drops
         self.logins: list[tuple[str, str]] = []
 
     def connect(self, user: str, password: str, privilege: str) -> Any:
@@ -42,7 +44,11 @@ class _Session:
 
     def raw(self, _what: str, _netfn: int, command: int, data: tuple[int, ...], _deadline: float) -> dict[str, Any]:
         self._log_in()
+        if self._user != "admin" and self._bmc.drops and self._privilege == "administrator":
+            raise FenceError("BMC fake: user access failed: Session no longer connected")
         names = ["", "test", "admin"]
+        if self._user != "admin" and self._bmc.hides:
+            return {"code": 0xD4, "error": "Insufficient privilege level"}
         if command == 0x44:
             return {"code": 0, "data": bytearray([3, 0, 0, 0])}
         if command == 0x46:
@@ -86,6 +92,28 @@ def test_operator_may_not_set_it_and_is_told_what_to_do() -> None:
     with pytest.raises(FenceError, match=r"may not set the password.*ADMINISTRATOR"):
         change(bmc.connect, Change("test", "new", "old"), 1.0)
     assert bmc.passwords["test"] == "old"
+
+
+@pytest.mark.parametrize("way", ["hides", "drops"])
+def test_refusal_in_other_words_is_told_as_one_while_the_old_password_works(way: str) -> None:
+    bmc = Bmc(**{way: True})
+    with pytest.raises(FenceError, match="ADMINISTRATOR: name one, or set test's password"):
+        change(bmc.connect, Change("test", "new", "old"), 1.0)
+    assert bmc.logins[-1] == ("test", "old")
+
+
+def test_bmc_that_died_on_the_way_is_no_refusal() -> None:
+    bmc = Bmc(drops=True)
+    calls: list[str] = []
+
+    def connect(user: str, password: str, privilege: str) -> Any:
+        calls.append(privilege)
+        bmc.dead = len(calls) > 3  # the login, the text of an error, the administrator's session
+        return bmc.connect(user, password, privilege)
+
+    with pytest.raises(FenceError, match="no longer connected") as caught:
+        change(connect, Change("test", "new", "old"), 1.0)
+    assert "ADMINISTRATOR" not in str(caught.value)
 
 
 def test_password_that_was_cut_short_is_taken_back() -> None:

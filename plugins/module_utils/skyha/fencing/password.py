@@ -78,14 +78,28 @@ def change(connect: Connect, wanted: Change, deadline: float, dry: bool = False)
             raise FenceError(f"{told}; set one on the BMC itself")
         _set(agent, by[0], number, wanted.old, deadline)
     except FenceError as error:
-        if "refuses user" in str(error):
-            raise FenceError(f"{error}. {_advice(wanted.user)}") from None
+        agent.close()
+        if "refuses user" in str(error) or _is_only_refused(connect, wanted, deadline):
+            raise FenceError(_with_advice(str(error), by[0])) from None
         raise
     finally:
         agent.close()
     if not is_accepted(connect, wanted.user, wanted.old, wanted.privilege, deadline):
         raise FenceError(f"{told}, and the old one could not be put back: set one on the BMC itself, at once")
     raise FenceError(f"{told}; the old one was put back. Try a password of at most {_SHORT} characters")
+
+
+def _is_only_refused(connect: Connect, wanted: Change, deadline: float) -> bool:
+    """Nobody with more rights was named, and the BMC still lets the user itself in: so it lacks the right to set a password.
+
+    BMCs say that in many words, or hide it behind an empty list of users; that the login still works tells it from a dead BMC.
+    """
+    if wanted.admin_user:
+        return False
+    try:
+        return is_accepted(connect, wanted.user, wanted.old, wanted.privilege, deadline)
+    except FenceError:
+        return False  # the first error says more than this one
 
 
 def _number(agent: IpmiAgent, user: str, deadline: float) -> int:
@@ -109,6 +123,10 @@ def _set(agent: IpmiAgent, by: str, number: int, password: str, deadline: float)
     if code:
         what = str(answer.get("error", "")) or f"completion code {code:02x}h"
         raise FenceError(f"{agent.where}: user {by} may not set the password: {what}. {_advice(by)}")
+
+
+def _with_advice(told: str, user: str) -> str:
+    return told if "ADMINISTRATOR" in told else f"{told}. {_advice(user)}"
 
 
 def _advice(user: str) -> str:
