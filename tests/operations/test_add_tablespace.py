@@ -37,8 +37,8 @@ def test_both_nodes_get_the_tablespace_and_the_heartbeat_writes_there(primary: s
 
 
 def test_a_place_that_is_not_free_on_the_standby_is_refused_before_anything_is_made(primary: str, standby: str) -> None:
-    lab.on(standby, "sh", "-c", f"mkdir -p {PLACE} && echo keep > {PLACE}/precious")
-    with pytest.raises(RuntimeError, match=rf"(?s)on\s+{standby}\s+is\s+not\s+empty\s+.precious"):
+    lab.on(standby, "sh", "-c", f"""mkdir -p {PLACE} && echo keep > "{PLACE}/it's precious" """)
+    with pytest.raises(RuntimeError, match=rf"(?s)on\s+{standby}\s+is\s+not\s+empty\s+.it's\s+precious"):
         play("add_tablespace", tablespace_name=NAME, tablespace_location=PLACE)
     assert lab.on(primary, "sh", "-c", f"test -e {PLACE} || echo none").strip() == "none"
     assert lab.sql(primary, f"SELECT count(*) FROM pg_tablespace WHERE spcname = '{NAME}'") == "0"

@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from render import template, variables
+from render import ROLES, template, variables
 
 SAW = {
     "acknowledged": 900,
@@ -147,6 +149,7 @@ def test_nothing_stands_against_a_new_tablespace_nor_against_a_second_run(host: 
         ({"parent": False}, "/mnt does not exist on node1"),
         ({"plain": False}, "is no plain directory"),
         ({"foreign": "lost+found"}, "is not empty (lost+found ...)"),
+        ({"foreign": """it's "here": \\n #1"""}, """is not empty (it's "here": \\n #1 ...)"""),
         ({"used": True}, "holds a tablespace's files already"),
         ({"names": {"fast": "/elsewhere"}}, "There is a tablespace fast already, at /elsewhere"),
         ({"names": {"slow": "/mnt/fast"}}, "is the place of tablespace slow already"),
@@ -156,3 +159,32 @@ def test_nothing_stands_against_a_new_tablespace_nor_against_a_second_run(host: 
 def test_each_obstacle_is_named(found: dict[str, Any], word: str) -> None:
     (said,) = obstacles(**found)
     assert word in said
+
+
+def test_all_obstacles_are_named_at_once() -> None:
+    assert len(obstacles(foreign="it's", used=True, standbys=0)) == 3
+
+
+def looked_at(place: Path) -> dict[str, Any]:
+    """What the script tells of a directory."""
+    done = subprocess.run(
+        ["sh", "-s", "--", str(place)],
+        input=(ROLES / "ha_schema/files/tablespace_directory.sh").read_text(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return yaml.safe_load(done.stdout)
+
+
+def test_whatever_a_directory_holds_is_told(tmp_path: Path) -> None:
+    place = tmp_path / "space"
+    assert looked_at(place) == {"parent": True, "plain": True, "foreign": "", "used": False}
+    place.mkdir()
+    (place / "PG_15_202209061").mkdir()
+    (place / "pgsql_tmp_sky_heartbeat").touch()
+    assert looked_at(place) == {"parent": True, "plain": True, "foreign": "", "used": True}
+    (place / """it's "my": file\\n""").touch()
+    assert looked_at(place)["foreign"] == """it's "my": file\\n"""
+    (place / "a\tb").touch()
+    assert "a?b" in looked_at(place)["foreign"]
