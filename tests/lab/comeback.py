@@ -43,8 +43,7 @@ def rejoin() -> dict[str, Any]:
         lab.lab("heal", old)
         lab.wait_for("its power", lambda: lab.pid_of(old), 120, every=0.02)
         began = time.monotonic()
-        query = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'"
-        lab.wait_for("its stream", lambda: lab.sql(new, query) == "1", 300, every=0.05)
+        lab.wait_for("its stream", lambda: lab.sql(new, lab.STANDBYS) == "1", 300, every=0.05)
         ended = time.monotonic()
     watch.report.check()
     at = {event["kind"]: event["monotonic"] for event in history(old) if event["monotonic"] >= began}

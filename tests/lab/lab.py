@@ -146,11 +146,14 @@ def wait_for(what: str, look: Callable[[], Seen], timeout: float, every: float =
         time.sleep(every)
 
 
+# A base backup streams as well, and is no standby.
+STANDBYS = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming' AND application_name <> 'pg_basebackup'"
+
+
 def is_whole() -> bool:
     """One primary with the VIP, its peer streaming, skyha armed on the standby."""
     node = primary()
-    streams = sql(node, "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'") == "1"
-    return streams and holds_vip(node) and bool(status(other(node)).get("armed"))
+    return sql(node, STANDBYS) == "1" and holds_vip(node) and bool(status(other(node)).get("armed"))
 
 
 def playbook(name: str, *arguments: str, timeout: float = 900.0) -> str:
