@@ -1,0 +1,54 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""failover_rebuild.yml with the WAL in a directory of its own (the other ways of a rebuild: tests/comeback)."""
+
+from __future__ import annotations
+
+from tests.lab import lab
+from tests.operations.plays import no_commit_lost, play
+
+DATA, SPACE = "/data/pgdata/pg_root", "/data/lab_wal"
+WAL = f"{SPACE}/wal"
+
+
+def rebuild(node: str, wal: str) -> str:
+    """A new base backup of this standby, which stood still."""
+    lab.on(node, "systemctl", "stop", "skyha", "sky-postgresql")
+    told = play("failover_rebuild", streaming_replication_wal_dir=wal)
+    lab.wait_for("the whole cluster", lab.is_whole, 120, every=0.5)
+    return told
+
+
+def link(node: str) -> str:
+    return lab.on(node, "readlink", "-f", f"{DATA}/pg_wal").strip()
+
+
+def entries(node: str, folder: str) -> list[str]:
+    return lab.on(node, "ls", folder).split()
+
+
+def test_wal_directory_is_moved_aside_like_the_data(primary: str, standby: str) -> None:
+    # As site.yml makes it.
+    lab.on(standby, "install", "-d", "-o", "postgres", "-g", "postgres", SPACE)
+    try:
+        with no_commit_lost("rebuilds with a WAL directory"):
+            rebuild(standby, WAL)
+            assert link(standby) == WAL
+            # Now there is one, full of the old data's WAL.
+            assert entries(standby, WAL)
+            rebuild(standby, WAL)
+            assert link(standby) == WAL
+            assert entries(standby, SPACE) == ["wal"], "the old one is given up once the new standby streams"
+            # A rebuild that was broken off half-way, or a stranger's: not the old data's.
+            rebuild(standby, "")
+            assert link(standby) == f"{DATA}/pg_wal"
+            lab.on(standby, "touch", f"{WAL}/precious")
+            told = rebuild(standby, WAL)
+            (kept,) = [name for name in entries(standby, SPACE) if name != "wal"]
+            assert kept.startswith("wal.left-")
+            assert f"{SPACE}/{kept}" in "".join(told.split())
+            assert "precious" in entries(standby, f"{SPACE}/{kept}")
+        assert not [name for name in entries(standby, "/data/pgdata") if name.startswith("pg_root.")]
+        assert lab.primary() == primary
+    finally:
+        rebuild(standby, "")
+        lab.on(standby, "rm", "-rf", SPACE)
