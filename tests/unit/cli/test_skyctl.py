@@ -188,7 +188,13 @@ class TestOrders:
         one = node(PRIMARY)
         assert one.skyctl("pause", "--for", "30m")[0] == 0
         wait_for(lambda: json.loads(one.skyctl("status", "--json")[1])["here"]["status"]["paused"]["on"], True)
-        assert one.skyctl("resume")[0] == 0
+        assert one.skyctl("resume") == (0, "Resumed.\n")
+
+    def test_resume_without_a_server_names_the_other_node(self, node: Make) -> None:
+        """After both were rebooted while paused no database tells the one what was ordered at the other."""
+        code, text = node(dataclasses.replace(PRIMARY, server=Server.DOWN)).skyctl("resume")
+        assert code == 0
+        assert "node2 may not hear of it" in " ".join(text.split())
 
     def test_switchover_on_the_standby_is_refused_with_the_next_step(self, node: Make, capsys: Any) -> None:
         assert node(STANDBY).skyctl("switchover")[0] == 1

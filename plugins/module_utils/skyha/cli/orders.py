@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Callable, TextIO
 
 from ..config import Config
+from ..words import Server
 from . import sources
 from .sources import NotRunning, Refused, Status, ask
 from .text import Paint, clean, duration, wrap
@@ -67,9 +68,16 @@ def pause(desk: Desk, seconds: float | None) -> int:
 
 
 def resume(desk: Desk) -> int:
-    """End the pause."""
+    """End the pause. Both nodes learn of it from the database: where none runs, the other one must be told itself."""
+    server = desk.status().get("server")
     desk.order("resume")
-    desk.say("Resumed.")
+    if server == Server.UP.value:
+        desk.say("Resumed.")
+    else:
+        desk.say(
+            f"Resumed here. PostgreSQL does not serve on this node, so {desk.config.peer} may not hear of it: where it is paused "
+            "and down, too, run 'skyctl resume' there as well."
+        )
     return 0
 
 
