@@ -9,7 +9,7 @@ import threading
 import psycopg2
 import pytest
 
-from tests.lab import lab
+from tests.lab import lab, secrets
 from tests.lab.watch import Watch
 
 PLAY = "playbooks/rotate_passwords.yml"
@@ -26,6 +26,17 @@ ADMIN = {"pg_cluster_bmc_admin_user": "admin", "pg_cluster_bmc_admin_password": 
 
 def extra(values: dict[str, str]) -> list[str]:
     return ["-e", json.dumps(values)]
+
+
+def shown_in(told: str) -> list[str]:
+    """The names of the secrets, old and new, that a run has printed: as they are, or as JSON and a password file have them."""
+    known = {**secrets.all_of_them(), **{f"new {name}": value for name, value in {**NEW, **ADMIN}.items()}}
+    del known["new pg_cluster_bmc_admin_user"]
+    forms = {
+        name: {value, json.dumps(value)[1:-1], value.replace("\\", "\\\\").replace(":", "\\:")}
+        for name, value in known.items()
+    }
+    return sorted(name for name, written in forms.items() if any(form in told for form in written))
 
 
 class Armed:
@@ -75,7 +86,10 @@ def logs_in(node: str, user: str, password: str, database: str) -> bool:
 
 def test_new_passwords_lock_nobody_out_and_a_broken_off_run_is_gone_on_with(primary: str, standby: str) -> None:
     with Watch() as watch, Armed(primary, standby) as armed:
-        assert lab.changed(lab.playbook(PLAY, *extra({**NEW, **ADMIN}))) > 0
+        told = lab.playbook(PLAY, "-vvv", "--diff", *extra({**NEW, **ADMIN}))
+        assert lab.changed(told) > 0
+        assert "module_args" in told, "not as talkative as the search needs"
+        assert shown_in(told) == []
         assert lab.changed(lab.playbook(PLAY, *extra({**NEW, **ADMIN}))) == 0
         watch.wait_for_commits(10)
         # Running replication went on over the same connection.
@@ -118,6 +132,7 @@ def go_on_after_it_was_broken_off(primary: str) -> None:
 
 def test_bmc_that_takes_no_such_password_leaves_all_as_it_was(primary: str) -> None:
     before = [lab.on(node, "cat", "/etc/skyha/bmc.password") for node in lab.NODES]
-    with pytest.raises(RuntimeError, match="ADMINISTRATOR"):
-        lab.playbook(PLAY, *extra({"pg_cluster_bmc_password": BMC}))
+    with pytest.raises(RuntimeError, match="ADMINISTRATOR") as failed:
+        lab.playbook(PLAY, "-vvv", *extra({"pg_cluster_bmc_password": BMC}))
+    assert shown_in(str(failed.value)) == []
     assert [lab.on(node, "cat", "/etc/skyha/bmc.password") for node in lab.NODES] == before
