@@ -188,3 +188,18 @@ def test_whatever_a_directory_holds_is_told(tmp_path: Path) -> None:
     assert looked_at(place)["foreign"] == """it's "my": file\\n"""
     (place / "a\tb").touch()
     assert "a?b" in looked_at(place)["foreign"]
+
+
+def test_no_play_counts_a_base_backup_as_a_standby() -> None:
+    """It streams WAL from the same address, and by the same slot."""
+    counting = [
+        (file, line)
+        for file in sorted(ROLES.rglob("*"))
+        if file.suffix in {".yml", ".j2", ".sh", ".py", ".sql"}
+        for line in file.read_text().splitlines()
+        if "FROM pg_stat_replication" in line
+    ]
+    assert len(counting) >= 3
+    assert [
+        f"{file}: {line.strip()}" for file, line in counting if "application_name <> 'pg_basebackup'" not in line
+    ] == []
