@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import pytest
+
 from tests.lab import lab
 from tests.lab.watch import Watch
 
@@ -53,3 +57,34 @@ def test_pause_of_an_operator_survives_start_cluster(primary: str) -> None:
         assert lab.status(primary)["paused"]["on"]
     finally:
         lab.on(primary, "skyctl", "resume")
+
+
+@pytest.fixture
+def resumed() -> Iterator[None]:
+    """No pause is left behind."""
+    yield
+    for node in lab.NODES:
+        lab.on(node, "skyctl", "resume", check=False)
+
+
+@pytest.mark.usefixtures("resumed")
+def test_both_rebooted_while_paused_are_resumed_one_by_one(primary: str, standby: str) -> None:
+    """No database runs that could tell the one node what was ordered at the other, and skyctl says so."""
+    with Watch() as watch:
+        lab.on(primary, "skyctl", "pause")
+        lab.wait_for("the pause on both", lambda: all(lab.status(node)["paused"]["on"] for node in lab.NODES), 30)
+        for node in lab.NODES:
+            lab.lab("power", node, "off")
+        for node in lab.NODES:
+            lab.lab("power", node, "on")
+        for node in lab.NODES:
+            lab.wait_for(f"skyha on {node}", lambda node=node: lab.status(node).get("state") == "running", 90)
+            assert lab.status(node)["paused"]["on"]
+        assert not any(is_running(node) for node in lab.NODES)
+        told = " ".join(lab.on(primary, "skyctl", "resume").split())
+        assert f"{standby} may not hear of it" in told
+        lab.on(standby, "skyctl", "resume")
+        lab.wait_for("the whole cluster", lab.is_whole, 240, every=0.5)
+        assert lab.primary() == primary
+        watch.wait_for_commits(30)
+    watch.report.check()
