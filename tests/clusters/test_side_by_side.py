@@ -68,6 +68,7 @@ def test_cluster_that_comes_to_the_vote_host_is_not_noticed_by_the_other(cluster
     lab.playbook("site.yml", *only_vote)
     assert "11922" not in lab.on("vote", "cat", "/etc/sky-vote-proxy/haproxy.cfg")
     assert sky.call("answered_through_the_vote_port") == "198.51.100.116"
+    lab.wait_for("moon is served no more", lambda: not moon.call("armed"), 60)
     lab.playbook("site.yml", "-i", "inventory/lab-two", *only_vote)
     lab.wait_for("moon is armed", lambda: moon.call("armed"), 60)
     assert sky.call("answered_through_the_vote_port") == "198.51.100.116"

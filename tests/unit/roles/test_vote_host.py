@@ -59,6 +59,8 @@ def test_haproxy_has_a_proxy_and_a_bound_of_its_own_per_cluster(render: Callable
     assert all("maxconn 40\n" in section for section in sections)
     # What all may have together is never less than the sum: no cluster can take another's share.
     assert "global\n    log stdout format raw daemon notice\n    maxconn 90\n" in text
+    # What was taken away is not served on by the process from before the reload.
+    assert "    hard-stop-after 10s\n" in text
 
 
 def test_address_to_listen_on_can_be_chosen(render: Callable[..., Path]) -> None:
