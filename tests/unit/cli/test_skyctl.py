@@ -264,7 +264,7 @@ class TestHistory:
                     "kind": kind,
                     "level": "alarm",
                     "text": f"it was {kind}",
-                    "facts": {"vip": "unreachable"},
+                    "facts": {"vip": "unreachable", "receive_lsn": 0x1_0352FC78},
                 }
             )
             for at, kind in kinds
@@ -288,7 +288,7 @@ class TestHistory:
         code, text = self.ask(file, "1")
         assert code == 0
         assert "+2.000 s  fencing" in text
-        assert "vip: unreachable" in text
+        assert "vip: unreachable; receive_lsn: 1/352FC78" in text
         assert "detect       2.000  ####" in text
 
     def test_as_json(self, file: Path) -> None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from ..daemon.page import lsn_text
 from ..daemon.timeline import Entry, Story, moment, stories
 from .text import Paint, clean, fit, wrap
 
@@ -52,11 +53,14 @@ def one(entries: Sequence[Entry], number: int, paint: Paint) -> str | None:
         lines.append(paint(wrap(entry.get("text", ""), head, " " * 14), _KIND.get(str(entry.get("level")), "")))
         facts = entry.get("facts")
         if isinstance(facts, dict) and facts:
-            lines.append(
-                paint(wrap("; ".join(f"{name}: {clean(value)}" for name, value in facts.items()), " " * 14), "dim")
-            )
+            lines.append(paint(wrap("; ".join(_fact(name, value) for name, value in facts.items()), " " * 14), "dim"))
     lines += _bars(story)
     return "\n".join(lines)
+
+
+def _fact(name: str, value: Any) -> str:
+    is_lsn = name.endswith("lsn") and isinstance(value, int)
+    return f"{name}: {lsn_text(value) if is_lsn else clean(value)}"
 
 
 def _bars(story: Story) -> list[str]:
