@@ -203,10 +203,12 @@ def test_scrape_of_both_nodes_has_nothing_for_promtool_to_say(scraper: prometheu
 
 
 def test_dashboard_asks_what_prometheus_can_answer(scraper: prometheus.Scraper) -> None:
+    # A skyha that was started just now has to look around, and Prometheus to come by.
+    lab.wait_for("the whole cluster", lab.is_whole, 120, every=0.5)
     board = json.loads((lab.ROOT / "monitoring/grafana-dashboard.json").read_text())
     for panel in board["panels"]:
         for target in panel.get("targets", ()):
             question = target["expr"].replace("$instance", ".+").replace("$__rate_interval", "1m")
             # What is shown only while it is so has no data in good order.
             question = re.sub(r"\s*[=>]=? *[01]$", "", question)
-            assert scraper.query(question), (panel["title"], question)
+            lab.wait_for(f"{panel['title']}: {question}", lambda q=question: scraper.query(q), 30, every=1)
