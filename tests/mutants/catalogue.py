@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 SCENARIOS = "tests/simulation/test_scenarios.py"
-AFTER = "tests/simulation/test_scenarios_after.py"
+STUMBLING = "tests/simulation/test_scenarios_stumbling.py"
+SWITCHOVER = "tests/simulation/test_scenarios_switchover.py"
 PRIMARY = "tests/unit/policy/test_primary.py"
 SCHEDULES = "tests/simulation/test_schedules.py"
 PROOF = "tests/simulation/test_fence_proof.py"
@@ -71,7 +72,7 @@ MUTANTS = (
         "policy/failover.py",
         "    elif now - memory.proof_at > PROOF_FRESH:\n",
         "    elif now - memory.proof_at > 6.0e9:\n",
-        (AFTER, SCENARIOS, SCHEDULES),
+        (STUMBLING, SCENARIOS, SCHEDULES),
     ),
     Mutant(
         "a fenced node that is back before the promotion is through serves",
@@ -115,7 +116,7 @@ MUTANTS = (
         "policy/failover.py",
         '        return _call_off(config, memory, f"the primary answers again: {life}", events)\n    if is_paused',
         "        pass\n    if is_paused",
-        (SCENARIOS, AFTER, SCHEDULES),
+        (SCENARIOS, STUMBLING, SCHEDULES),
     ),
     Mutant(
         "a standby that is not armed is promoted",
@@ -203,7 +204,7 @@ MUTANTS = (
         "daemon/loop.py",
         "            return False\n        self._saved",
         "            return True\n        self._saved",
-        (f"{AFTER}::TestStumblingOnTheWay::test_record_that_cannot_be_written_stops_everything",),
+        (f"{STUMBLING}::TestStumblingOnTheWay::test_record_that_cannot_be_written_stops_everything",),
     ),
     Mutant(
         "the record is not synced to the disk",
@@ -217,7 +218,7 @@ MUTANTS = (
         "daemon/loop.py",
         "STALE = 5.0 ",
         "STALE = 5.0e9 ",
-        (f"{AFTER}::TestStumblingOnTheWay::test_standby_frozen_between_the_decision_to_fence_and_the_deed",),
+        (f"{STUMBLING}::TestStumblingOnTheWay::test_standby_frozen_between_the_decision_to_fence_and_the_deed",),
     ),
     Mutant(
         "no flap guard",
@@ -231,14 +232,14 @@ MUTANTS = (
         "policy/memory.py",
         "    return record.paused and (record.paused_until is None or now < record.paused_until)\n",
         "    return False\n",
-        (f"{AFTER}::TestStumblingOnTheWay::test_pause_in_the_middle_of_a_failover",),
+        (f"{STUMBLING}::TestStumblingOnTheWay::test_pause_in_the_middle_of_a_failover",),
     ),
     Mutant(
         "a switchover does not wait for the last WAL",
         "policy/switchover.py",
         "        or (peer.receive_lsn < seen.local.write_lsn)\n",
         "",
-        (f"{AFTER}::TestSwitchover", SCHEDULES),
+        (f"{SWITCHOVER}::TestSwitchover", SCHEDULES),
     ),
     Mutant(
         "a switchover keeps the VIP while it stops",

@@ -1,0 +1,189 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What goes wrong in the middle of a failover."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Order
+
+from tests.simulation.story import story
+from tests.simulation.verbs import converges, nobody_is_fenced, ready
+
+
+class TestStumblingOnTheWay:
+    @pytest.mark.parametrize("stage", ["fence_read_back", "fenced"])
+    def test_standby_rebooted_after_the_fence_switches_the_old_primary_on_again(self, world, stage):
+        world.node2.pg.promotion_hangs = True
+        world.isolate("node1")
+        assert world.run_until(lambda: stage in world.events("node2"), 10) is not None
+        world.node2.reset("test")
+        world.node2.pg.promotion_hangs = False
+        world.heal()
+        converges(world)
+        assert world.primary() is world.node1
+        assert world.oracles.promotions == 0
+
+    def test_hanging_promotion_is_told_again_and_alarmed(self, world):
+        world.node2.pg.promotion_hangs = True
+        world.node1.switch_off("test")
+        world.run(90)
+        assert world.alarms("node2")
+        world.node2.pg.promotion_hangs = False
+        assert world.run_until(lambda: world.primary() is world.node2, 30) is not None, story(world)
+
+    def test_old_primary_that_comes_on_while_the_promotion_hangs_is_fenced_again(self, world):
+        world.node2.pg.promotion_hangs = True
+        world.node1.switch_off("test")
+        world.run(6)
+        world.node1.switch_on("its power came back")
+        world.run(40)
+        world.node2.pg.promotion_hangs = False
+        world.run(30)
+        assert world.primary() is not None, story(world)
+
+    @pytest.mark.parametrize("action", ["off", "reset"])
+    def test_promotion_that_hangs_beyond_all_limits_is_taken_back(self, action):
+        world = ready(fence_action=action)
+        world.boot_time = 25.0
+        world.node2.pg.promotion_hangs = True
+        world.node1.freeze()
+        world.run(900)
+        assert not world.node2.pg.promoting, story(world)
+        assert "promotion_taken_back" in world.events("node2")
+        world.node2.pg.promotion_hangs = False
+        world.node1.switch_on("the operator")
+        assert world.run_until(lambda: world.primary() is not None, 120) is not None, story(world)
+        assert not world.broken, story(world)
+
+    def test_vip_that_cannot_be_added_is_retried(self, world):
+        world.node2.failing.add("add_vip")
+        world.node1.switch_off("test")
+        world.run(30)
+        assert not world.node2.pg.is_standby
+        assert "action_add_vip" in world.alarms("node2")
+        world.node2.failing.clear()
+        assert world.run_until(lambda: world.primary() is world.node2, 10) is not None
+
+    def test_record_that_cannot_be_written_stops_everything(self, world):
+        world.node2.store_fails = True
+        world.node1.switch_off("test")
+        nobody_is_fenced(world, 60)
+        assert "record" in world.alarms("node2")
+        world.node2.store_fails = False
+        assert world.run_until(lambda: world.primary() is world.node2, 30) is not None, story(world)
+
+    @pytest.mark.parametrize("after", [0.5, 1.0, 1.5, 2.0, 2.5])
+    def test_skyha_killed_before_the_fencing_began(self, world, after):
+        world.node1.switch_off("test")
+        assert world.run_until(lambda: "trouble" in world.alarms("node2"), 10) is not None
+        world.run(after - 0.5)
+        world.node2.daemon.kill()
+        assert world.run_until(lambda: world.primary() is world.node2, 20) is not None, story(world)
+
+    def test_skyha_that_was_dead_for_long_does_not_take_up_old_evidence(self, world):
+        world.isolate("node1")
+        world.run(1.5)
+        world.node2.skyha_off = True
+        world.node2.daemon.kill()
+        world.heal()
+        world.run(300)
+        world.isolate("node1")
+        world.node2.skyha_off = False
+        world.node2.daemon.start()
+        nobody_is_fenced(world, 60)
+
+    @pytest.mark.parametrize("calls", range(0, 40))
+    def test_skyha_killed_once_the_fencing_began(self, world, calls):
+        world.node1.switch_off("test")
+        assert world.run_until(lambda: "fencing" in world.events("node2"), 10) is not None
+        world.node2.daemon.doom = calls
+        assert world.run_until(lambda: world.primary() is world.node2, 30) is not None, story(world)
+        world.node2.daemon.doom = None
+        converges(world)
+        assert world.oracles.promotions == 1
+
+    @pytest.mark.parametrize("stage", ["fencing", "fence_read_back", "fenced"])
+    def test_pause_in_the_middle_of_a_failover(self, world, stage):
+        world.node2.pg.promotion_hangs = True
+        world.node1.switch_off("test")
+        assert world.run_until(lambda: stage in world.events("node2"), 10) is not None
+        world.node2.daemon.order(Order.PAUSE)
+        world.run(2)
+        world.node2.pg.promotion_hangs = False
+        world.node1.switch_on("the operator")
+        world.run(60)
+        world.node2.daemon.order(Order.RESUME)
+        world.run(60)
+        assert world.primary() is not None, story(world)
+
+    @pytest.mark.parametrize("apart", [0.5, 1.0, 2.0, 2.4, 2.5, 2.6, 2.8, 3.0])
+    def test_standby_frozen_in_the_middle_of_a_failover(self, world, apart):
+        """What it saw before it froze is an hour old when it thaws: the primary has gone on without it."""
+        world.cut("node1", "node2")
+        world.cut("node1", "vote")
+        world.run(apart)
+        world.node2.freeze()
+        world.heal()
+        world.run(3600)
+        fences = world.oracles.fence_count
+        world.node2.thaw()
+        world.run(60)
+        assert world.oracles.fence_count == fences, story(world)
+        assert world.oracles.promotions == 0 or fences
+
+    def test_standby_frozen_between_the_decision_to_fence_and_the_deed(self, world):
+        world.cut("node1", "node2")
+        world.cut("node1", "vote")
+        assert world.run_until(lambda: "trouble" in world.alarms("node2"), 10) is not None
+        world.fsync_time = 3.0
+        assert world.run_until(lambda: world.node2.daemon.saving, 20) is not None
+        world.node2.freeze()
+        world.heal()
+        world.run(3600)
+        world.node2.thaw()
+        nobody_is_fenced(world, 60)
+
+    def test_pause_survives_reboots_and_its_end_reaches_a_node_that_is_down(self, world):
+        world.node2.daemon.order(Order.PAUSE)
+        world.run(5)
+        for host in (world.node1, world.node2):
+            host.reset("test")
+        world.run(60)
+        assert [host.pg.state for host in (world.node1, world.node2)] == ["down", "down"]
+        assert all("paused" in world.alarms(name) for name in ("node1", "node2"))
+        world.node2.pg.start()  # by hand, a standby: that is always safe
+        world.run(5)
+        world.node1.daemon.order(Order.RESUME)
+        converges(world)
+        assert world.primary() is world.node1
+
+    def test_pause_that_was_extended_lasts_over_a_reboot(self, world):
+        world.node1.daemon.order(Order.PAUSE, 30.0)
+        world.run(5)
+        world.node1.daemon.order(Order.PAUSE, 300.0)
+        world.run(5)
+        world.node1.reset("test")
+        world.run(60)
+        assert "paused" in world.alarms("node1")
+        world.run(300)
+        assert world.primary() is not None
+
+    def test_pause_stops_all_and_resume_starts_it(self, world):
+        world.node1.daemon.order(Order.PAUSE)
+        world.run(5)
+        assert "paused" in world.alarms("node2")
+        world.node1.switch_off("test")
+        nobody_is_fenced(world, 60)
+        world.node2.daemon.order(Order.RESUME)
+        assert world.run_until(lambda: world.primary() is world.node2, 20) is not None, story(world)
+
+    def test_resume_on_the_primary_reaches_a_standby_that_is_down(self, world):
+        """Its own copy of the database tells it nothing while it is down."""
+        world.node2.daemon.order(Order.PAUSE)
+        world.run(5)
+        world.node2.pg.stop(False)
+        world.run(10)
+        assert not world.node2.pg.is_up
+        world.node1.daemon.order(Order.RESUME)
+        assert world.run_until(lambda: world.node2.pg.answers, 30) is not None, story(world)
+        converges(world)
