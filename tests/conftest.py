@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Generator
 from pathlib import Path
 
+import coverage
 import pytest
 from ansible.plugins.loader import init_plugin_loader
 
@@ -24,6 +26,19 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.pluginmanager.hasplugin("_cov") and (is_worker or not config.getoption("numprocesses", None)):
         path = [str(ROOT / "tests/measure"), os.environ.get("PYTHONPATH", "")]
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, path))
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)  # so that it ends before pytest-cov's, which joins the measurements
+def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
+    """A process that was killed while it wrote its measurement down left half a file, of which coverage would complain."""
+    result = yield
+    if session.config.pluginmanager.hasplugin("_cov") and not hasattr(session.config, "workerinput"):
+        for path in ROOT.glob(".coverage.children.*"):
+            try:
+                coverage.CoverageData(str(path)).read()
+            except coverage.CoverageException:
+                path.unlink()
+    return result
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
