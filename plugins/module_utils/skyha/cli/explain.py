@@ -80,7 +80,7 @@ def _steps(config: Config | None, status: Status) -> list[str]:
         return []
     timing = config.timing
     looks = timing.failures_before_failover
-    fence = "reset" if config.fence_action == "reset" else "off and read back until it is off"
+    fence = "reset" if config.fence_action == "reset" else "switched off and read back until it is off"
     return [
         wrap(
             f"host gone: {looks} looks without an answer, about {looks * (timing.look_deadline + timing.retry_interval):.1f} s",
@@ -89,7 +89,7 @@ def _steps(config: Config | None, status: Status) -> list[str]:
         wrap(f"PostgreSQL gone, host alive: {timing.restart_grace:g} s for a restart in place", "  - "),
         wrap(f"PostgreSQL hangs: {timing.hang_timeout:g} s", "  - "),
         wrap(
-            f"then: {status['peer']} is switched {fence}, up to {timing.fence_attempts} attempts; promotion; the VIP",
+            f"then: {status['peer']} is {fence}, up to {timing.fence_attempts} attempts; promotion; the VIP",
             "  - ",
         ),
     ]

@@ -21,7 +21,7 @@ from ..daemon.status import STALE_AFTER
 DEADLINE = 3.0
 PEER_DEADLINE = 1.5
 MOST_BYTES = 1 << 20
-HTTP_PORT = 8008
+STARTS = "skyha has just started and has completed no cycle yet: ask again in a moment"
 
 Status = Mapping[str, Any]
 
@@ -133,7 +133,9 @@ def _fresh(status: Status) -> View:
 
 
 def _state_of(status: Status, age: float) -> View:
-    if status.get("state") not in ("running", "starting"):
+    if status.get("state") == "starting":
+        return View(status, STARTS, age)
+    if status.get("state") != "running":
         return View(status, str(status.get("sentence", "skyha does not run")), age)
     if age > STALE_AFTER:
         return View(status, f"skyha has not completed a cycle for {age:.0f} s", age)

@@ -1,0 +1,140 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What skyctl explain says in each situation: whether a failover would work, why not, and what to do about it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.cli.explain import NEXT, explain
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.cli.sources import View, _fresh
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.cli.text import Paint
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import Config
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Local, Server
+from daemon_samples import CONFIG, OF_NODE1, PRIMARY, STANDBY, World
+
+SILENT = View(None, "skyha at 198.51.100.111:8008 does not answer: timed out")
+
+
+def view(local: Local) -> View:
+    """How a node's skyha tells this, after some cycles."""
+    return View(World(local, "/nonexistent").turn(5))
+
+
+def told(mine: View, theirs: View = SILENT, config: Config | None = CONFIG) -> str:
+    text = explain(config, mine, theirs, Paint(False))
+    assert max(map(len, text.splitlines())) <= 80
+    return " ".join(text.split())
+
+
+def changed(one: View, **values: Any) -> View:
+    assert one.status is not None
+    return dataclasses.replace(one, status={**one.status, **values})
+
+
+def test_standby_that_is_armed_names_its_patience_and_how_it_would_fence() -> None:
+    text = told(view(STANDBY))
+    assert "Nothing would stop node2 from taking over if node1 died now." in text
+    timing = CONFIG.timing
+    seconds = timing.failures_before_failover * (timing.look_deadline + timing.retry_interval)
+    assert f"host gone: {timing.failures_before_failover} looks without an answer, about {seconds:.1f} s" in text
+    assert f"PostgreSQL gone, host alive: {timing.restart_grace:g} s" in text
+    assert "node1 is switched off and read back until it is off" in text
+    assert "Alarms" not in text
+
+
+def test_reset_is_not_told_as_off() -> None:
+    text = told(view(STANDBY), config=dataclasses.replace(CONFIG, fence_action="reset"))
+    assert "then: node1 is reset, up to" in text
+    assert "read back" not in text
+
+
+def test_without_a_configuration_the_patience_is_left_out() -> None:
+    text = told(view(STANDBY), config=None)
+    assert "Nothing would stop node2" in text
+    assert "looks without an answer" not in text
+
+
+@pytest.mark.parametrize("code", sorted(NEXT))
+def test_every_reason_comes_with_its_next_step(code: str) -> None:
+    text = told(changed(view(STANDBY), armed=False, not_armed={code: "this is why"}, alarms={code: "this is why"}))
+    assert "node2 would NOT take over if node1 died now: - this is why next: " in text
+    assert " ".join(NEXT[code].split()) in text
+    assert text.count("this is why") == 1  # not once more among the alarms
+
+
+def test_reason_without_a_known_next_step_is_told_all_the_same() -> None:
+    text = told(changed(view(STANDBY), armed=False, not_armed={"novel": "nobody knows"}))
+    assert text.endswith("would NOT take over if node1 died now: - nobody knows")
+
+
+def test_alarm_that_does_not_stop_a_failover_stands_by_itself() -> None:
+    text = told(changed(view(STANDBY), alarms={"path_vip": "the VIP path fails", "local": "no such table"}))
+    assert "Nothing would stop node2" in text
+    assert "Alarms - the VIP path fails - no such table next: if skyha's objects are missing" in text
+
+
+def test_primary_tells_what_its_standby_would_do() -> None:
+    text = told(view(PRIMARY), view(STANDBY), OF_NODE1)
+    assert f"skyha starts it again in place (up to {OF_NODE1.timing.restart_attempts} times)" in text
+    assert "Nothing would stop node2 from taking over if node1 died now." in text
+    assert "No standby streams" not in text
+
+
+def test_primary_whose_standby_is_not_armed_tells_its_reasons() -> None:
+    theirs = changed(view(STANDBY), armed=False, not_armed={"lag": "it was 99 s behind"})
+    text = told(view(PRIMARY), theirs, OF_NODE1)
+    assert "node2 would NOT take over if node1 died now: - it was 99 s behind next: look at the load" in text
+
+
+@pytest.mark.parametrize(
+    ("theirs", "why"),
+    [
+        (SILENT, "skyha at 198.51.100.111:8008 does not answer: timed out."),
+        (View({"state": "running", "role": "primary"}), "it is no running standby."),
+    ],
+)
+def test_primary_does_not_speak_for_a_standby_that_does_not_answer(theirs: View, why: str) -> None:
+    text = told(view(PRIMARY), theirs, OF_NODE1)
+    assert f"Whether node2 would take over only its own skyha can say: {why}" in text
+    assert "Nothing would stop" not in text
+
+
+def test_primary_without_a_standby_says_that_nothing_can_take_over() -> None:
+    text = told(view(dataclasses.replace(PRIMARY, peer_streaming=False)), SILENT, OF_NODE1)
+    assert "No standby streams: if node1 dies now, nothing can take over." in text
+    assert "look at the other node" in text
+
+
+def test_primary_that_is_down_promises_no_restart_without_a_server() -> None:
+    text = told(view(dataclasses.replace(PRIMARY, server=Server.DOWN, vip_held=False)), SILENT, None)
+    assert "skyha starts it again in place" not in text
+
+
+@pytest.mark.parametrize(
+    "mine",
+    [
+        View(None, "nobody answers on /run/skyha/skyha.sock: no such file"),
+        View({"state": "running", "node": "node2"}, "skyha has not completed a cycle for 99 s", 99.0),
+    ],
+)
+def test_skyha_that_does_not_run_is_told_with_what_follows_from_it(mine: View) -> None:
+    text = told(mine)
+    assert text.startswith(mine.problem)
+    assert "systemctl start skyha" in text
+    assert text.endswith("Meanwhile this node does not take over, and nobody keeps the VIP here.")
+
+
+def test_skyha_that_has_just_started_says_so() -> None:
+    """Between its start and the end of its first cycle it answers already, and knows nothing."""
+    text = told(_fresh(World(STANDBY, "/nonexistent").daemon.status))
+    assert text.startswith("skyha has just started")
+
+
+def test_bad_news_is_red_and_good_news_green_on_a_terminal() -> None:
+    good: Mapping[str, Any] = view(STANDBY).status or {}
+    bad = {**good, "armed": False, "not_armed": {"lag": "late"}}
+    assert "\033[32mNothing would stop node2" in explain(CONFIG, View(good), SILENT, Paint(True))
+    assert "\033[31mnode2 would NOT take over" in explain(CONFIG, View(bad), SILENT, Paint(True))

@@ -1,0 +1,159 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The table of skyctl status: what its cells say in each situation, good and bad."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import pytest
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.cli.sources import View, _fresh
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.cli.table import table
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.cli.text import Paint
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import (
+    Local,
+    Order,
+    Outcome,
+    Path,
+    Request,
+    Server,
+    Task,
+)
+from daemon_samples import DROPPED, PRIMARY, SILENT, STANDBY, World
+
+GONE = View(None, "skyha at 198.51.100.110:8008 does not answer: timed out")
+
+
+def view(local: Local, before: Callable[[World], None] = lambda world: None, turns: int = 3) -> View:
+    """How a node's skyha tells this; `before`: what happened to it after its first cycles."""
+    world = World(local, "/nonexistent")
+    world.turn(3)
+    before(world)
+    return View(world.turn(turns))
+
+
+def row(text: str, name: str) -> str:
+    """The cells of a row, without the blanks between them."""
+    return next(" ".join(line[13:].split()) for line in text.splitlines() if line[:13].rstrip() == name and line)
+
+
+def shown(mine: View, theirs: View = GONE) -> str:
+    text = table(mine, theirs, Paint(False))
+    assert max(map(len, text.splitlines())) <= 80
+    return text
+
+
+def test_both_nodes_stand_side_by_side_by_name_with_no_alarm() -> None:
+    text = shown(view(STANDBY), view(PRIMARY))
+    assert row(text, "") == "node1 node2 (this node)"
+    assert row(text, "role") == "primary standby"
+    assert row(text, "PostgreSQL") == "up up"
+    assert row(text, "replication") == "streaming streaming"
+    assert row(text, "VIP") == "held -"
+    assert row(text, "armed") == "- yes"
+    assert row(text, "WAL") == "write 0/3000148 replay 0/3000148"
+    assert row(text, "lag").startswith("- 0.0 s, 0 bytes")
+    assert "No alarms." in text
+
+
+def test_alarms_name_their_node() -> None:
+    text = shown(view(STANDBY), view(dataclasses.replace(PRIMARY, peer_streaming=False)))
+    assert "  node1: no standby streams" in text
+    assert "No alarms" not in text
+
+
+def test_standby_that_never_heard_its_primary_knows_no_lag() -> None:
+    world = World(STANDBY, "/nonexistent")
+    world.eyes.looks = {Path.VIP: SILENT, Path.VOTE: DROPPED}
+    text = shown(View(world.turn(2)))
+    assert row(text, "lag") == "unknown"
+    assert row(text, "vip path") == "unreachable, never ok"
+    assert row(text, "armed").startswith("NO: ")
+    assert row(text, "peer's BMC") == "not asked yet"
+
+
+def test_path_that_went_bad_says_when_it_was_good() -> None:
+    def cut(world: World) -> None:
+        world.eyes.looks = {Path.VIP: SILENT, Path.VOTE: DROPPED}
+
+    text = shown(view(STANDBY, cut, turns=1))
+    assert row(text, "vip path").startswith("unreachable, ok ")
+    assert row(text, "vote path").startswith("dropped, ok ")
+
+
+def test_path_that_was_never_looked_at_is_no_failure() -> None:
+    assert row(shown(View(World(PRIMARY, "/nonexistent").turn(1))), "vip path") in (
+        "not looked at yet",
+        "ok 1.2 ms, 0.0 s ago",
+    )
+
+
+def test_bmc_that_fails_says_why() -> None:
+    def fail(world: World) -> None:
+        world.tasks.over.append(Outcome(Task.CHECK_BMC, False, "wrong password"))
+
+    text = shown(view(STANDBY, fail, turns=1))
+    assert "fails: " in row(text, "peer's BMC")
+    assert "wrong password" in text
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(None, "yes"), (600.0, "yes, 10 min left")])
+def test_pause_is_told_with_what_is_left_of_it(seconds: float | None, told: str) -> None:
+    def pause(world: World) -> None:
+        world.daemon.submit(Request(Order.PAUSE, "anna", seconds))
+
+    assert row(shown(view(STANDBY, pause, turns=1)), "paused") == told
+
+
+def test_restart_that_is_due_is_named() -> None:
+    waiting = dataclasses.replace(STANDBY, pending_restart=("shared_buffers", "max_connections"))
+    assert row(shown(view(waiting)), "restart due") == "shared_buffers, max_connections"
+
+
+def test_failover_under_way_is_shown_by_its_stage() -> None:
+    def die(world: World) -> None:
+        world.eyes.looks = {Path.VIP: SILENT, Path.VOTE: DROPPED}
+
+    text = shown(view(STANDBY, die, turns=12))
+    assert row(text, "under way").startswith("fencing, ")
+
+
+def test_server_that_is_down_is_bad_and_its_detail_stands_there() -> None:
+    down = dataclasses.replace(STANDBY, server=Server.DOWN, detail="no process", streaming=False)
+    text = shown(view(down))
+    assert row(text, "role") == "was standby"
+    assert row(text, "PostgreSQL") == "down: no process"
+    assert row(text, "replication") == "not streaming"
+
+
+def test_without_this_nodes_word_the_peers_is_shown() -> None:
+    text = shown(View(None, "skyha does not run: nobody answers"), view(PRIMARY))
+    assert text.startswith("skyha does not run: nobody answers")
+    assert "The peer's skyha answers:" in text
+    assert row(text, "role") == "primary"
+
+
+def test_without_anybodys_word_the_next_step_is_all() -> None:
+    text = shown(View(None, "skyha does not run: nobody answers"))
+    assert "systemctl start skyha" in " ".join(text.split())
+    assert "The peer's" not in text
+
+
+@pytest.mark.parametrize("theirs", [GONE, _fresh(World(PRIMARY, "/nonexistent").daemon.status)])
+def test_peer_of_which_nothing_is_known_has_no_column(theirs: View) -> None:
+    text = shown(view(STANDBY), theirs)
+    assert row(text, "") == "node2 (this node)"
+    assert f"node1: {theirs.problem}" in " ".join(text.split())
+
+
+def test_skyha_that_has_just_started_is_not_taken_for_one_that_does_not_run() -> None:
+    text = shown(_fresh(World(STANDBY, "/nonexistent").daemon.status))
+    assert text == "skyha has just started and has completed no cycle yet: ask again in a moment"
+
+
+def test_colours_tell_good_from_bad() -> None:
+    text = table(view(dataclasses.replace(STANDBY, streaming=False)), GONE, Paint(True))
+    lines = {line[:13].rstrip(): line for line in text.splitlines()}
+    assert "\033[31m" in lines["replication"]
+    assert "\033[32m" in lines["PostgreSQL"]
+    assert "\033[31m" in lines["armed"]
