@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,12 +19,21 @@ from live_node import Node  # noqa: E402
 
 
 @pytest.fixture
-def node(tmp_path: Path) -> Iterator[Callable[[Local], Node]]:
-    """Makes a node of this role."""
+def open_directory() -> Iterator[Path]:
+    """A directory that everybody may read, unlike those that pytest makes."""
+    directory = Path(tempfile.mkdtemp(prefix="skyctl-"))
+    directory.chmod(0o755)
+    yield directory
+    shutil.rmtree(directory)
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[Callable[..., Node]]:
+    """Makes a node of this role, that serves HTTP where it is told to."""
     made: list[Node] = []
 
-    def make(local: Local) -> Node:
-        made.append(Node(local, tmp_path))
+    def make(local: Local, listen: str = "") -> Node:
+        made.append(Node(local, tmp_path, listen))
         return made[-1]
 
     yield make

@@ -3,18 +3,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
+import os
+import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.cli import main as module
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.serve import Serving
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Local
 from daemon_samples import World
 
+NOBODY = 65534
 CONF = """[cluster]
 name = sky
 [node]
@@ -44,13 +50,13 @@ state_dir = {run}
 class Node:
     """A daemon whose cycles a thread turns, and skyctl beside it."""
 
-    def __init__(self, local: Local, directory: Path) -> None:
+    def __init__(self, local: Local, directory: Path, listen: str = "") -> None:
+        """listen: where it serves HTTP as well."""
         self.world = World(local, str(directory))
-        self.world.config = self.world.config.__class__(**{**self.world.config.__dict__, "http_listen": ()})
-        self.world.daemon.config = self.world.config
-        config = self.world.config
+        config = dataclasses.replace(self.world.config, http_listen=tuple(filter(None, [listen])))
+        self.world.config = self.world.daemon.config = config
         self.file = directory / "skyha.conf"
-        self.file.write_text(CONF.format(node=config.node, peer=config.peer, run=directory, listen=""))
+        self.file.write_text(CONF.format(node=config.node, peer=config.peer, run=directory, listen=listen))
         # skyctl measures ages by the real clock.
         self.world.clock.monotonic = time.monotonic  # type: ignore[method-assign]
         self.world.clock.wall = time.time  # type: ignore[method-assign]
@@ -76,6 +82,29 @@ class Node:
         out = io.StringIO()
         code = module.main(["--config", str(self.file), *arguments], out)
         return code, out.getvalue()
+
+
+@contextmanager
+def rights_of_nobody() -> Iterator[None]:
+    """This process has nobody's rights meanwhile, all its threads with it."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can become somebody else")
+    groups = os.getgroups()
+    os.setgroups([])
+    os.setegid(NOBODY)
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+        os.setgroups(groups)
+
+
+def free_port() -> int:
+    """A TCP port that is free on every address."""
+    with socket.create_server(("0.0.0.0", 0)) as listener:
+        return int(listener.getsockname()[1])
 
 
 def wait_for(look: Callable[[], Any], wanted: Any) -> Any:

@@ -208,8 +208,6 @@ def _code(mine: sources.View, theirs: sources.View) -> int:
 
 
 def _history(asked: argparse.Namespace, config: Config, out: TextIO, paint: Paint) -> int:
-    if os.path.isdir(config.state_dir) and not os.access(config.state_dir, os.R_OK | os.X_OK):
-        raise sources.NotAllowed(f"{config.state_dir}: Permission denied")
     try:
         entries: list[Any] = list(_whole(read_history(config.state_dir)))
     except PermissionError as error:

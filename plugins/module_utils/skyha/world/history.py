@@ -76,10 +76,11 @@ class FileHistory:
 def read(directory: str) -> Iterator[Mapping[str, Any]]:
     """The events kept in `directory`, oldest first; what is torn or damaged is passed over. Raises OSError."""
     for name in ("history.jsonl.1", "history.jsonl"):
-        path = os.path.join(directory, name)
-        if not os.path.exists(path):
+        try:
+            file = open(os.path.join(directory, name), encoding="utf-8", errors="replace")  # noqa: SIM115  # closed below
+        except FileNotFoundError:
             continue
-        with open(path, encoding="utf-8", errors="replace") as file:
+        with file:
             for line in file:
                 try:
                     event = json.loads(line)
