@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,15 +14,6 @@ for directory in (Path(__file__).parent, Path(__file__).parents[1] / "daemon"):
 
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Local  # noqa: E402
 from live_node import Node  # noqa: E402
-
-
-@pytest.fixture
-def open_directory() -> Iterator[Path]:
-    """A directory that everybody may read, unlike those that pytest makes."""
-    directory = Path(tempfile.mkdtemp(prefix="skyctl-"))
-    directory.chmod(0o755)
-    yield directory
-    shutil.rmtree(directory)
 
 
 @pytest.fixture

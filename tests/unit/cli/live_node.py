@@ -5,22 +5,18 @@ from __future__ import annotations
 
 import dataclasses
 import io
-import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.cli import main as module
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.serve import Serving
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Local
 from daemon_samples import World
 
-NOBODY = 65534
 CONF = """[cluster]
 name = sky
 [node]
@@ -82,23 +78,6 @@ class Node:
         out = io.StringIO()
         code = module.main(["--config", str(self.file), *arguments], out)
         return code, out.getvalue()
-
-
-@contextmanager
-def rights_of_nobody() -> Iterator[None]:
-    """This process has nobody's rights meanwhile, all its threads with it."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can become somebody else")
-    groups = os.getgroups()
-    os.setgroups([])
-    os.setegid(NOBODY)
-    os.seteuid(NOBODY)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-        os.setegid(0)
-        os.setgroups(groups)
 
 
 def free_port() -> int:

@@ -15,7 +15,8 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.cli import or
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Event, Order, Outcome, Server, Task
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Path as Way
 from daemon_samples import DROPPED, PRIMARY, SILENT, STANDBY
-from live_node import Node, rights_of_nobody, wait_for
+from live_node import Node, wait_for
+from rights import rights_of_nobody
 
 Make = Callable[..., Node]
 

@@ -19,7 +19,8 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.cli import ma
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Server
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.world.child import command
 from daemon_samples import PRIMARY, STANDBY
-from live_node import CONF, Node, free_port, rights_of_nobody, wait_for
+from live_node import CONF, Node, free_port, wait_for
+from rights import rights_of_nobody
 
 Make = Callable[..., Node]
 

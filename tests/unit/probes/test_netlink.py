@@ -3,41 +3,19 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.errors import WorldError
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.probes.netlink import (
     NEW_ADDRESS,
     Watch,
+    _held,
+    _messages,
     addresses,
     change,
 )
-
-ROOT = Path(__file__).parents[3]
-COMMON = """
-import sys
-sys.path.insert(0, {collections!r})
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.probes import arp, ndp
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.probes.netlink import *
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.errors import WorldError
-import subprocess, threading, time
-def ip(line): subprocess.run(["ip", *line.split()], check=True)
-"""
-
-
-def isolated(script: str) -> None:
-    """Run the script in a network of its own."""
-    if os.geteuid() != 0:
-        pytest.skip("a network namespace needs root")
-    text = COMMON.format(collections=str(ROOT / "collections")) + script
-    done = subprocess.run(["unshare", "--net", sys.executable, "-c", text], capture_output=True, text=True, timeout=60)
-    if "unshare failed" in done.stderr:
-        pytest.skip(f"this machine allows no network namespace: {done.stderr}")
-    assert done.returncode == 0, done.stderr
+from hypothesis import given
+from hypothesis import strategies as st
+from isolated import isolated
 
 
 def test_loopback_is_among_the_addresses() -> None:
@@ -138,3 +116,26 @@ finally:
     other.kill()
 """
     )
+
+
+@given(st.binary(max_size=200))
+def test_no_answer_of_the_kernel_upsets_it(data: bytes) -> None:
+    """A torn or strange message has no address, and is passed over."""
+    for _kind, body in _messages(data):
+        _held(body)
+    for held in _held(data):
+        assert held.address
+
+
+def test_changes_that_came_too_fast_make_it_look_again() -> None:
+    """The kernel drops what does not fit into the socket's buffer, and says so once."""
+    isolated("""
+import socket
+ip("link set lo up")
+watch = Watch("198.51.100.116", every=1000.0)
+watch._events.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+assert not watch.is_held(1.0)
+for number in range(100):
+    change(NEW_ADDRESS, f"198.51.100.{number + 100}", 32, "lo")
+assert watch.is_held(1.0)
+""")

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.errors import
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Order, Request
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.world.postgres import HostHands, make_standby
 from real_postgres import RealPostgres
+from rights import rights_of_nobody
 
 NOTES = "SELECT standby_recorded, recorded_timeline, switching, paused, paused_until > now() FROM sky_pg_cluster.cluster_control"
 
@@ -86,3 +89,77 @@ def test_start_is_asked_for_by_a_file(make_config: Callable[..., Config], tmp_pa
     assert (tmp_path / "start-postgresql").read_text()
     with pytest.raises(WorldError, match=r"sky-postgresql\.path"):
         HostHands(make_config(run_dir="/nonexistent")).start_postgres()
+
+
+def test_checkpoint_that_cannot_be_begun_is_an_error(make_config: Callable[..., Config], tmp_path: Path) -> None:
+    with pytest.raises(WorldError, match="no checkpoint can be started"):
+        HostHands(make_config(port=1, socket_dir=str(tmp_path))).checkpoint()
+
+
+def test_another_checkpoint_takes_the_place_of_the_first(hands: HostHands, postgres: RealPostgres) -> None:
+    for _ in range(5):
+        hands.checkpoint()
+    assert int(postgres.sql("SELECT count(*) FROM pg_stat_activity WHERE query = 'CHECKPOINT'")) <= 2
+
+
+class TestPostmaster:
+    """A process in a data directory that says it is the postmaster."""
+
+    @pytest.fixture
+    def data(self, open_directory: Path) -> Iterator[Path]:
+        with subprocess.Popen(["sleep", "60"], cwd=open_directory) as self.process:
+            (open_directory / "postmaster.pid").write_text(f"{self.process.pid}\n")
+            (open_directory / "PG_VERSION").write_text("15")
+            yield open_directory
+            self.process.kill()
+
+    @pytest.mark.parametrize(("immediate", "number"), [(True, signal.SIGQUIT), (False, signal.SIGINT)])
+    def test_stop_is_fast_or_immediate(
+        self, make_config: Callable[..., Config], data: Path, immediate: bool, number: signal.Signals
+    ) -> None:
+        HostHands(make_config(data_dir=str(data))).stop_postgres(immediate)
+        assert self.process.wait(10.0) == -number
+
+    def test_stop_without_the_right_to_names_what_is_needed(
+        self, make_config: Callable[..., Config], data: Path
+    ) -> None:
+        with rights_of_nobody(), pytest.raises(WorldError, match="skyhad must run as its user"):
+            HostHands(make_config(data_dir=str(data))).stop_postgres(True)
+        assert self.process.poll() is None
+
+    def test_one_that_has_ended_meanwhile_becomes_a_standby(
+        self, make_config: Callable[..., Config], data: Path
+    ) -> None:
+        hands = HostHands(make_config(data_dir=str(data)))
+        self.process.kill()
+        self.process.wait()
+        hands.stop_postgres(True)
+        hands.make_standby()
+        assert (data / "standby.signal").exists()
+
+
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        (
+            "#!/bin/sh\necho 'pg_ctl: cannot promote server;'; echo 'server is not in standby mode' >&2; exit 1\n",
+            "exit code 1: pg_ctl: cannot promote server; server is not in standby mode",
+        ),
+        (None, "No such file or directory"),
+    ],
+)
+def test_promotion_that_fails_is_told_with_its_words(
+    make_config: Callable[..., Config], tmp_path: Path, program: str | None, said: str
+) -> None:
+    if program is not None:
+        (tmp_path / "pg_ctl").write_text(program)
+        (tmp_path / "pg_ctl").chmod(0o755)
+    with pytest.raises(WorldError, match=said):
+        HostHands(make_config(bin_dir=str(tmp_path))).promote()
+
+
+def test_standby_signal_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "PG_VERSION").write_text("15")
+    (tmp_path / "standby.signal").mkdir()
+    with pytest.raises(WorldError, match=r"standby\.signal cannot be written"):
+        make_standby(str(tmp_path))

@@ -11,6 +11,8 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.errors import WorldError
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.world import vip as room
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.world.vip import Vip, run_command
+from isolated import isolated
+from rights import rights_of_nobody
 
 
 class Interface:
@@ -98,3 +100,30 @@ def test_command_that_fails_is_told_with_its_words() -> None:
         run_command(["sh", "-c", "echo oh; echo no >&2; exit 3"])
     with pytest.raises(WorldError, match="no-such-program"):
         run_command(["no-such-program"])
+
+
+def test_real_address_comes_with_its_announcement_and_goes() -> None:
+    isolated("""
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import Config
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.world.vip import Vip
+ip("link add v0 type veth peer name v1")
+ip("link set v0 up")
+ip("link set v1 up")
+time.sleep(0.2)
+for address, prefix in (("198.51.100.116", 24), ("2001:db8::116", 64)):
+    nodes = ("sky", "node1", "198.51.100.110", "node2", "198.51.100.111", address, "198.51.100.35")
+    vip = Vip(Config(*nodes, vip_prefix=prefix, vip_interface="v0", arp_announcements=3))
+    vip.drop()
+    vip.add()
+    vip.add()
+    assert [(held.prefix, held.address) for held in addresses() if held.address == address] == [(prefix, address)]
+    ip(f"address add {address}/{prefix} dev v1" + (" nodad" if ":" in address else ""))
+    vip.drop()
+    assert address not in {held.address for held in addresses()}, "off every interface"
+""")
+
+
+def test_without_the_right_to_change_addresses_the_need_is_named(make_config: Callable[..., Config]) -> None:
+    vip = Vip(make_config(vip="203.0.113.77", vip_interface="lo"))
+    with rights_of_nobody(), pytest.raises(WorldError, match="CAP_NET_ADMIN"):
+        vip.add()
