@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import os
+import resource
 import socket
 import struct
 import time
 from collections.abc import Iterator
 
 import pytest
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon import serve
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.serve import Door, Serving, tcp_listener
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.web import Http, check_listen, is_complete
 from daemon_samples import STANDBY, World
@@ -17,6 +19,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 GET = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+LONG = 16_000_000  # bytes, more than all buffers on the way
 
 
 class Site:
@@ -43,13 +48,13 @@ class Site:
 
 
 def everything(connection: socket.socket) -> bytes:
-    data = b""
+    data = bytearray()
     try:
         while part := connection.recv(65536):
             data += part
     except ConnectionError:
         pass
-    return data
+    return bytes(data)
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +155,105 @@ def test_address_that_cannot_be_bound_is_told_once_and_retried(monkeypatch: pyte
     taken[0] = False
     serving.open_doors()
     assert said[1:] == ["listening on http 198.51.100.9:8008 now"]
+    serving.open_doors()
     assert list(serving.listening()) == ["http 198.51.100.9:8008"]
+    assert len(said) == 2
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]"])
+def test_port_that_another_program_holds_is_taken_once_it_is_free(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    monkeypatch.setattr(serve, "REOPEN_EVERY", 0.1)
+    other = tcp_listener(f"{host}:0")
+    address = f"{host}:{other.getsockname()[1]}"
+    status = World(STANDBY, "/nonexistent").turn(1)
+    said: list[str] = []
+    serving = Serving([Http(lambda: status).door(address)], lambda level, text: said.append(text))
+    serving.open_doors()
+    serving.start()
+    assert "Address already in use" in said[0]
+    assert "it is tried again" in said[0]
+    other.close()
+    until = time.monotonic() + 10.0
+    while len(said) < 2 and time.monotonic() < until:
+        time.sleep(0.02)
+    assert said[1:] == [f"listening on http {address} now"]
+    with socket.create_connection(serving.listening()[f"http {address}"].getsockname()[:2], timeout=5.0) as connection:
+        connection.sendall(GET)
+        assert everything(connection).startswith(b"HTTP/1.1 ")
+    serving.stop()
+    serving.join(2.0)
+
+
+def test_caller_that_does_not_read_is_dropped_and_holds_nobody_up() -> None:
+    listener = tcp_listener("127.0.0.1:0")
+    door = Door("big", lambda: listener, is_complete, lambda *_: b"x" * LONG, answer_deadline=3.0)
+    serving = Serving([door], lambda level, text: None)
+    serving.open_doors()
+    serving.start()
+    with socket.create_connection(listener.getsockname(), timeout=5.0) as idle:
+        idle.sendall(GET)
+        with socket.create_connection(listener.getsockname(), timeout=5.0) as quick:
+            quick.sendall(GET)
+            assert len(everything(quick)) == LONG
+        until = time.monotonic() + 10.0
+        while serving._callers and time.monotonic() < until:
+            time.sleep(0.05)
+        assert not serving._callers
+        assert len(everything(idle)) < LONG
+    serving.stop()
+    serving.join(2.0)
+
+
+def test_without_descriptors_callers_wait_and_are_served_later() -> None:
+    """As many as the process may have are open: it neither spins nor gives up."""
+    site = Site()
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with site.connect() as caller, site.connect() as waiting:
+        caller.sendall(GET)
+        assert b"200 OK" in everything(caller)
+        highest = max(int(name) for name in os.listdir("/proc/self/fd"))
+        client = socket.socket()
+        client.settimeout(10.0)
+        fillers = []
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(highest, client.fileno()) + 1, before[1]))
+        try:
+            while True:  # the gaps below the highest
+                try:
+                    fillers.append(os.open("/dev/null", os.O_RDONLY))
+                except OSError:
+                    break
+            used = time.process_time()
+            client.connect(site.address)
+            client.sendall(GET)
+            until = time.monotonic() + 10.0
+            while not site.said and time.monotonic() < until:
+                time.sleep(0.05)
+            assert "cannot accept on test: [Errno 24]" in site.said[0]
+            time.sleep(0.5)
+            assert time.process_time() - used < 0.4
+        finally:
+            for filler in fillers:
+                os.close(filler)
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)
+        assert b"200 OK" in everything(client)
+        client.close()
+        waiting.sendall(GET)
+        assert b"200 OK" in everything(waiting)
+    site.serving.stop()
+    site.serving.join(2.0)
+
+
+def test_stop_ends_those_who_wait() -> None:
+    site = Site(ask_deadline=60.0)
+    with site.connect() as idle:
+        idle.sendall(GET[:5])
+        until = time.monotonic() + 5.0
+        while not site.serving._callers and time.monotonic() < until:
+            time.sleep(0.02)
+        site.serving.stop()
+        site.serving.join(5.0)
+        assert not site.serving.is_alive()
+        assert everything(idle) == b""
 
 
 def test_idle_thread_costs_no_time(site: Site) -> None:
@@ -172,6 +275,7 @@ def test_idle_thread_costs_no_time(site: Site) -> None:
         ("::1:8008", False),
         ("[::1:8008", False),
         ("", False),
+        ("127.0.0.1\0:80", False),
     ],
 )
 def test_listen_addresses(address: str, good: bool) -> None:
@@ -213,6 +317,21 @@ def test_descriptors_do_not_leak(site: Site) -> None:
         site.ask(GET)
     time.sleep(0.1)
     assert len(os.listdir("/proc/self/fd")) <= before + 1
+
+
+@pytest.mark.parametrize(
+    ("target", "answer"),
+    [
+        (b"http://node1:8008/health", b"200 OK"),
+        (b"HTTP://node1", b"200 OK"),
+        (b"/health?x=1#part", b"200 OK"),
+        (b"*", b"400 Bad Request"),
+        (b"node1:443", b"400 Bad Request"),
+    ],
+)
+def test_forms_of_the_target(site: Site, target: bytes, answer: bytes) -> None:
+    """A proxy sends the whole address."""
+    assert site.ask(b"GET " + target + b" HTTP/1.1\r\n\r\n").startswith(b"HTTP/1.1 " + answer)
 
 
 def test_files_are_not_served(site: Site) -> None:

@@ -131,6 +131,6 @@ def check_listen(address: str) -> str | None:
         try:
             socket.inet_pton(family, text)
             return None
-        except OSError:
+        except (OSError, ValueError):  # ValueError: a NUL in it
             continue
     return f"[http] listen = {address!r}: {host!r} is not an IP address (IPv6 stands in brackets)"
