@@ -81,6 +81,34 @@ def test_confirm_off_needs_a_primary_that_is_gone() -> None:
     assert "nothing to confirm" in Office(PRIMARY).order("confirm_off")["error"]
 
 
+def test_switchover_waits_for_the_end_of_a_pause_and_of_another_one() -> None:
+    office = Office(PRIMARY)
+    office.status = {**office.status, "paused": {"on": True, "left": None}}
+    assert "skyctl resume" in office.order("switchover")["error"]
+    office.status = {**office.status, "paused": {"on": False}, "intent": {"stage": "switching"}}
+    assert office.order("switchover")["error"] == "switching is under way"
+    assert not office.taken
+
+
+@pytest.mark.parametrize("what", [{"trouble": {"for": 1.0}}, {"intent": {"stage": "fencing"}}, {"server": "down"}])
+def test_confirm_off_is_taken_once_the_primary_is_gone(what: dict[str, Any]) -> None:
+    office = Office(STANDBY)
+    office.status = {**office.status, **what}
+    assert office.order("confirm_off") == {"ok": True, "seq": 7}
+    assert office.taken == [Request(Order.CONFIRM_OFF, "(uid 0)")]
+
+
+def test_socket_in_a_directory_that_is_missing_is_an_error(directory: Path) -> None:
+    with pytest.raises(OSError, match="No such file"):
+        unix_listener("missing/x.sock")
+
+
+def test_socket_that_a_killed_daemon_left_half_made_is_replaced(directory: Path) -> None:
+    Path(f"x.sock.{os.getpid()}").touch()
+    unix_listener("x.sock").close()
+    assert [path.name for path in directory.iterdir()] == ["x.sock"]
+
+
 def test_fence_test_tells_the_number_of_checks_before() -> None:
     office = Office(STANDBY, turns=5)
     assert office.order("fence_test") == {"ok": True, "seq": 7, "checks": 1}

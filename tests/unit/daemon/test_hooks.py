@@ -7,6 +7,7 @@ import dataclasses
 import time
 from pathlib import Path
 
+import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.hooks import Hooks, start
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Event
 from daemon_samples import CONFIG
@@ -65,6 +66,30 @@ def test_command_that_hangs_is_killed() -> None:
     assert process.wait(5.0) == -9
 
 
-def test_command_that_cannot_start_is_only_told() -> None:
-    for line in ("/nonexistent/program", "un'balanced"):
-        Hooks(dataclasses.replace(CONFIG, hook_fence_failed=line)).after((Event("fence_failed", "y"),), "standby", 0.0)
+def test_second_event_while_the_first_command_runs_starts_no_other(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    line = f"sh -c 'echo run >> {tmp_path}/runs; while [ ! -e {tmp_path}/go ]; do sleep 0.05; done'"
+    hooks = Hooks(dataclasses.replace(CONFIG, hook_fence_failed=line))
+    for attempt in ("attempt 1", "attempt 2"):
+        hooks.after((Event("fence_failed", attempt),), "standby", time.monotonic())
+    assert "hook fence_failed still runs: it is not started again for: attempt 2" in caplog.text
+    (tmp_path / "go").touch()
+    finish(hooks)
+    assert (tmp_path / "runs").read_text() == "run\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("/nonexistent/program", "ended with exit code 127: it was not found"),
+        ("/etc/passwd", "ended with exit code 126: it is not executable"),
+        ("false", "ended with exit code 1"),
+        ("un'balanced", "cannot be started: No closing quotation"),
+    ],
+)
+def test_command_that_fails_is_only_told(line: str, said: str, caplog: pytest.LogCaptureFixture) -> None:
+    hooks = Hooks(dataclasses.replace(CONFIG, hook_fence_failed=line))
+    hooks.after((Event("fence_failed", "y"),), "standby", time.monotonic())
+    finish(hooks)
+    assert said in caplog.text

@@ -10,9 +10,22 @@ from typing import Any
 import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.page import lsn_text, page
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.status import Moment, broken
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Event, Look, Server, Sight
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import on_record
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import (
+    Beat,
+    Event,
+    Look,
+    Order,
+    Outcome,
+    Peer,
+    Request,
+    Role,
+    Server,
+    Sight,
+    Task,
+)
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Path as Way
-from daemon_samples import DROPPED, PRIMARY, SILENT, STANDBY, World
+from daemon_samples import DROPPED, GOOD, PRIMARY, SILENT, STANDBY, World
 
 VOID = {"meta", "br", "link", "img", "input"}
 
@@ -101,10 +114,98 @@ def test_what_does_not_run_only_was_primary() -> None:
     assert dict(reader.attributes)["aria-label"].startswith("node1: was primary, down")
 
 
+def failed_over() -> Any:
+    """A node that was promoted, with the story of it."""
+    world = World(PRIMARY, "/nonexistent")
+    for kind, seconds in (("trouble", 2.0), ("fencing", 1.0), ("fenced", 0.5), ("promoted", 0.1), ("vip_taken", 5.0)):
+        world.daemon.teller.add(Event(kind, f"it was {kind}", "alarm"))
+        world.clock.now += seconds
+    world.turn(1)
+    world.daemon.loop.memory = on_record(world.daemon.loop.memory, failover_noted=False)
+    return world.turn(1)
+
+
+def test_failover_is_told_with_its_phases_until_it_is_acknowledged() -> None:
+    text = read(page(failed_over(), 0.5)).text
+    assert "Last failover to this node: " in text
+    assert "3.60 s (detect 2.00 s, fence 1.00 s, promote 0.50 s, vip 0.10 s)" in text
+    assert "It was not acknowledged (skyctl acknowledge)." in text
+    assert "1 alarm" in text
+
+
+def test_fencing_under_way_is_the_headline() -> None:
+    world = World(STANDBY, "/nonexistent")
+    world.turn(3)
+    world.eyes.looks = {Way.VIP: SILENT, Way.VOTE: DROPPED}
+    status = world.turn(12)
+    assert status["intent"]["stage"] == "fencing"
+    reader = read(page(status, 0.5))
+    assert ("class", "banner bad") in reader.attributes
+    assert "fencingstandby, fencing of node1" in reader.text
+    assert "Under way." in reader.text
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(None, "yes, until resumed"), (600.0, "yes, for 600 s more")])
+def test_pause_is_told_with_its_end(seconds: float | None, told: str) -> None:
+    world = World(STANDBY, "/nonexistent")
+    world.turn(2)
+    world.daemon.submit(Request(Order.PAUSE, "anna", seconds))
+    assert told in read(page(world.turn(1), 0.5)).text
+
+
+@pytest.mark.parametrize(
+    ("behind", "told"), [(0, "0 bytes"), (2048, "2.0 KiB"), (3 << 20, "3.0 MiB"), (5 << 30, "5.0 GiB")]
+)
+def test_lag_is_told_in_units_for_people(behind: int, told: str) -> None:
+    at = STANDBY.receive_lsn
+    world = World(STANDBY, "/nonexistent")
+    world.turn(3)
+    ahead = dataclasses.replace(GOOD, beat=Beat(at + behind, 1, True))
+    world.eyes.looks = {Way.VIP: ahead, Way.VOTE: ahead}
+    assert told in read(page(world.turn(1), 0.5)).text
+
+
+def test_lag_that_is_not_known_is_not_told_as_none() -> None:
+    world = World(STANDBY, "/nonexistent")
+    world.eyes.looks = {Way.VIP: SILENT, Way.VOTE: DROPPED}
+    text = read(page(world.turn(2), 0.5)).text
+    assert "Lagunknown" in text
+    assert "last heartbeat never" in text
+    assert "BMC of node1not asked yet" in text
+
+
+def test_bmc_that_fails_is_named_with_the_reason() -> None:
+    world = World(STANDBY, "/nonexistent")
+    world.turn(2)
+    world.tasks.over.append(Outcome(Task.CHECK_BMC, False, "wrong password"))
+    assert "cannot be used: the BMC of node1 cannot be used: wrong password" in read(page(world.turn(1), 0.5)).text
+
+
+@pytest.mark.parametrize(
+    ("peer", "told"),
+    [
+        (Peer(Server.UP, Role.PRIMARY, 2), ("node2 itself", "primary, up; 0 s ago")),
+        (Peer(Server.UNREACHABLE, detail="no answer within 0.8 s"), ("unreachable: no answer within 0.8 s; 0 s ago",)),
+    ],
+)
+def test_peer_as_it_was_seen_itself(peer: Peer, told: tuple[str, ...]) -> None:
+    """A node that is down looks at the peer, whose role may be all that is known of the cluster."""
+    world = World(PRIMARY, "/nonexistent")
+    world.eyes.peer = lambda _deadline: peer  # type: ignore[method-assign]
+    world.turn(2)
+    world.eyes.here = dataclasses.replace(PRIMARY, server=Server.DOWN, vip_held=False, peer_streaming=False)
+    reader = read(page(world.turn(3), 0.5))
+    for word in told:
+        assert word in reader.text
+    drawn = dict(reader.attributes)["aria-label"]
+    assert ("node2: primary" if peer.role is Role.PRIMARY else "node2: unreachable") in drawn
+
+
 @pytest.mark.parametrize(
     "status",
     [
         standby_in_trouble(),
+        failed_over(),
         node_down(),
         World(STANDBY, "/nonexistent").daemon.status,
         broken(None, "misconfigured", ["[node] address is missing"], Moment(1.0, 2.0, 2.0, 3)),

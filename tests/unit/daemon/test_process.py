@@ -42,8 +42,8 @@ state_dir = {directory}
 """
 
 
-def start(directory: Path, state: str | None = None) -> subprocess.Popen[str]:
-    (directory / "skyha.conf").write_text(CONF.format(directory=directory))
+def start(directory: Path, state: str | None = None, conf: str = CONF) -> subprocess.Popen[str]:
+    (directory / "skyha.conf").write_text(conf.format(directory=directory))
     if state is not None:
         (directory / "state.json").write_text(state)
     argv, environment = command("daemon.main")
@@ -53,6 +53,7 @@ def start(directory: Path, state: str | None = None) -> subprocess.Popen[str]:
 
 
 def test_it_runs_waits_for_data_and_leaves_when_told(tmp_path: Path) -> None:
+    (tmp_path / "history.jsonl").mkdir()  # a history that cannot be read costs nothing but itself
     daemon = start(tmp_path)
     try:
         until = time.monotonic() + 60
@@ -69,6 +70,7 @@ def test_it_runs_waits_for_data_and_leaves_when_told(tmp_path: Path) -> None:
         _out, said = daemon.communicate(timeout=60)
         assert daemon.returncode == 0, said
         assert "Traceback" not in said
+        assert "the history cannot be read" in said
     finally:
         daemon.kill()
         daemon.wait()
@@ -83,3 +85,24 @@ def test_damaged_record_is_refused_with_a_sentence(tmp_path: Path, state: str) -
     assert "state.json" in said
     assert "Traceback" not in said
     assert json.loads((tmp_path / "status.json").read_text())["state"] == "misconfigured"
+
+
+def test_run_directory_that_is_missing_is_an_error_with_the_next_step(tmp_path: Path) -> None:
+    (tmp_path / "skyha.conf").write_text(
+        CONF.format(directory=tmp_path).replace("run_dir = ", "run_dir = /nonexistent")
+    )
+    argv, environment = command("daemon.main")
+    done = subprocess.run(
+        [*argv, f"--config={tmp_path}/skyha.conf"], env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 1, "systemd starts it anew"
+    assert "'systemd-tmpfiles --create' makes the directory" in done.stderr
+    assert "the status cannot be written" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_listen_address_that_is_none_is_refused_before_anything_is_done(tmp_path: Path) -> None:
+    daemon = start(tmp_path, conf=CONF.replace("listen =", "listen = localhost"))
+    _out, said = daemon.communicate(timeout=120)
+    assert daemon.returncode == 78
+    assert "[http] listen = 'localhost': ADDRESS:PORT is needed" in said
