@@ -47,6 +47,8 @@ def test_it_comes_back_from_the_disk_as_it_was(record):
         {"role": "king"},
         {"intent": {"stage": "dreaming"}},
         {"paused": "no"},
+        {"failover_at": float("inf")},
+        {"failover_at": float("nan")},
         {"unheard": 1},
         {"intent": {"stage": "fencing", "who": "me"}},
     ],

@@ -15,7 +15,20 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory
     Record,
     Stage,
 )
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Do, Local, Peer, Role, Seen, Server
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.upkeep import POWER_ON_EVERY, POWER_ON_TRIES
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import (
+    Action,
+    Do,
+    Local,
+    Order,
+    Outcome,
+    Peer,
+    Request,
+    Role,
+    Seen,
+    Server,
+    Task,
+)
 
 CONFIG = Config(
     cluster="sky",
@@ -93,3 +106,86 @@ def test_a_switchover_drops_the_vip_before_it_stops():
     intent = Intent(Stage.SWITCHING, 9.0, 9.0, "asked for", lsn=100)
     peer = Peer(Server.UP, Role.STANDBY, timeline=3, receive_lsn=200, replay_lsn=200)
     assert done(decided(ready, peer, intent=intent)) == [Do.DROP_VIP, Do.STOP_POSTGRES]
+
+
+def test_a_pause_stops_even_a_switchover_that_was_asked_for():
+    paused = Memory(0.0, Record("boot", role=Role.PRIMARY, timeline=3, served_boot="boot", paused=True))
+    requests = (Request(Order.SWITCHOVER, "anna"),)
+    lonely = dataclasses.replace(HEALTHY, peer_streaming=False, vip_held=False, paused_for=float("inf"))
+    decision = decide(CONFIG, paused, Seen(lonely, requests=requests), 10.0)
+    assert done(decision) == []
+    assert decision.memory.record.intent is None
+    assert decision.alarms.keys() >= {"paused", "standby"}
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_a_former_primary_started_by_hand_is_not_given_the_vip(held):
+    """Its peer may have been promoted meanwhile, and cannot be asked."""
+    record = Record("boot", role=Role.PRIMARY, timeline=3, served_boot="an earlier boot", standby_recorded=True)
+    local = dataclasses.replace(HEALTHY, vip_held=held, peer_streaming=False)
+    decision = decide(CONFIG, Memory(0.0, record), Seen(local, peer=Peer(Server.UNREACHABLE), vip_conflict=False), 10.0)
+    assert done(decision) == ([Do.DROP_VIP] if held else [])
+    assert "skyha did not start it and will not give it the VIP" in decision.alarms["unlawful"]
+
+
+def test_an_operators_promotion_is_found_and_the_cautious_value_recorded():
+    record = Record("boot", role=Role.STANDBY, timeline=2)
+    decision = decide(CONFIG, Memory(0.0, record), Seen(HEALTHY), 10.0)
+    assert [event.kind for event in decision.events] == ["found_primary"]
+    assert (decision.memory.record.role, decision.memory.record.timeline) == (Role.PRIMARY, 3)
+    assert decision.memory.record.standby_recorded
+
+
+def test_a_bmc_that_said_off_of_a_host_that_answered_is_named_until_acknowledged():
+    assert decided(HEALTHY, fence_distrusted="the BMC lied").alarms["fence_distrusted"] == "the BMC lied"
+
+
+class TestPeerThatIsToBeSwitchedOn:
+    """By the node that fenced it, once that holds the VIP."""
+
+    LONELY = dataclasses.replace(HEALTHY, peer_streaming=False)
+
+    def lived(self, *outcomes, tries=0, local=LONELY):
+        """The decision after each outcome, POWER_ON_EVERY apart."""
+        record = Record("boot", role=Role.PRIMARY, timeline=3, served_boot="boot", power_on_due=True)
+        memory = dataclasses.replace(Memory(0.0, record), power_on_tries=tries)
+        decision = decide(CONFIG, memory, Seen(local), 10.0)
+        for number, ok in enumerate(outcomes, 1):
+            seen = Seen(local, outcomes=(Outcome(Task.POWER_ON, ok),))
+            decision = decide(CONFIG, decision.memory, seen, 10.0 + number * (POWER_ON_EVERY + 1.0))
+        return decision
+
+    def test_it_is_tried_again_until_it_works(self):
+        decision = self.lived(False, False)
+        assert Action(Do.RUN, Task.POWER_ON) in decision.actions
+        decision = self.lived(False, False, True)
+        assert Action(Do.RUN, Task.POWER_ON) not in decision.actions
+        assert not decision.memory.record.power_on_due
+
+    def test_the_vip_comes_first(self):
+        assert (
+            Action(Do.RUN, Task.POWER_ON)
+            not in self.lived(local=dataclasses.replace(self.LONELY, vip_held=False)).actions
+        )
+
+    def test_one_that_does_not_come_on_stays_named(self):
+        """Only while it is tried no more: and then as long as it does not stream."""
+        assert "power_on" not in self.lived(tries=POWER_ON_TRIES - 1).alarms
+        for failures in ((False,), (False, False), (False, False, False)):
+            decision = self.lived(*failures, tries=POWER_ON_TRIES - 1)
+            assert "could not be switched on again" in decision.alarms["power_on"]
+            assert not decision.memory.record.power_on_due
+        back = decide(CONFIG, decision.memory, Seen(HEALTHY), 100.0)
+        assert "power_on" not in back.alarms
+
+    def test_one_that_came_on_at_the_last_try_is_not_named(self):
+        assert "power_on" not in self.lived(True, tries=POWER_ON_TRIES - 1).alarms
+
+
+def test_the_vip_is_announced_again_and_no_conflict_is_named_once_it_is_held():
+    memory = Memory(0.0, Record("boot", role=Role.PRIMARY, timeline=3, served_boot="boot"))
+    memory = dataclasses.replace(memory, announcements=2, vip_taken=True)
+    decision = decide(CONFIG, memory, Seen(HEALTHY), 10.0)
+    assert Do.ANNOUNCE_VIP in done(decision)
+    assert decision.memory.announcements == 1
+    assert "vip_conflict" not in decision.alarms

@@ -219,8 +219,9 @@ def _alarms(config: Config, memory: Memory, seen: Seen, now: float) -> dict[str,
         )
     if memory.record.fence_distrusted:
         alarms["fence_distrusted"] = memory.record.fence_distrusted
-    if memory.record.power_on_due and memory.power_on_tries >= POWER_ON_TRIES:
-        alarms["power_on"] = f"{config.peer} could not be switched on again"
+    given_up = memory.power_on_tries >= POWER_ON_TRIES and not memory.record.power_on_due
+    if given_up and not seen.local.peer_streaming:
+        alarms["power_on"] = f"{config.peer} could not be switched on again: do so by hand, and see to its BMC"
     peer = memory.peer
     if peer is not None and peer.server is Server.UP and peer.role is Role.PRIMARY:
         alarms["two_primaries"] = (

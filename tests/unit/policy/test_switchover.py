@@ -1,0 +1,138 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""When a switchover is refused, and when it is given up: until the hand-over is written down the old primary serves again."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.decide import decide
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import (
+    Decision,
+    Intent,
+    Memory,
+    Record,
+    Stage,
+)
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import (
+    Do,
+    Local,
+    Order,
+    Peer,
+    Request,
+    Role,
+    Seen,
+    Server,
+)
+from test_primary import CONFIG
+
+RUNNING = Local(
+    Server.UP,
+    Role.PRIMARY,
+    timeline=3,
+    write_lsn=100,
+    peer_streaming=True,
+    standby_recorded=True,
+    switching=True,
+    vip_held=True,
+    slots=("node2",),
+)
+STOPPED = Local(Server.DOWN, Role.PRIMARY, timeline=3, write_lsn=100, clean_shutdown=True)
+READY = Peer(Server.UP, Role.STANDBY, timeline=3, receive_lsn=100, replay_lsn=100)
+BEGAN = 10.0
+LATE = BEGAN + CONFIG.timing.switchover_deadline + 1.0
+
+
+def decided(
+    local: Local, peer: Peer | None = READY, stage: Stage | None = Stage.SWITCHING, lsn: int = 100, now: float = 11.0
+) -> Decision:
+    intent = None if stage is None else Intent(stage, BEGAN, BEGAN, "asked for", lsn=lsn)
+    record = Record("boot", role=Role.PRIMARY, timeline=3, served_boot="boot", standby_recorded=True, intent=intent)
+    requests = (Request(Order.SWITCHOVER, "anna"),) if stage is None else ()
+    return decide(CONFIG, Memory(0.0, record), Seen(local, peer=peer, requests=requests), now)
+
+
+def events(decision: Decision) -> list[str]:
+    return [event.kind for event in decision.events]
+
+
+def done(decision: Decision) -> list[Do]:
+    return [action.do for action in decision.actions]
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"peer_streaming": False}, "node2 does not stream"),
+        ({"standby_recorded": False}, "node2 is not yet on this primary's record"),
+        ({"vip_held": False}, "this primary does not hold the VIP"),
+    ],
+)
+def test_it_is_refused_with_the_reason_and_nothing_is_begun(change: dict[str, bool], why: str) -> None:
+    decision = decided(dataclasses.replace(RUNNING, switching=False, **change), stage=None)
+    assert [event.text for event in decision.events] == [f"switchover refused: {why}"]
+    assert decision.memory.record.intent is None
+    assert not set(done(decision)) & {Do.DROP_VIP, Do.STOP_POSTGRES, Do.SET_SWITCHING}
+
+
+def test_it_is_announced_before_anything_stops() -> None:
+    decision = decided(dataclasses.replace(RUNNING, switching=False), stage=None)
+    assert events(decision) == ["switchover"]
+    assert done(decision) == [Do.CHECKPOINT, Do.SET_SWITCHING]
+
+
+@pytest.mark.parametrize(
+    ("local", "peer", "now", "why"),
+    [
+        (RUNNING, READY, LATE, "it took too long to stop"),
+        (dataclasses.replace(RUNNING, switching=False), READY, BEGAN + 11.0, "could not be announced"),
+        (dataclasses.replace(RUNNING, peer_streaming=False), READY, 11.0, "node2 does not stream any more"),
+        (RUNNING, dataclasses.replace(READY, replay_lsn=99), BEGAN + 11.0, "has not replayed its announcement"),
+        (RUNNING, None, BEGAN + 11.0, "has not replayed its announcement"),
+        (dataclasses.replace(STOPPED, clean_shutdown=False), READY, 11.0, "did not shut down cleanly"),
+        (dataclasses.replace(STOPPED, write_lsn=0), READY, 11.0, "does not tell where the WAL ends"),
+        (STOPPED, dataclasses.replace(READY, receive_lsn=99), LATE, "node2 did not receive all WAL in time"),
+        (STOPPED, Peer(Server.UNREACHABLE), LATE, "node2 did not receive all WAL in time"),
+    ],
+)
+def test_it_is_given_up_with_the_reason_and_this_node_serves_again(
+    local: Local, peer: Peer | None, now: float, why: str
+) -> None:
+    decision = decided(local, peer, now=now)
+    assert events(decision) == ["switchover_failed"]
+    assert why in decision.events[0].text
+    assert decision.memory.record.intent is None
+    assert not set(done(decision)) & {Do.PROMOTE_PEER, Do.STOP_POSTGRES}
+
+
+@pytest.mark.parametrize(
+    ("local", "peer"),
+    [
+        (dataclasses.replace(RUNNING, switching=False), READY),
+        (RUNNING, None),
+        (STOPPED, None),
+        (STOPPED, dataclasses.replace(READY, receive_lsn=99)),
+        (STOPPED, Peer(Server.UP, Role.PRIMARY, 3, receive_lsn=100)),
+    ],
+)
+def test_it_waits_for_what_is_not_known_yet_and_does_nothing(local: Local, peer: Peer | None) -> None:
+    decision = decided(local, peer)
+    assert done(decision) == []
+    assert decision.memory.record.intent is not None
+    assert decision.memory.record.intent.stage is Stage.SWITCHING
+
+
+def test_peer_with_all_wal_is_promoted_after_that_was_written_down() -> None:
+    decision = decided(STOPPED)
+    assert decision.memory.record.intent is not None
+    assert (decision.memory.record.intent.stage, decision.memory.record.intent.lsn) == (Stage.HANDED_OVER, 100)
+    assert done(decision) == [Do.PROMOTE_PEER]
+
+
+@pytest.mark.parametrize("now", [11.0, LATE, LATE + 1e6])
+def test_after_the_hand_over_it_never_serves_again_by_itself(now: float) -> None:
+    decision = decided(STOPPED, Peer(Server.UNREACHABLE), Stage.HANDED_OVER, now=now)
+    assert done(decision) == []
+    assert decision.memory.record.intent is not None
+    assert decision.memory.record.intent.stage is Stage.HANDED_OVER
+    assert ("handed_over" in decision.alarms) == (now > BEGAN + 5.0)
