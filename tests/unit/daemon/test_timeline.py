@@ -96,3 +96,17 @@ def test_newest_failover_is_the_last() -> None:
 
 def test_damaged_entries_are_passed_over() -> None:
     assert stories([{}, {"kind": "trouble"}, {"wall": "x", "kind": "fencing"}]) == []
+
+
+def test_trouble_that_a_restart_interrupts_before_any_fencing_is_no_story() -> None:
+    assert stories(entries((1.0, "trouble")) + entries((2.0, "started"), text="skyha starts")) == []
+
+
+def test_switchover_that_begins_in_a_trouble_is_the_story() -> None:
+    [story] = stories(entries((1.0, "trouble"), (2.0, "switchover"), (3.0, "switched")))
+    assert (story.kind, story.seconds) == ("switchover", 1.0)
+
+
+def test_failover_that_goes_on_is_under_way() -> None:
+    [story] = stories(entries(*FAILOVER[:3]))
+    assert story.result == "under way"

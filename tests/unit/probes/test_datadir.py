@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import threading
 import time
@@ -18,6 +19,7 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.probes.datadi
     role,
 )
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Role
+from rights import rights_of_nobody
 
 CONTROL = """\
 Database cluster state:               shut down in recovery
@@ -150,3 +152,68 @@ def test_unreadable_control_file_is_a_problem_not_an_error(tmp_path: Path) -> No
 def _pid_file(path: Path, pid: int, status: str) -> None:
     (path / "postmaster.pid").write_text(f"{pid}\n{path}\n1\n5432\n/tmp\n*\n  1 2\n{status}   \n")
     os.sync()
+
+
+class TestDamaged:
+    """What cannot be read has no answer, and least of all one that lets this node serve."""
+
+    def test_pid_file_without_a_number_is_none(self, tmp_path: Path) -> None:
+        (tmp_path / "postmaster.pid").write_text("not a pid\n")
+        assert postmaster(str(tmp_path)) is None
+
+    def test_process_that_has_died_and_was_not_reaped_is_none(self, tmp_path: Path) -> None:
+        with subprocess.Popen(["true"], cwd=tmp_path) as process:
+            _pid_file(tmp_path, process.pid, "ready")
+            os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+            assert postmaster(str(tmp_path)) is None
+
+    def test_process_that_is_stopped_is_told_as_that(self, tmp_path: Path) -> None:
+        with subprocess.Popen(["sleep", "30"], cwd=tmp_path) as process:
+            _pid_file(tmp_path, process.pid, "ready")
+            process.send_signal(signal.SIGSTOP)
+            os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
+            found = postmaster(str(tmp_path))
+            process.kill()
+        assert found is not None
+        assert found.stopped
+
+    def test_directory_that_may_not_be_read_has_an_unknown_role(self, open_directory: Path) -> None:
+        data = open_directory / "data"
+        data.mkdir(mode=0o700)
+        (data / "PG_VERSION").touch()
+        with rights_of_nobody():
+            disk = DataDir(str(data), "/nonexistent").look(2.0)
+        assert (disk.role, disk.problem) == (Role.UNKNOWN, f"{data} cannot be read")
+
+    def test_pg_controldata_that_fails_or_says_nothing_is_a_problem(self, tmp_path: Path) -> None:
+        program = tmp_path / "pg_controldata"
+        (tmp_path / "PG_VERSION").touch()
+        (tmp_path / "global").mkdir()
+        (tmp_path / "global" / "pg_control").touch()
+        for text in ("exit 1", "echo nothing"):
+            program.write_text(f"#!/bin/sh\n{text}\n")
+            program.chmod(0o755)
+            disk = DataDir(str(tmp_path), str(tmp_path)).look(10.0)
+            assert disk.control is None
+            assert "the control file cannot be read: " in disk.problem
+
+    def test_control_file_without_its_wal_layout_tells_no_end(self) -> None:
+        """Then a switchover is given up: it cannot see that the peer has all."""
+        control = parse_control(CONTROL.replace("shut down in recovery", "shut down"))
+        assert (control.clean, control.end_lsn) == (True, 0)
+
+    def test_control_file_is_read_again_only_when_it_changed(self, tmp_path: Path) -> None:
+        program = tmp_path / "pg_controldata"
+        (tmp_path / "PG_VERSION").touch()
+        (tmp_path / "global").mkdir()
+        control = tmp_path / "global" / "pg_control"
+        control.touch()
+        program.write_text(f"#!/bin/sh\necho run >> {tmp_path}/runs\ncat <<'E'\n{CONTROL}E\n")
+        program.chmod(0o755)
+        data = DataDir(str(tmp_path), str(tmp_path))
+        for _ in range(3):
+            assert data.look(10.0).control is not None
+        assert (tmp_path / "runs").read_text() == "run\n"
+        os.utime(control, (1, 1))
+        data.look(10.0)
+        assert (tmp_path / "runs").read_text() == "run\nrun\n"

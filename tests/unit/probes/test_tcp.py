@@ -3,9 +3,21 @@
 
 from __future__ import annotations
 
+import errno
+import resource
+import select
 import socket
+import struct
 
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.probes.tcp import Answer, Port, probe, wait_for
+import pytest
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.probes.tcp import (
+    Answer,
+    Knock,
+    Port,
+    meaning,
+    probe,
+    wait_for,
+)
 
 
 def test_port_that_listens_is_open() -> None:
@@ -49,6 +61,79 @@ def test_listener_on_ipv6_is_open() -> None:
         return
     with socket.create_server(("::1", 0), family=socket.AF_INET6) as server:
         assert probe("::1", server.getsockname()[1], 2.0).port is Port.OPEN
+
+
+class TestKnock:
+    """The handshake of a look that goes on beside others."""
+
+    def knock(self, port: int) -> Knock:
+        return Knock("127.0.0.1", port, 0.0)
+
+    def until(self, knock: Knock, now: float) -> None:
+        poller = select.poll()
+        poller.register(knock.fileno(), knock.wants)
+        assert poller.poll(5000)
+        knock.advance(now)
+
+    def test_proxy_without_a_backend_accepts_and_closes(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            knock = self.knock(server.getsockname()[1])
+            self.until(knock, 1.0)
+            assert (knock.opened_at, knock.closed) == (1.0, False)
+            connection, _address = server.accept()
+            connection.close()
+            self.until(knock, 2.0)
+        assert (knock.closed, knock.error, knock.fileno()) == (True, 0, -1)
+        knock.advance(3.0)
+        assert knock.opened_at == 1.0
+
+    def test_reset_after_the_handshake_is_a_close_as_well(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            knock = self.knock(server.getsockname()[1])
+            self.until(knock, 1.0)
+            connection, _address = server.accept()
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            connection.close()
+            self.until(knock, 2.0)
+        assert knock.closed
+
+    def test_listener_that_says_nothing_stays_open(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            knock = self.knock(server.getsockname()[1])
+            self.until(knock, 1.0)
+            knock.advance(2.0)
+            assert not knock.closed
+            knock.close()
+
+    def test_address_of_nobody_is_an_error_at_once(self) -> None:
+        assert Knock("255.255.255.255", 1, 0.0).error
+        assert Knock("no address", 1, 0.0).error
+
+
+@pytest.mark.parametrize(
+    ("code", "port"),
+    [
+        (errno.ECONNREFUSED, Port.REFUSED),
+        (errno.ECONNRESET, Port.OPEN),
+        (errno.EHOSTUNREACH, Port.UNREACHABLE),
+        (errno.ETIMEDOUT, Port.UNREACHABLE),
+        (errno.EMFILE, Port.ERROR),
+    ],
+)
+def test_own_failure_is_nobodys_answer(code: int, port: Port) -> None:
+    assert meaning(code) is port
+
+
+def test_without_descriptors_it_says_nothing_of_the_port() -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, before[1]))
+        try:
+            answer = probe("127.0.0.1", server.getsockname()[1], 2.0)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert answer.port is Port.ERROR
+    assert "Too many open files" in answer.detail
 
 
 class TestWaitFor:
