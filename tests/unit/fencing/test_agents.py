@@ -129,6 +129,21 @@ class TestOtherVerbs:
         assert not do(host, verb).proof
         assert host.orders == [verb]
 
+    @pytest.mark.parametrize("verb", ["cycle", "diag", "soft"])
+    def test_host_that_is_off_is_not_told_what_would_do_nothing(self, verb: str) -> None:
+        host = Host(OFF)
+        done = do(host, verb)
+        assert (done.power, done.proof, done.changed, host.orders) == (OFF, False, False, [])
+        assert f"{verb} would do nothing" in done.detail
+
+    def test_host_that_stood_still_gives_no_order_on_old_knowledge(self) -> None:
+        """Between the look and the order this host was frozen: the peer may be somebody else's primary by now."""
+        clock = Clock()
+        host = Host(ON, takes=5.0, clock=clock)
+        with pytest.raises(FenceError, match="off was not ordered, its 5 s are over"):
+            carry_out(host, "off", 5.0, True, clock, clock.sleep)
+        assert host.orders == []
+
     def test_on_is_idempotent(self) -> None:
         assert not do(Host(ON), "on").changed
         done = do(Host(OFF, OFF, ON), "on")
