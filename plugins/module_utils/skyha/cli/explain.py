@@ -24,6 +24,7 @@ NEXT = {
     "switchover": "wait",
     "standby": "look at the other node: 'systemctl status skyha sky-postgresql' there, or run failover_rebuild.yml",
     "failover": "read 'skyctl history 1', then 'skyctl acknowledge'",
+    "listening": "is the BMC that of the peer? else find the host that answers for the VIP: 'ip neigh', 'arping'",
     "vip_conflict": "find the host that answers for the VIP: 'ip neigh', 'arping'",
     "connections": "select usename, state, count(*) from pg_stat_activity group by 1, 2; or raise max_connections",
     "local": "if skyha's objects are missing run the role ha_schema (site.yml --tags ha_schema); see PostgreSQL's log",

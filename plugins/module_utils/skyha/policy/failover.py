@@ -245,6 +245,8 @@ def _listening(config: Config, memory: Memory, seen: Seen, now: float) -> Decisi
         )
     memory = dataclasses.replace(memory, last_receive=seen.local.receive_lsn)
     sentence = f"standby, {config.peer} is said to be off, but it is not silent: {signs(seen.looks)}"
+    if seen.looks[Path.VIP].reached or seen.looks[Path.VIP].sight is Sight.REFUSED:
+        sentence += f"; if it is off indeed, another host answers for the VIP {config.vip}: find it"
     if now - intent.at < LISTEN_LIMIT:
         return Decision(memory, sentence, _listen(config), (), (), {"listening": sentence})
     memory = begin(memory, Stage.FENCING, now, by_operator=False)
