@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import Agent, Config, Timing
@@ -33,6 +35,18 @@ def wait_for(tasks: ProcessTasks) -> Outcome:
             return outcomes[0]
         time.sleep(0.02)
     raise AssertionError("the task did not end")
+
+
+def is_alive(group: int) -> bool:
+    """Does a process of this group run?"""
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _parent, its_group = stat.read_text().rpartition(")")[2].split()[:3]
+        except (OSError, ValueError):
+            continue
+        if int(its_group) == group and state not in ("Z", "X"):
+            return True
+    return False
 
 
 @pytest.fixture
@@ -125,6 +139,44 @@ class TestStrangeChildren:
         tasks = ProcessTasks(config, scripted(ANSWER.format(answer='{"ok": true, "proof": true, "power": "off"}')))
         tasks.start(Task.CHECK_BMC)
         assert not wait_for(tasks).proof
+
+    def test_end_of_the_daemon_leaves_no_child_behind(self, config: Config) -> None:
+        """Neither one at work nor one that waits, nor what they have started themselves."""
+        made: list[subprocess.Popen[bytes]] = []
+
+        def launch(module: str) -> subprocess.Popen[bytes]:
+            script = "import subprocess, sys; subprocess.Popen(['sleep', '60']); print('{}'); sys.stdin.read()"
+            made.append(scripted(script)(module))
+            return made[-1]
+
+        tasks = ProcessTasks(config, launch)
+        tasks.start(Task.CHECK_BMC)
+        tasks.prepare(Task.REWIND)  # only the fence is worth it
+        tasks.prepare(Task.FENCE)
+        assert len(made) == 2
+        tasks.close()
+        assert [process.returncode for process in made] == [-9, -9]
+        until = time.monotonic() + 10.0
+        while any(map(is_alive, (process.pid for process in made))):
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        assert tasks.running() == ()
+
+    def test_warmed_child_that_died_is_made_anew(self, config: Config) -> None:
+        first = [True]
+
+        def launch(module: str) -> subprocess.Popen[bytes]:
+            script = "raise SystemExit(1)" if first.pop() else ANSWER.format(answer='{"proof": true, "power": "off"}')
+            first.append(False)
+            return scripted(script)(module)
+
+        tasks = ProcessTasks(config, launch)
+        tasks.prepare(Task.FENCE)
+        warm = tasks._warm
+        assert warm is not None
+        os.waitid(os.P_PID, warm.pid, os.WEXITED | os.WNOWAIT)
+        tasks.start(Task.FENCE)
+        assert wait_for(tasks).proof
 
     def test_process_that_cannot_be_started(self, config: Config) -> None:
         def launch(_module: str) -> subprocess.Popen[bytes]:

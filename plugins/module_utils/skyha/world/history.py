@@ -77,17 +77,16 @@ def read(directory: str) -> Iterator[Mapping[str, Any]]:
     """The events kept in `directory`, oldest first; what is torn or damaged is passed over. Raises OSError."""
     for name in ("history.jsonl.1", "history.jsonl"):
         try:
-            file = open(os.path.join(directory, name), encoding="utf-8", errors="replace")  # noqa: SIM115  # closed below
+            with open(os.path.join(directory, name), encoding="utf-8", errors="replace") as file:
+                for line in file:
+                    try:
+                        event = json.loads(line)
+                    except (ValueError, RecursionError):
+                        continue
+                    if isinstance(event, dict):
+                        yield event
         except FileNotFoundError:
             continue
-        with file:
-            for line in file:
-                try:
-                    event = json.loads(line)
-                except (ValueError, RecursionError):
-                    continue
-                if isinstance(event, dict):
-                    yield event
 
 
 def _is_torn(path: str) -> bool:
