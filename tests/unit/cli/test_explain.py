@@ -131,6 +131,7 @@ def test_skyha_that_has_just_started_says_so() -> None:
     """Between its start and the end of its first cycle it answers already, and knows nothing."""
     text = told(_fresh(World(STANDBY, "/nonexistent").daemon.status))
     assert text.startswith("skyha has just started")
+    assert "does not take over" not in text
 
 
 def test_bad_news_is_red_and_good_news_green_on_a_terminal() -> None:

@@ -36,6 +36,8 @@ NEXT = {
 
 def explain(config: Config | None, mine: View, theirs: View, paint: Paint) -> str:
     """The answer of `skyctl explain`."""
+    if mine.is_unknown:
+        return not_running(mine, paint)
     if not mine.is_live or mine.status is None:
         return (
             not_running(mine, paint)

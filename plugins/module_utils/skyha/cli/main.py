@@ -201,7 +201,7 @@ def _as_data(mine: sources.View, theirs: sources.View) -> dict[str, Any]:
 
 def _code(mine: sources.View, theirs: sources.View) -> int:
     if not mine.is_live or mine.status is None:
-        return 3
+        return 5 if mine.problem == sources.CLOSED else 3
     views = [view.status for view in (mine, theirs) if view.is_live and view.status is not None]
     well = theirs.is_live and not any(status.get("alarms") or status.get("armed") is False for status in views)
     return 0 if well else 4

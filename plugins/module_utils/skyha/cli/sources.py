@@ -22,6 +22,7 @@ DEADLINE = 3.0
 PEER_DEADLINE = 1.5
 MOST_BYTES = 1 << 20
 STARTS = "skyha has just started and has completed no cycle yet: ask again in a moment"
+CLOSED = "this user may read neither the control socket nor any [http] listen address: run it as root"
 
 Status = Mapping[str, Any]
 
@@ -50,6 +51,11 @@ class View:
     def is_live(self) -> bool:
         """It comes from a skyha that runs and completes cycles."""
         return self.status is not None and not self.problem
+
+    @property
+    def is_unknown(self) -> bool:
+        """It says nothing of whether skyha runs and takes over here."""
+        return self.problem in (STARTS, CLOSED)
 
 
 def ask(run_dir: str, question: Mapping[str, Any], deadline: float = DEADLINE) -> Mapping[str, Any]:
@@ -91,7 +97,7 @@ def here(run_dir: str, http: tuple[str, ...] = ()) -> View:
             view = over_http(address)
             if view.status is not None:
                 return view
-        return View(None, "this user may read neither the control socket nor any [http] listen address; run it as root")
+        return View(None, CLOSED)
     except (NotRunning, Refused) as error:
         return _from_file(os.path.join(run_dir, STATUS_FILE), str(error))
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..daemon.page import lsn_text
 from ..daemon.status import role_text
-from .sources import STARTS, Status, View
+from .sources import Status, View
 from .text import Paint, clean, duration, fit, wrap
 
 NAME = 13
@@ -47,7 +47,7 @@ def table(mine: View, theirs: View, paint: Paint) -> str:
 
 def not_running(view: View, paint: Paint) -> str:
     """Why this node's skyha does not run, and the next step."""
-    if view.problem == STARTS:
+    if view.is_unknown:
         return paint(wrap(view.problem), "warn")
     problems = (view.status or {}).get("problems", ())
     head = f"skyha is {(view.status or {}).get('state')}:" if problems else view.problem or "skyha does not run"
