@@ -217,3 +217,8 @@ class TestDamaged:
         os.utime(control, (1, 1))
         data.look(10.0)
         assert (tmp_path / "runs").read_text() == "run\nrun\n"
+        (tmp_path / "PG_VERSION").unlink()
+        gone = data.look(10.0)
+        assert (gone.role, gone.control) == (Role.NONE, None), (
+            "what was read of a directory says nothing once it is gone"
+        )

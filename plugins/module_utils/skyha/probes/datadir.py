@@ -143,21 +143,20 @@ class DataDir:
 
     def _look(self) -> Disk:
         running = postmaster(self._data_dir)
-        found, problem = role(self._data_dir), ""
+        found = role(self._data_dir)
         if running is None and found in (Role.PRIMARY, Role.STANDBY):
             try:
-                self._read_control()
+                return Disk(found, None, self._read_control())
             except (OSError, ValueError, subprocess.SubprocessError) as error:
-                self._control, problem = None, f"the control file cannot be read: {error}"
-        elif found is Role.UNKNOWN:
-            problem = f"{self._data_dir} cannot be read"
-        return Disk(found, running, None if running else self._control, problem)
+                self._control = None
+                return Disk(found, None, None, f"the control file cannot be read: {error}")
+        return Disk(found, running, None, f"{self._data_dir} cannot be read" if found is Role.UNKNOWN else "")
 
-    def _read_control(self) -> None:
+    def _read_control(self) -> Control:
         stat = os.stat(os.path.join(self._data_dir, "global", "pg_control"))
         mark = (stat.st_mtime_ns, stat.st_ino)
         if mark == self._seen and self._control is not None:
-            return
+            return self._control
         done = subprocess.run(
             [os.path.join(self._bin_dir, "pg_controldata"), "-D", self._data_dir],
             check=True,
@@ -169,6 +168,7 @@ class DataDir:
         )
         self._control = parse_control(done.stdout.decode("utf-8", "replace"))
         self._seen = mark
+        return self._control
 
 
 class Bounded(Generic[T]):
