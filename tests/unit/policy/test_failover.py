@@ -1,0 +1,133 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What holds a failover up once its fencing has begun, and what a standby lacks before; the simulation plays them through."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import Config
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.armed import unfit
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.decide import decide
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import (
+    Decision,
+    Intent,
+    Memory,
+    Record,
+    Stage,
+)
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import (
+    Do,
+    Local,
+    Look,
+    Path,
+    Role,
+    Seen,
+    Server,
+    Sight,
+)
+from test_primary import CONFIG as OF_NODE1
+
+CONFIG = dataclasses.replace(
+    OF_NODE1, node="node2", address="198.51.100.111", peer="node1", peer_address="198.51.100.110"
+)
+STANDBY = Local(Server.UP, Role.STANDBY, timeline=3, receive_lsn=100, replay_lsn=100)
+SILENT, DROPPED = Look(Sight.UNREACHABLE), Look(Sight.DROPPED, reached=True)
+OK, UNKNOWN = Look(Sight.OK, reached=True), Look(Sight.UNKNOWN, "no file descriptor is left")
+GONE = {Path.VIP: SILENT, Path.VOTE: DROPPED}
+NOW = 1000.0
+
+
+def decided(stage: Stage, at: float, looks: dict[Path, Look], **more: object) -> Decision:
+    """The decision at NOW in a failover that has been in this stage since `at`."""
+    intent = Intent(stage, at, at, "why", attempts=1)
+    record = Record("boot", role=Role.STANDBY, timeline=3, intent=intent)
+    memory = dataclasses.replace(Memory(0.0, record, lived_as=Role.STANDBY), fence_at=at, last_receive=100)
+    return decide(CONFIG, dataclasses.replace(memory, **more), Seen(STANDBY, looks), NOW)  # type: ignore[arg-type]
+
+
+def deeds(decision: Decision) -> list[Do]:
+    return [action.do for action in decision.actions]
+
+
+class TestFencing:
+    """Between two attempts."""
+
+    def test_next_attempt_comes_when_it_is_due(self) -> None:
+        assert deeds(decided(Stage.FENCING, NOW - CONFIG.timing.fence_interval, GONE)) == [Do.RUN]
+        assert deeds(decided(Stage.FENCING, NOW, GONE)) == []
+
+    @pytest.mark.parametrize("confirmed", [False, True])
+    def test_node_that_saw_nothing_for_long_fences_nobody_on_old_evidence(self, confirmed: bool) -> None:
+        """It was frozen, or skyha dead: the primary may have come back meanwhile, and be cut off only since."""
+        timing = CONFIG.timing
+        blind = timing.fence_deadline + timing.fence_interval + timing.arming_window + 1.0
+        assert blind < timing.failover_limit
+        decision = decided(Stage.FENCING, NOW - blind, GONE, confirmed_off=confirmed, confirmed_at=NOW)
+        assert Do.RUN not in deeds(decision)
+        assert decision.memory.record.intent is not None
+        if confirmed:
+            assert decision.memory.record.intent.stage is Stage.LISTENING
+        else:
+            assert "nothing was seen of node1 for" in decision.sentence
+            assert "skyctl confirm-off" in decision.alarms["fence_failed"]
+
+    def test_node_that_may_be_cut_off_itself_waits(self) -> None:
+        decision = decided(Stage.FENCING, NOW - 5.0, {Path.VIP: SILENT, Path.VOTE: SILENT})
+        assert deeds(decision) == []
+        assert "cut_off" in decision.alarms
+
+    @pytest.mark.parametrize("path", list(Path))
+    def test_one_sign_of_life_calls_it_off(self, path: Path) -> None:
+        decision = decided(Stage.FENCING, NOW - 5.0, {**GONE, path: OK})
+        assert deeds(decision) == []
+        assert decision.memory.record.intent is None
+
+
+class TestListening:
+    """The BMC says off: nothing may answer any more."""
+
+    def test_silence_is_the_proof(self) -> None:
+        assert deeds(decided(Stage.LISTENING, NOW, GONE, proof_at=NOW)) == [Do.PROMOTE]
+
+    @pytest.mark.parametrize("path", list(Path))
+    def test_look_that_failed_here_is_no_silence(self, path: Path) -> None:
+        decision = decided(Stage.LISTENING, NOW, {**GONE, path: UNKNOWN}, proof_at=NOW)
+        assert deeds(decision) == []
+        assert "no file descriptor is left" in decision.alarms["listening"]
+        assert decision.memory.record.intent is not None
+        assert decision.memory.record.intent.stage is Stage.LISTENING
+
+    def test_answer_distrusts_the_bmc(self) -> None:
+        decision = decided(Stage.LISTENING, NOW, {**GONE, Path.VOTE: OK}, proof_at=NOW)
+        assert deeds(decision) == []
+        assert decision.memory.record.intent is None
+        assert "is it the right BMC?" in decision.memory.record.fence_distrusted
+
+    @pytest.mark.parametrize("vip", [Look(Sight.REFUSED), Look(Sight.STALLED, reached=True), DROPPED])
+    def test_somebody_at_the_vip_is_named_and_nothing_is_promoted(self, vip: Look) -> None:
+        decision = decided(Stage.LISTENING, NOW, {**GONE, Path.VIP: vip}, proof_at=NOW)
+        assert deeds(decision) == []
+        assert "another host answers for the VIP 198.51.100.116" in decision.alarms["listening"]
+
+    def test_wal_that_still_comes_is_no_silence(self) -> None:
+        decision = decided(Stage.LISTENING, NOW, GONE, proof_at=NOW, last_receive=99)
+        assert deeds(decision) == []
+        assert "another host" not in decision.alarms["listening"]
+
+
+class TestUnfit:
+    """Limits of the lag (S4)."""
+
+    CAUGHT_UP = dataclasses.replace(Memory(0.0, Record("boot")), sampled_at=NOW, covered_at=NOW, samples=((NOW, 5100),))
+
+    @pytest.mark.parametrize(("limit", "is_unfit"), [(0, False), (5000, False), (4999, True)])
+    def test_limit_in_bytes_counts_where_it_is_set(self, limit: int, is_unfit: bool) -> None:
+        config: Config = dataclasses.replace(CONFIG, max_lag_bytes=limit)
+        found = unfit(config, self.CAUGHT_UP, STANDBY, NOW)
+        assert found == ({"lag": "this standby lacks 5000 bytes of WAL, the limit is 4999"} if is_unfit else {})
+
+    def test_switchover_under_way_is_no_time_for_a_failover(self) -> None:
+        memory = dataclasses.replace(self.CAUGHT_UP, switching_since=NOW)
+        assert unfit(CONFIG, memory, STANDBY, NOW + 1.0).keys() == {"switchover"}
+        assert not unfit(CONFIG, memory, STANDBY, NOW + CONFIG.timing.switchover_deadline)
