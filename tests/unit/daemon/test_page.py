@@ -96,6 +96,29 @@ def test_standby_page_says_armed() -> None:
         assert word in text
 
 
+def test_trouble_is_said_at_once() -> None:
+    text = read(page(standby_in_trouble(), 0.5)).text
+    assert "The primary shows no life" in text
+    assert "All is well" not in text
+
+
+def test_node_that_is_starting_is_not_well_though_nothing_alarms_yet() -> None:
+    here = dataclasses.replace(STANDBY, server=Server.STARTING, streaming=False)
+    status = {**World(here, "/nonexistent").turn(1), "alarms": {}}
+    reader = read(page(status, 0.5))
+    assert "PostgreSQL is starting" in reader.text
+    assert "All is well" not in reader.text
+
+
+def test_primary_that_was_not_looked_at_yet_is_not_said_to_be_silent() -> None:
+    world = World(STANDBY, "/nonexistent")
+    status = world.turn(1)
+    status["paths"] = {
+        name: {**path, "sight": None, "age": None, "ok_age": None} for name, path in status["paths"].items()
+    }
+    assert "does not answer" not in read(page(status, 0.5)).text
+
+
 def test_primary_page_draws_itself_with_the_vip() -> None:
     reader = read(page(World(PRIMARY, "/nonexistent").turn(5), 0.5))
     label = dict(reader.attributes)["aria-label"]

@@ -26,6 +26,7 @@ def test_healthy_standby_is_armed(tmp_path: Path) -> None:
     assert status["bmc"]["checks"] == 1
     assert module.is_replica(status)
     assert not module.is_serving(status)
+    assert module.is_well(status)
 
 
 def test_standby_without_vote_path_names_it(tmp_path: Path) -> None:
@@ -45,6 +46,7 @@ def test_trouble_keeps_armed_as_it_was_when_it_began(tmp_path: Path) -> None:
     status = world.turn(1)
     assert status["trouble"] is not None
     assert status["armed"] is True
+    assert not module.is_well({**status, "alarms": {}})
 
 
 def test_standby_that_is_cut_off_is_not_armed(tmp_path: Path) -> None:
@@ -61,6 +63,7 @@ def test_primary_serves_and_has_no_word_on_armed(tmp_path: Path) -> None:
     assert status["streaming"] is True
     assert module.is_serving(status)
     assert not module.is_replica(status)
+    assert module.is_well(status)
 
 
 def test_node_that_is_down_serves_nothing(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from typing import Any, Callable, TextIO
 from .. import __version__
 from ..config import Config
 from ..daemon.main import CONFIG, RUN_DIR, read_all
+from ..daemon.status import is_well
 from ..errors import ConfigError
 from ..world.history import read as read_history
 from . import checks, explain, history, orders, sources, table
@@ -203,7 +204,7 @@ def _code(mine: sources.View, theirs: sources.View) -> int:
     if not mine.is_live or mine.status is None:
         return 5 if mine.problem == sources.CLOSED else 3
     views = [view.status for view in (mine, theirs) if view.is_live and view.status is not None]
-    well = theirs.is_live and not any(status.get("alarms") or status.get("armed") is False for status in views)
+    well = theirs.is_live and all(map(is_well, views))
     return 0 if well else 4
 
 

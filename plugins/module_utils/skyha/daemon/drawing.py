@@ -48,14 +48,14 @@ def drawing(status: Snapshot) -> str:
         )
         + "</defs>",
     ]
-    parts += _ways(status, here, there, x)
+    holder = next((node for node in (here, there) if node.vip), None)
+    parts += _ways(status, here, there, x, "" if holder is None else holder.name)
     parts += [
         f'<g class="box dim"><rect x="110" y="8" width="140" height="46" rx="7"/><text x="180" y="27" class="name">vote host</text>'
         f'<text x="180" y="44" class="small">{escape(_short(vote["address"], 18))}:{int(vote["port"])}</text></g>'
     ]
     for node in (left, right):
         parts += _box(node, x[node.name], node.name == here.name)
-    holder = next((node for node in (here, there) if node.vip), None)
     if holder is not None:
         parts.append(
             f'<g class="vip"><rect x="{x[holder.name] + 2}" y="148" width="130" height="22" rx="11"/>'
@@ -80,7 +80,7 @@ def _there(status: Snapshot) -> _Node:
         return _Node(name, address, "standby", "good", "streaming", False)
     if status["role"] == "standby" and any(_is_good(status, path) for path in status["paths"]):
         return _Node(name, address, "primary", "good", "answers", _is_good(status, "vip") and not status["vip"]["held"])
-    if status["role"] == "standby":
+    if status["role"] == "standby" and any(path["sight"] is not None for path in status["paths"].values()):
         return _Node(name, address, "primary?", "bad", "does not answer", False)
     if seen is not None and seen["age"] < _OLD:
         state = "warn" if seen["server"] == "up" else "bad"
@@ -107,7 +107,7 @@ def _box(node: _Node, x: int, is_here: bool) -> list[str]:
     ]
 
 
-def _ways(status: Snapshot, here: _Node, there: _Node, x: dict[str, int]) -> list[str]:
+def _ways(status: Snapshot, here: _Node, there: _Node, x: dict[str, int], holder: str) -> list[str]:
     """Where this node looks: its line to the vote host, the vote host's line to the primary, its own to the VIP."""
     center = {name: left + BOX // 2 for name, left in x.items()}
     primary: str | None = (
@@ -116,6 +116,8 @@ def _ways(status: Snapshot, here: _Node, there: _Node, x: dict[str, int]) -> lis
     vip, vote = status["paths"]["vip"], status["paths"]["vote"]
     reached = vote["reached"]
     parts = []
+    # A line ends at the VIP's sign where it is drawn above the box, else at the box.
+    end = 146 if primary == holder else 174
     if primary is not None:
         from_vote = 128 if center[primary] < WIDTH // 2 else 232
         # Seen from the standby: at its side of the gap between the boxes, and at the primary's.
@@ -123,12 +125,12 @@ def _ways(status: Snapshot, here: _Node, there: _Node, x: dict[str, int]) -> lis
         if primary != here.name:
             at_vote = 128 if center[here.name] < WIDTH // 2 else 232
             parts.append(_line(center[here.name], 176, at_vote, 54, _class(vote, reached)))
-            parts.append(_line(from_vote, 54, center[primary], 146, _class(vote, None)))
+            parts.append(_line(from_vote, 54, center[primary], end, _class(vote, None)))
             parts.append(_line(near, 198, far, 198, _class(vip, None)))
             parts.append(_label("heartbeat", 190))
         else:
-            parts.append(_line(center[here.name] - 10, 146, from_vote - 10, 54, _class(vote, reached)))
-            parts.append(_line(from_vote + 10, 54, center[here.name] + 10, 146, _class(vote, None)))
+            parts.append(_line(center[here.name] - 10, end, from_vote - 10, 54, _class(vote, reached)))
+            parts.append(_line(from_vote + 10, 54, center[here.name] + 10, end, _class(vote, None)))
         # Replication flows from the primary.
         parts.append(_line(far, 246, near, 246, "good" if status["streaming"] else "bad"))
         parts.append(_label("replication", 238))

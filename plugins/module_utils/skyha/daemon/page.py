@@ -8,7 +8,7 @@ from html import escape
 from typing import Any
 
 from .drawing import drawing
-from .status import STALE_AFTER, Snapshot, role_text
+from .status import STALE_AFTER, Snapshot, is_well, role_text
 
 REFRESH = 5
 NEWEST_EVENTS = 12
@@ -26,7 +26,7 @@ header{display:flex;flex-wrap:wrap;gap:.25rem 1rem;align-items:baseline;margin-b
 @media(min-width:52rem){.grid{grid-template-columns:minmax(0,1fr) minmax(0,1fr)}.stack section:last-child{flex:1}}
 section{background:var(--card);border:1px solid var(--edge);border-radius:8px;padding:.9rem;min-width:0}
 table{border-collapse:collapse;width:100%}th,td{text-align:left;vertical-align:top;padding:.2rem .6rem .2rem 0;
-overflow-wrap:anywhere}th{font-weight:500;color:var(--soft);width:9.5rem}ul{margin:0;padding-left:1.1rem}li{overflow-wrap:anywhere}
+overflow-wrap:anywhere}th{font-weight:500;color:var(--soft);width:min(9.5rem,34%)}ul{margin:0;padding-left:1.1rem}li{overflow-wrap:anywhere}
 .events{list-style:none;padding:0}.events li{padding:.25rem 0;border-top:1px solid var(--edge)}.events li:first-child{border:0}
 time,.soft{color:var(--soft)}time{font-variant-numeric:tabular-nums;margin-right:.5rem;white-space:nowrap}
 .good{color:var(--good)}.warn{color:var(--warn)}.bad{color:var(--bad)}.dim{color:var(--soft)}
@@ -80,12 +80,23 @@ def _banner(status: Snapshot, age: float) -> str:
         )
     if status.get("intent"):
         return f'<p class="banner bad"><b>{escape(status["intent"]["stage"]).replace("_", " ")}</b>{sentence}</p>'
+    if status.get("trouble"):
+        return f'<p class="banner bad"><b>The primary shows no life</b>{sentence}</p>'
     alarms = status.get("alarms", {})
     if alarms:
         items = "".join(f"<li>{escape(str(text))}</li>" for text in alarms.values())
         word = "1 alarm" if len(alarms) == 1 else f"{len(alarms)} alarms"
         return f'<div class="banner warn"><b>{word}</b><ul>{items}</ul></div>'
+    if not is_well(status):
+        return f'<p class="banner warn"><b>{escape(_wanting(status))}</b>{sentence}</p>'
     return f'<p class="banner good"><b>All is well</b>{sentence}</p>'
+
+
+def _wanting(status: Snapshot) -> str:
+    """What is not as it should be, before it becomes an alarm."""
+    if status.get("server") != "up":
+        return f"PostgreSQL is {status.get('server', 'not looked at yet')}"
+    return "Replication does not stream" if not status.get("streaming") else "Not armed"
 
 
 def _facts(status: Snapshot) -> list[tuple[str, str, str]]:

@@ -100,6 +100,17 @@ def snapshot(
     return result
 
 
+def is_well(status: Snapshot) -> bool:
+    """Is there nothing to be done or to be waited for? An alarm is raised only after a while: its absence is not enough."""
+    return (
+        status.get("state") == "running"
+        and status.get("server") == Server.UP.value
+        and bool(status.get("streaming"))
+        and not any(status.get(name) for name in ("alarms", "trouble", "intent"))
+        and status.get("armed") is not False
+    )
+
+
 def broken(config: Config | None, state: str, problems: Iterable[str], moment: Moment) -> dict[str, Any]:
     """The status of a daemon that does not run: state 'misconfigured', 'failed' or 'stopped', and why."""
     problems = list(problems)
