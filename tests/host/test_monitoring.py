@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import urllib.error
 import urllib.request
 
@@ -62,6 +63,12 @@ def test_page_shows_every_service_green() -> None:
     found = places.services()
     assert set(places.PORTS) <= set(found)
     assert len(found) == len(places.PORTS) + 2 * len(CHECKS)
+
+
+def test_page_shows_nothing_but_the_cluster() -> None:
+    """The example checks of Nagios' own host are left out (nagios_nrpe_localhost: false): one red for ever hides others."""
+    hosts = json.loads(places.nagios("statusjson.cgi?query=hostlist"))["data"]["hostlist"]
+    assert set(hosts) == {*lab.NODES, "sky-vip", "sky-vote"}
 
 
 @pytest.mark.parametrize(
