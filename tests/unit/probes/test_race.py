@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import errno
+import select
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -187,6 +188,22 @@ class TestKeptConnection:
         line.absorb(descriptors[0], time.monotonic())
         assert list(line.waiting()) == []
         assert once(line).sight is Sight.OK
+
+    def test_two_answers_between_looks_are_one_ok(self, fake: FakePostgres, make_line) -> None:
+        """A stall that ends between two looks: the kept connection and the one tried beside it answer at once."""
+        line = make_line(fake.port)
+        once(line)
+        fake.delay = DEADLINE + 0.5
+        assert once(line).sight is Sight.STALLED
+        waiting = list(line.waiting())
+        assert len(waiting) == 2
+        for session in waiting:
+            assert select.select([session.fileno()], [], [], 10)[0]
+            line.absorb(session.fileno(), time.monotonic())
+        fake.delay = 0.0
+        assert [once(line).sight for _look in range(3)] == [Sight.OK] * 3
+        assert len(list(line.waiting())) == 1
+        assert fake.connections == 2, "the connection that answered is kept"
 
 
 class TestThisNodeFails:

@@ -88,8 +88,10 @@ class Line:
         if kept is not None and kept.ready and kept.row is None and kept.failure is None:
             kept.ask(self.target.sql, now)
         self._next_try = now if fresh or kept is None or self._overdue else now + self._stagger
-        for session in list(self._sessions()):  # what came in since the last look
-            self._note(session, now)
+        # What came in since the last look, answers first: the first one ends the look, and the others are given up then.
+        for session in sorted(self._sessions(), key=lambda one: one.row is None):
+            if self.answer is None:
+                self._note(session, now)
 
     def step(self, now: float) -> None:
         """Do what is due at `now`."""
