@@ -26,7 +26,8 @@ header{display:flex;flex-wrap:wrap;gap:.25rem 1rem;align-items:baseline;margin-b
 @media(min-width:52rem){.grid{grid-template-columns:minmax(0,1fr) minmax(0,1fr)}.stack section:last-child{flex:1}}
 section{background:var(--card);border:1px solid var(--edge);border-radius:8px;padding:.9rem;min-width:0}
 table{border-collapse:collapse;width:100%}th,td{text-align:left;vertical-align:top;padding:.2rem .6rem .2rem 0;
-overflow-wrap:anywhere}th{font-weight:500;color:var(--soft);width:min(9.5rem,34%)}ul{margin:0;padding-left:1.1rem}li{overflow-wrap:anywhere}
+overflow-wrap:anywhere}th{font-weight:500;color:var(--soft);width:9.5rem;overflow-wrap:break-word}
+@media(max-width:30rem){th{width:7rem}}ul{margin:0;padding-left:1.1rem}li{overflow-wrap:anywhere}
 .events{list-style:none;padding:0}.events li{padding:.25rem 0;border-top:1px solid var(--edge)}.events li:first-child{border:0}
 time,.soft{color:var(--soft)}time{font-variant-numeric:tabular-nums;margin-right:.5rem;white-space:nowrap}
 .good{color:var(--good)}.warn{color:var(--warn)}.bad{color:var(--bad)}.dim{color:var(--soft)}
