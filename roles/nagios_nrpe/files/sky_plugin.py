@@ -239,8 +239,11 @@ def worst(states: Sequence[int]) -> int:
 
 
 def shorten(text: str, most: int) -> str:
-    """`text` on one line, without control characters and the bar that begins performance data, at most so long."""
-    text = "".join(char if char.isprintable() else " " for char in text).replace("|", "/")
+    """`text` on one line, without control characters and the bar that begins performance data, at most so long.
+
+    Nor semicolons: Nagios would show each as a colon.
+    """
+    text = "".join(char if char.isprintable() else " " for char in text).replace("|", "/").replace(";", ",")
     text = " ".join(text.split())
     return text if len(text) <= most else text[: most - 3].rstrip() + "..."
 

@@ -117,7 +117,7 @@ def test_file_of_another_user_is_unknown(name: str, tmp_path: Path) -> None:
     finally:
         file.unlink()
     assert done.returncode == 3
-    assert "Permission denied; NRPE must run as the user of PostgreSQL" in done.stdout
+    assert "Permission denied, NRPE must run as the user of PostgreSQL" in done.stdout
     assert done.stderr == ""
 
 
