@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import Agent, Config
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.armed import lag_bytes, lag_seconds
@@ -10,7 +12,9 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory
     MAX_SAMPLES,
     Memory,
     Record,
+    Trouble,
     is_paused,
+    on_record,
 )
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.remember import WORD_HOLDS, remember
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import (
@@ -71,6 +75,23 @@ def test_lag_is_the_age_of_what_is_replayed_when_the_primary_was_last_heard():
     memory = lived((1.0, seen(standby(50), lsn=50)), (2.0, seen(standby(50), lsn=60)), (9.0, seen(standby(60), lsn=80)))
     assert lag_seconds(memory) == 7.0
     assert lag_bytes(memory, standby(60, receive=75)) == 5
+
+
+def test_a_standby_whose_server_was_down_must_catch_up_anew():
+    """Both were stopped: it is back first, and what it knew before says nothing of what the primary writes meanwhile."""
+    memory = lived((1.0, seen(standby(50), lsn=50)))
+    memory = dataclasses.replace(on_record(memory, trouble_at=2.0), trouble=Trouble(2.0, unreachable=3))
+    memory = lived((3.0, seen(Local(Server.DOWN, Role.STANDBY))), (4.0, seen(standby(50))), memory=memory)
+    assert lag_seconds(memory) == float("inf")
+    assert memory.trouble is None
+    assert memory.record.trouble_at is None
+    memory = lived((5.0, seen(standby(50), lsn=50)), memory=memory)
+    assert lag_seconds(memory) == 0.0
+
+
+def test_a_server_that_does_not_answer_for_a_moment_was_not_down():
+    memory = lived((1.0, seen(standby(50), lsn=50)), (2.0, seen(Local(Server.STALLED, Role.STANDBY))))
+    assert lag_seconds(memory) == 0.0
 
 
 def test_silence_does_not_make_the_lag_grow():

@@ -89,7 +89,7 @@ def unfit(config: Config, memory: Memory, local: Local, now: float) -> Mapping[s
             f"PostgreSQL here is {local.server.value}, role {local.role.value}; a running standby is needed"
         )
     elif lag == float("inf"):
-        found["catch_up"] = "this standby has not caught up with the primary since skyha started"
+        found["catch_up"] = "this standby has not caught up with the primary since it started"
     elif lag > config.max_lag_seconds:
         found["lag"] = f"this standby was {lag:.1f} s behind, the limit is {config.max_lag_seconds:g} s"
     elif config.max_lag_bytes and lag_bytes(memory, local) > config.max_lag_bytes:

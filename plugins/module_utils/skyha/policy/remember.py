@@ -7,7 +7,7 @@ import dataclasses
 
 from ..config import Config
 from ..words import Local, Order, Outcome, Path, Power, Role, Seen, Server, Sight, Task
-from .memory import MAX_SAMPLES, Memory, Record
+from .memory import MAX_SAMPLES, Memory, Record, on_record
 
 RAN_WELL = 60.0  # seconds up, after which earlier restarts are forgotten
 WORD_HOLDS = 30.0  # seconds in which an operator's word that the peer is off must be used
@@ -77,6 +77,8 @@ def _remember_local(memory: Memory, local: Local, now: float) -> Memory:
         memory = dataclasses.replace(
             memory, up_since=None, down_since=now if memory.down_since is None else memory.down_since
         )
+    if local.server is Server.DOWN and memory.record.intent is None:
+        memory = _forget_the_catch_up(memory)
     if local.server is not Server.UP:
         return memory
     if local.streaming or local.peer_streaming:
@@ -92,6 +94,16 @@ def _remember_local(memory: Memory, local: Local, now: float) -> Memory:
         return memory
     rest = tuple(sample for sample in memory.samples if sample[0] > covered[-1])
     return dataclasses.replace(memory, samples=rest, covered_at=covered[-1])
+
+
+def _forget_the_catch_up(memory: Memory) -> Memory:
+    """A server that was down has to catch up anew before it may take over (S4), and the primary is to be missed anew.
+
+    Both nodes may have been stopped by an operator: the standby is back before its primary, which is no trouble then.
+    """
+    memory = dataclasses.replace(memory, trouble=None, samples=(), sampled_at=None, covered_at=None)
+    # Else it would count as what a predecessor of this daemon had found.
+    return on_record(memory, trouble_at=None) if memory.record.trouble_at is not None else memory
 
 
 def _remember_bmc(memory: Memory, outcome: Outcome, now: float) -> Memory:
