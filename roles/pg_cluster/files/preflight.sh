@@ -14,6 +14,8 @@ if [ -n "$(ip -o address show to "$vip" 2>/dev/null)" ]; then
     exit
 fi
 echo "vip_held: false"
+# What this host remembers of who held it lately is no answer.
+ip neigh flush to "$vip" dev "$interface" 2>/dev/null
 # A look at any port makes the kernel ask for the VIP's hardware address; who answers that holds it.
 python3 - "$vip" "$port" 2>/dev/null <<'PROBE'
 import socket, sys
@@ -31,6 +33,5 @@ print("vip_answers:", str(answer).lower())
 PROBE
 neighbour=$(ip neigh show to "$vip" 2>/dev/null)
 case $neighbour in
-*lladdr*FAILED* | *lladdr*INCOMPLETE*) ;;
-*lladdr*) echo "vip_neighbour: true" ;;
+*REACHABLE*) echo "vip_neighbour: true" ;;
 esac
