@@ -4,12 +4,8 @@
 from __future__ import annotations
 
 import os
-import subprocess
 
 import pytest
-import yaml
-
-from tests.lab import lab
 
 
 @pytest.fixture(scope="session")
@@ -17,13 +13,3 @@ def expected() -> tuple[str, str, str]:
     """Suite, major version, method."""
     suite, major, method = os.environ["LAB_EXPECT"].split()
     return suite, major, method
-
-
-@pytest.fixture(scope="session")
-def source(expected: tuple[str, str, str]) -> dict[str, str]:
-    """What lab/pg-source says of the tarball that the cluster was built from, as pg_build's variables."""
-    suite, major, method = expected
-    if method != "source":
-        pytest.skip("nothing was built")
-    told = subprocess.run([lab.ROOT / "lab/pg-source", major, suite], capture_output=True, text=True, check=True)
-    return yaml.safe_load(told.stdout)
