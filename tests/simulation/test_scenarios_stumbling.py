@@ -187,3 +187,26 @@ class TestStumblingOnTheWay:
         world.node1.daemon.order(Order.RESUME)
         assert world.run_until(lambda: world.node2.pg.answers, 30) is not None, story(world)
         converges(world)
+
+
+class TestPlannedStop:
+    """stop_cluster.yml and start_cluster.yml: both servers are stopped while paused."""
+
+    def test_standby_that_is_back_first_does_not_miss_the_primary_that_was_stopped(self, world):
+        world.node1.daemon.order(Order.PAUSE)
+        world.run(5)
+        world.node1.pg.stop(False)
+        world.run(6)
+        world.node2.pg.stop(False)
+        world.run(5)
+        # The primary's host boots meanwhile, so that it is the later one.
+        world.node1.switch_off("operator")
+        world.node1.switch_on("operator")
+        assert world.run_until(lambda: world.node1.daemon.alive, 60) is not None, story(world)
+        world.run(3)
+        world.node2.daemon.order(Order.RESUME)
+        nobody_is_fenced(world, 20)
+        world.node1.daemon.order(Order.RESUME)
+        nobody_is_fenced(world, 30)
+        converges(world)
+        assert world.primary() is world.node1
