@@ -93,8 +93,9 @@ def bmc_lies(scene: Scene) -> None:
 @row("BMC says done and off, and the host runs on", "N+A", tried=True)
 def bmc_lies_fully(scene: Scene) -> None:
     scene.later(lab.on, scene.standby, "skyctl", "acknowledge")
-    # At the last moment: a quiet check that reads 'off' of a host that answers would disarm.
     scene.skyha(scene.primary, "stop")
+    # A quiet check that reads 'off' of a host that answers would disarm: the next one is a minute after this.
+    lab.on(scene.standby, "skyctl", "fence-test")
     lab.lab("bmc", scene.primary, "lie", "full")
     faults.drop_vip(scene.primary)
     scene.quiet()

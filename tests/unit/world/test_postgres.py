@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -89,6 +90,70 @@ def test_start_is_asked_for_by_a_file(make_config: Callable[..., Config], tmp_pa
     assert (tmp_path / "start-postgresql").read_text()
     with pytest.raises(WorldError, match=r"sky-postgresql\.path"):
         HostHands(make_config(run_dir="/nonexistent")).start_postgres()
+
+
+class TestLockFileLeftByAPowerCut:
+    """postmaster.pid names a number that something else has by now; PostgreSQL would not start."""
+
+    @pytest.fixture
+    def hands(self, make_config: Callable[..., Config], tmp_path: Path) -> HostHands:
+        (tmp_path / "run").mkdir()
+        (tmp_path / "data").mkdir()
+        return HostHands(make_config(run_dir=str(tmp_path / "run"), data_dir=str(tmp_path / "data")))
+
+    @pytest.fixture
+    def lock(self, tmp_path: Path) -> Path:
+        return tmp_path / "data/postmaster.pid"
+
+    @pytest.mark.parametrize("sign", [1, -1])
+    def test_of_another_process_is_removed(self, hands: HostHands, lock: Path, sign: int) -> None:
+        with subprocess.Popen(["sleep", "60"], cwd="/") as other:
+            lock.write_text(f"{sign * other.pid}\n{lock.parent}\n")
+            hands.start_postgres()
+            other.kill()
+        assert not lock.exists()
+
+    def test_of_a_thread_is_removed(self, hands: HostHands, lock: Path) -> None:
+        done = threading.Event()
+        thread = threading.Thread(target=done.wait, args=(60,))
+        thread.start()
+        lock.write_text(f"{thread.native_id}\n")
+        hands.start_postgres()
+        done.set()
+        thread.join()
+        assert not lock.exists()
+
+    def test_of_a_living_postmaster_stays(self, hands: HostHands, lock: Path) -> None:
+        with subprocess.Popen(["sleep", "60"], cwd=lock.parent) as server:
+            lock.write_text(f"{server.pid}\n")
+            hands.start_postgres()
+            server.kill()
+        assert lock.exists()
+
+    def test_stays_while_a_backend_lives(self, hands: HostHands, lock: Path) -> None:
+        with (
+            subprocess.Popen(["sleep", "60"], cwd="/") as other,
+            subprocess.Popen(["sleep", "60"], cwd=lock.parent) as backend,
+        ):
+            lock.write_text(f"{other.pid}\n")
+            hands.start_postgres()
+            other.kill()
+            backend.kill()
+        assert lock.exists()
+
+    @pytest.mark.parametrize("text", ["", "no number\n", "99999999999999999999\n", "4194304\n", "0\n", "1\n"])
+    def test_that_stops_nobody_stays(self, hands: HostHands, lock: Path, text: str) -> None:
+        lock.write_text(text)
+        hands.start_postgres()
+        assert lock.exists()
+
+    def test_that_cannot_be_removed_is_named(self, make_config: Callable[..., Config], open_directory: Path) -> None:
+        hands = HostHands(make_config(run_dir=str(open_directory), data_dir=str(open_directory)))
+        with subprocess.Popen(["sleep", "60"], cwd="/", user="nobody") as other:
+            (open_directory / "postmaster.pid").write_text(f"{other.pid}\n")
+            with rights_of_nobody(), pytest.raises(WorldError, match="another process's by now"):
+                hands.start_postgres()
+            other.kill()
 
 
 def test_checkpoint_that_cannot_be_begun_is_an_error(make_config: Callable[..., Config], tmp_path: Path) -> None:

@@ -77,6 +77,30 @@ def postmaster(data_dir: str) -> Postmaster | None:
     return Postmaster(pid, lines[7].strip() if len(lines) > 7 else "", state in ("T", "t"))
 
 
+def lock_is_stale(data_dir: str) -> bool:
+    """Does postmaster.pid name a process or thread that lives and is no postmaster, while nothing works in `data_dir`?
+
+    So it may be after a power cut: some daemon of the same user has the number by now. PostgreSQL asks kill(2) only
+    whether that number lives (its CreateLockFile), and refuses to start as long as it does.
+    """
+    try:
+        with open(os.path.join(data_dir, "postmaster.pid"), encoding="utf-8", errors="replace") as file:
+            pid = abs(int(file.readline()))  # negative: of PostgreSQL in single-user mode
+        os.kill(pid, 0)
+    except (OSError, ValueError, OverflowError):
+        return False  # no file, no number, no such process, or another user's: none of these stops PostgreSQL
+    if pid <= 1 or postmaster(data_dir) is not None:
+        return False
+    # Backends outlive a postmaster that was killed; all have the directory as their working directory.
+    for number in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if os.path.samefile(f"/proc/{number}/cwd", data_dir):
+                return False
+        except OSError:
+            continue  # gone, or not ours: a server of this directory runs as its owner
+    return True
+
+
 def _is_of_another_user(pid: int, data_dir: str) -> bool:
     """Is it known that process `pid` runs as another user than the owner of `data_dir`?"""
     try:

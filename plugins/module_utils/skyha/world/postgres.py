@@ -35,6 +35,7 @@ class HostHands:
 
     def start_postgres(self) -> None:
         """See ports.Hands. skyhad has no right to talk to systemd: a path unit watches this file."""
+        remove_stale_lock(self._config.data_dir)
         path = os.path.join(self._config.run_dir, "start-postgresql")
         try:
             with open(path, "w", encoding="ascii") as file:
@@ -181,6 +182,22 @@ class HostHands:
         if done.returncode:
             said = " ".join(done.stdout.decode("utf-8", "replace").split())[-300:]
             raise WorldError(f"{' '.join(command)}: exit code {done.returncode}: {said}")
+
+
+def remove_stale_lock(data_dir: str) -> None:
+    """Remove a postmaster.pid that would keep PostgreSQL from starting though no server runs; raises WorldError.
+
+    Where backends were overlooked all the same, PostgreSQL still refuses by the shared memory that they are attached to.
+    """
+    if not datadir.lock_is_stale(data_dir):
+        return
+    path = os.path.join(data_dir, "postmaster.pid")
+    try:
+        os.unlink(path)
+    except OSError as error:
+        raise WorldError(
+            f"{path}: the process id in it is another process's by now, and it cannot be removed: {error}"
+        ) from error
 
 
 def make_standby(data_dir: str) -> None:

@@ -25,7 +25,7 @@ from typing import Any, Callable
 from ..errors import WorldError
 from ..probes import datadir
 from . import child, diverged
-from .postgres import make_standby
+from .postgres import make_standby, remove_stale_lock
 from .store import sync_directory
 
 UNFINISHED = "rewind-unfinished"
@@ -181,6 +181,7 @@ def _recover(runner: Run, tools: str, data: str) -> None:
             os.unlink(os.path.join(data, name))
         except FileNotFoundError:
             pass
+    remove_stale_lock(data)
     _check(
         "crash recovery of the old data failed; nothing else was changed",
         runner(
