@@ -27,28 +27,27 @@ def entries(node: str, folder: str) -> list[str]:
 
 
 def test_wal_directory_is_moved_aside_like_the_data(primary: str, standby: str) -> None:
-    # As site.yml makes it.
-    lab.on(standby, "install", "-d", "-o", "postgres", "-g", "postgres", SPACE)
+    # As site.yml makes it; and what a broken-off rebuild left there, or a stranger: it is not the old data's.
+    lab.on(standby, "install", "-d", "-o", "postgres", "-g", "postgres", SPACE, WAL)
+    lab.on(standby, "touch", f"{WAL}/precious")
     try:
         with no_commit_lost("rebuilds with a WAL directory"):
-            rebuild(standby, WAL)
-            assert link(standby) == WAL
-            # Now there is one, full of the old data's WAL.
-            assert entries(standby, WAL)
-            rebuild(standby, WAL)
-            assert link(standby) == WAL
-            assert entries(standby, SPACE) == ["wal"], "the old one is given up once the new standby streams"
-            # A rebuild that was broken off half-way, or a stranger's: not the old data's.
-            rebuild(standby, "")
-            assert link(standby) == f"{DATA}/pg_wal"
-            lab.on(standby, "touch", f"{WAL}/precious")
             told = rebuild(standby, WAL)
+            assert link(standby) == WAL
             (kept,) = [name for name in entries(standby, SPACE) if name != "wal"]
             assert kept.startswith("wal.left-")
             assert f"{SPACE}/{kept}" in "".join(told.split())
-            assert "precious" in entries(standby, f"{SPACE}/{kept}")
+            assert entries(standby, f"{SPACE}/{kept}") == ["precious"]
+            # Now it is full of the old data's WAL.
+            assert entries(standby, WAL)
+            rebuild(standby, WAL)
+            assert link(standby) == WAL
+            assert sorted(entries(standby, SPACE)) == ["wal", kept], (
+                "the old one is given up once the new standby streams"
+            )
         assert not [name for name in entries(standby, "/data/pgdata") if name.startswith("pg_root.")]
         assert lab.primary() == primary
     finally:
         rebuild(standby, "")
         lab.on(standby, "rm", "-rf", SPACE)
+    assert link(standby) == f"{DATA}/pg_wal"
