@@ -31,7 +31,8 @@ def standby_behind(scene: Scene) -> None:
     scene.quiet()
     assert not lab.is_writable(scene.standby)
     lab.lab("power", scene.primary, "on", "--wait")
-    lab.wait_for("the primary serving again", lambda: lab.is_writable(scene.primary), 90)
+    # The replay must not catch up before the standby sees its primary again: then it would be fit to take over.
+    lab.wait_for("its primary", lambda: "no_failover" not in lab.status(scene.standby)["alarms"], 120)
 
 
 @row("failover again within the flap guard", "F+A")

@@ -51,6 +51,8 @@ def vote_and_primary_dead(scene: Scene) -> None:
 @row("vote proxy hangs and the link primary-standby is cut, at once (false, but safe)", "F")
 def proxy_hangs_and_nodes_apart(scene: Scene) -> None:
     """Two faults at once that look like a dead primary from where the standby stands."""
+    # Nothing replicates from the cut on, and clients go on committing on the primary until it is fenced.
+    scene.lost_within = 15.0
     lab.on("vote", "systemctl", "kill", "-s", "STOP", "sky-vote-proxy")
     scene.cut_both(scene.primary, scene.standby)
     scene.took_over()
