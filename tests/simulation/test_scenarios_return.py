@@ -23,6 +23,18 @@ class TestReturn:
         world.heal()
         converges(world)
 
+    def test_isolated_primary_that_has_noted_that_it_is_alone_is_not_fenced_any_more(self, world):
+        """It would serve again after the fence: nothing tells it that somebody was promoted."""
+        world.node2.pg.replay_paused = True
+        world.isolate("node1")
+        world.run(world.configs["node1"].timing.alone_after + 60)
+        assert not world.node1.daemon.loop.memory.record.standby_recorded
+        world.node2.pg.replay_paused = False
+        nobody_is_fenced(world, 120)
+        assert "alone" in world.alarms("node2")["no_failover"]
+        world.heal()
+        converges(world)
+
     def test_fenced_node_meets_a_dead_new_primary_and_waits(self, world):
         world.node1.switch_off("test")
         world.node1.mains = False

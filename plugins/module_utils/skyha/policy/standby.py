@@ -20,7 +20,7 @@ from .upkeep import check_bmc, power_on
 SWITCH_POLL = 0.05
 FREE_HOLDS = 1.0  # shorter than a primary trusts it
 START_HOLDS = 300.0  # longer than all restarts in place together
-BY_OPERATOR = ("bmc", "vote_path")  # what an operator's word, that the peer is off, makes up for
+BY_OPERATOR = ("bmc", "vote_path", "too_late")  # what an operator's word, that the peer is off, makes up for
 
 
 def decide_standby(config: Config, memory: Memory, seen: Seen, now: float) -> Decision:
@@ -44,7 +44,9 @@ def decide_standby(config: Config, memory: Memory, seen: Seen, now: float) -> De
             # Nobody looks while it lasts; if it ends in the primary's death, this is what counts.
             memory = dataclasses.replace(memory, switch_evidence=evidence_missing(config, memory, now))
         # Once the old holder drops the VIP nobody answers for it: known by then, it is not waited for after the promotion.
-        listen = age(now, memory.vip_free_at) > FREE_HOLDS
+        # Not on the node that has handed over and still reads the old note: to the peer its probes are another taker's.
+        handed_over = memory.promote_at >= since
+        listen = not handed_over and age(now, memory.vip_free_at) > FREE_HOLDS
         return Decision(memory, "standby, a switchover is under way", Wants(SWITCH_POLL, vip_conflict=listen))
     life = living(seen.looks, config.tablespace_policy)
     if not seen.looks:
@@ -125,6 +127,11 @@ def _troubled(config: Config, memory: Memory, seen: Seen, now: float) -> Decisio
         alarms = {"cut_off": f"the primary shows no life, but {why}; nobody is fenced"}
         return Decision(memory, "standby, " + alarms["cut_off"], wants, (), events, alarms)
     against = {**trouble.not_armed, **unfit(config, memory, seen.local, now)}
+    if now - trouble.since > config.timing.failover_limit:
+        against["too_late"] = (
+            f"the primary was given up {now - trouble.since:.0f} s ago; where it lives on it may have noted by now that it is "
+            "alone, and would serve after a fence: make sure that it is off and stays off, and run 'skyctl confirm-off'"
+        )
     if memory.confirmed_off:
         against = {code: why for code, why in against.items() if code not in BY_OPERATOR}
     obstacles = tuple(against.values())
