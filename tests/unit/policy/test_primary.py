@@ -15,6 +15,7 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory
     Record,
     Stage,
 )
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.switchover import NOTICE
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.upkeep import POWER_ON_EVERY, POWER_ON_TRIES
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import (
     Action,
@@ -105,7 +106,10 @@ def test_a_switchover_drops_the_vip_before_it_stops():
     ready = dataclasses.replace(HEALTHY, switching=True)
     intent = Intent(Stage.SWITCHING, 9.0, 9.0, "asked for", lsn=100)
     peer = Peer(Server.UP, Role.STANDBY, timeline=3, receive_lsn=200, replay_lsn=200)
-    assert done(decided(ready, peer, intent=intent)) == [Do.DROP_VIP, Do.STOP_POSTGRES]
+    told = decided(ready, peer, intent=intent)
+    assert done(told) == []  # the standby's skyha is to read it first: then it watches closely
+    read = decide(CONFIG, told.memory, Seen(ready, peer=peer), 10.1 + CONFIG.timing.interval + NOTICE)
+    assert done(read) == [Do.DROP_VIP, Do.STOP_POSTGRES]
 
 
 def test_a_pause_stops_even_a_switchover_that_was_asked_for():

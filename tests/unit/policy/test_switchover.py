@@ -136,3 +136,18 @@ def test_after_the_hand_over_it_never_serves_again_by_itself(now: float) -> None
     assert decision.memory.record.intent is not None
     assert decision.memory.record.intent.stage is Stage.HANDED_OVER
     assert ("handed_over" in decision.alarms) == (now > BEGAN + 5.0)
+
+
+def test_only_the_standby_that_waits_listens_for_the_old_holder_of_the_vip() -> None:
+    """The node that handed over still reads the note: probes of its own would keep the new primary from taking the VIP."""
+    told = decide(CONFIG, decided(RUNNING).memory, Seen(STOPPED, peer=READY), 11.1)
+    assert done(told) == [Do.PROMOTE_PEER]
+    gone = decide(
+        CONFIG, told.memory, Seen(STOPPED, peer=dataclasses.replace(READY, role=Role.PRIMARY, timeline=4)), 11.3
+    )
+    assert events(gone) == ["switched"]
+    standby = Local(Server.UP, Role.STANDBY, timeline=3, receive_lsn=100, replay_lsn=100, switching=True)
+    assert not decide(CONFIG, gone.memory, Seen(standby), 11.6).wants.vip_conflict
+    # It may have handed over itself not long ago.
+    waiting = Memory(0.0, Record("boot", role=Role.STANDBY, timeline=3), promote_at=11.4)
+    assert decide(CONFIG, waiting, Seen(standby), 11.6).wants.vip_conflict

@@ -1,8 +1,8 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """A planned change of the primary, driven by the old one.
 
-Steps: announce it in the database and see by SQL that the peer has replayed that (so that its skyha fences nobody), drop
-the VIP, stop cleanly, see that the peer has all WAL up to the end of the shutdown checkpoint, write down that this node
+Steps: announce it in the database, see by SQL that the peer has replayed that and give its skyha time to read it (so that it
+fences nobody, and watches closely from then on), drop the VIP, stop cleanly, see that the peer has all WAL up to the end of the shutdown checkpoint, write down that this node
 handed over, tell the peer to promote, follow it as a standby. Until the hand-over is written down, any trouble makes the
 old primary serve again; after it, never.
 """
@@ -13,11 +13,12 @@ import dataclasses
 
 from ..config import Config
 from ..words import Action, Do, Event, Role, Seen, Server
-from .memory import Decision, Intent, Memory, Stage, Wants, begin, on_record
+from .memory import Decision, Intent, Memory, Stage, Wants, age, begin, on_record
 
 POLL = 0.05
 PROMOTE_AGAIN = 2.0
 START_AFTER = 5.0
+NOTICE = 0.2  # seconds beyond the peer's own interval, after which its skyha has read the announcement
 ANNOUNCE_LIMIT = 10.0  # seconds in which the peer must have replayed the announcement; nothing is stopped before
 
 
@@ -38,6 +39,7 @@ def begin_switchover(config: Config, memory: Memory, seen: Seen, now: float) -> 
     if why is not None:
         event = Event("switchover_refused", f"switchover refused: {why}", "warning")
         return Decision(memory, f"primary, switchover refused: {why}", Wants(config.timing.interval), (), (event,))
+    memory = dataclasses.replace(memory, announced_at=None)
     memory = on_record(memory, intent=Intent(Stage.SWITCHING, now, now, "an operator asked for it"))
     event = Event("switchover", f"switchover to {config.peer} begins", "warning")
     return Decision(
@@ -73,6 +75,10 @@ def decide_switching(config: Config, memory: Memory, seen: Seen, now: float) -> 
             why = f"{config.peer} has not replayed its announcement: it is behind, or its replay is paused"
             return give_up(config, memory, why)
         return Decision(memory, f"primary, switchover to {config.peer}: waiting until it has replayed that", wants)
+    if memory.announced_at is None:
+        memory = dataclasses.replace(memory, announced_at=now)
+    if age(now, memory.announced_at) < config.timing.interval + NOTICE:
+        return Decision(memory, f"primary, switchover to {config.peer}: its skyha is about to read that", wants)
     return Decision(
         memory,
         f"primary, switchover to {config.peer}: stopping",
