@@ -243,20 +243,23 @@ def wait_ready(hosts: list[Host], timeout: float = 240) -> None:
         time.sleep(0.1 if waiting else 0)
 
 
+def _remove_containers(which: str, check: bool) -> None:
+    """Of a host killed from outside, the first removal only notes that nothing runs; the second removes it."""
+    if podman("rm", "-f", "-t", "0", which, check=False).returncode:
+        podman("rm", "-f", "-t", "0", which, check=check)
+
+
 def remove(host: Host) -> None:
     """Remove the host with its disk; one that is not there: nothing."""
     power_off(host)
-    # Of a host killed from outside, the first removal only notes that nothing runs; the second removes it.
-    if podman("rm", "-f", "-t", "0", host.container, check=False).returncode:
-        podman("rm", "-f", "-t", "0", host.container)
+    _remove_containers(host.container, check=True)
     for name in ("pid", "cid", "root", "boot_id", "lock"):
         (RUN / "hosts" / f"{host.name}.{name}").unlink(missing_ok=True)
 
 
 def remove_all() -> None:
     """Remove all hosts and their disks, and whatever else was run through lab/podman."""
-    if podman("rm", "-f", "-a", "-t", "0", check=False).returncode:
-        podman("rm", "-f", "-a", "-t", "0", check=False)
+    _remove_containers("-a", check=False)
 
 
 def kill_without_podman(host: Host) -> None:

@@ -7,7 +7,7 @@ import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Order
 
 from tests.simulation.story import story
-from tests.simulation.verbs import converges, nobody_is_fenced, ready
+from tests.simulation.verbs import converges, frozen_before_the_fence, nobody_is_fenced, ready
 
 
 class TestStumblingOnTheWay:
@@ -132,15 +132,7 @@ class TestStumblingOnTheWay:
         assert world.oracles.promotions == 0 or fences
 
     def test_standby_frozen_between_the_decision_to_fence_and_the_deed(self, world):
-        world.cut("node1", "node2")
-        world.cut("node1", "vote")
-        assert world.run_until(lambda: "trouble" in world.alarms("node2"), 10) is not None
-        world.fsync_time = 3.0
-        assert world.run_until(lambda: world.node2.daemon.saving, 20) is not None
-        world.node2.freeze()
-        world.heal()
-        world.run(3600)
-        world.node2.thaw()
+        frozen_before_the_fence(world)
         nobody_is_fenced(world, 60)
 
     def test_pause_survives_reboots_and_its_end_reaches_a_node_that_is_down(self, world):

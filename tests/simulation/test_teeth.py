@@ -21,6 +21,7 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import 
 
 from tests.simulation.schedules import run
 from tests.simulation.story import story
+from tests.simulation.verbs import frozen_before_the_fence
 from tests.simulation.world import World
 
 SEEDS = 400
@@ -147,15 +148,7 @@ def test_trusting_an_old_proof(monkeypatch):
 def test_acting_on_what_was_seen_before_the_host_froze(monkeypatch):
     monkeypatch.setattr(loop, "STALE", float("inf"))
     world = armed_world()
-    world.cut("node1", "node2")
-    world.cut("node1", "vote")
-    assert world.run_until(lambda: "trouble" in world.alarms("node2"), 10) is not None
-    world.fsync_time = 3.0
-    assert world.run_until(lambda: world.node2.daemon.saving, 20) is not None
-    world.node2.freeze()
-    world.heal()
-    world.run(3600)
-    world.node2.thaw()
+    frozen_before_the_fence(world)
     world.run(60)
     caught(world, "S2")
 

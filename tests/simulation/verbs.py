@@ -35,3 +35,16 @@ def nobody_is_fenced(world, seconds=60):
 
 def converges(world, within=120):
     assert world.run_until(lambda: not world.not_converged(but=QUIET), within) is not None, story(world)
+
+
+def frozen_before_the_fence(world):
+    """The standby's host stands still for an hour between the decision to fence, being saved, and the deed; all is healed by then."""
+    world.cut("node1", "node2")
+    world.cut("node1", "vote")
+    assert world.run_until(lambda: "trouble" in world.alarms("node2"), 10) is not None
+    world.fsync_time = 3.0
+    assert world.run_until(lambda: world.node2.daemon.saving, 20) is not None
+    world.node2.freeze()
+    world.heal()
+    world.run(3600)
+    world.node2.thaw()
