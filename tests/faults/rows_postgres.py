@@ -66,6 +66,12 @@ def postgres_stopped(scene: Scene) -> None:
     scene.took_over()
 
 
+@row("postmaster alone stopped (SIGSTOP): sessions go on, nobody new is let in", "F")
+def postmaster_stopped(scene: Scene) -> None:
+    lab.on(scene.primary, "sh", "-c", f"kill -STOP $({faults.POSTMASTER})")
+    scene.took_over()
+
+
 @row("one walsender stopped", "N+A", outage=5)
 def walsender_stopped(scene: Scene) -> None:
     lab.on(scene.primary, "sh", "-c", "kill -STOP $(pgrep -f '[p]ostgres: .*walsender')")

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.loop import Loop, Ports
@@ -139,7 +139,7 @@ class Daemon:
 
     # --- Eyes ---------------------------------------------------------------------------------------------------------
 
-    def look(self, paths: Sequence[Path], deadline: float, fresh: bool) -> Mapping[Path, Look]:
+    def look(self, paths: Sequence[Path], deadline: float, fresh: Collection[Path]) -> Mapping[Path, Look]:
         """See ports.Eyes. What is seen is what was when the look began."""
         network = self.world.network
         first = {path: network.look(self.host, path, deadline) for path in paths}

@@ -30,7 +30,7 @@ class Timing:
     failures_before_failover: int = 3  # looks in a row that found the primary unreachable
     restart_grace: float = 5.0  # refused / dropped: time for a restart in place
     hang_timeout: float = 6.0  # stalled: time for a slow server to answer
-    fresh_every: float = 5.0  # how often at least a new connection per path is tried
+    fresh_every: float = 5.0  # the standby: a new connection along one of its paths; the primary: a look along its own
     arming_window: float = 15.0  # how long a good sign keeps a node armed
     bmc_check_interval: float = 60.0  # between two checks of the peer's BMC
     bmc_retry_interval: float = 10.0  # the same after a failed check

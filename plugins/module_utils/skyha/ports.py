@@ -7,7 +7,7 @@ The loop and the decision touch the world only through these. In production they
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from .words import Local, Look, Outcome, Path, Peer, Request, Task
@@ -29,8 +29,8 @@ class Clock(Protocol):
 class Eyes(Protocol):
     """Looks. None of them raises for what it sees, and none takes longer than its deadline (plus scheduling)."""
 
-    def look(self, paths: Sequence[Path], deadline: float, fresh: bool) -> Mapping[Path, Look]:
-        """Send a heartbeat along each path at once. `fresh`: prove that new connections are accepted as well."""
+    def look(self, paths: Sequence[Path], deadline: float, fresh: Collection[Path]) -> Mapping[Path, Look]:
+        """Send a heartbeat along each path at once; along those in `fresh` a new connection must be let in as well."""
 
     def local(self, deadline: float) -> Local:
         """This node's own PostgreSQL and VIP."""

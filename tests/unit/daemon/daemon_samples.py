@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import Agent, Config
@@ -82,7 +82,7 @@ class Eyes:
         self.looks: Mapping[Path, Look] = {Path.VIP: GOOD, Path.VOTE: GOOD}
         self.error: Exception | None = None
 
-    def look(self, paths: Sequence[Path], deadline: float, fresh: bool) -> Mapping[Path, Look]:
+    def look(self, paths: Sequence[Path], deadline: float, fresh: Collection[Path]) -> Mapping[Path, Look]:
         return {path: self.looks[path] for path in paths}
 
     def local(self, deadline: float) -> Local:

@@ -35,7 +35,7 @@ class TestPrimary:
     """A running primary."""
 
     def test_heartbeat_commits_and_tells_the_primarys_state(self, eyes: ProbeEyes, postgres: RealPostgres) -> None:
-        looks = eyes.look([Path.VIP, Path.VOTE], 2.0, True)
+        looks = eyes.look([Path.VIP, Path.VOTE], 2.0, [Path.VIP, Path.VOTE])
         assert {look.sight for look in looks.values()} == {Sight.OK}
         beat = looks[Path.VIP].beat
         assert beat is not None
@@ -65,7 +65,7 @@ class TestPrimary:
     ) -> None:
         postgres.sql(f"UPDATE sky_pg_cluster.cluster_control SET {change}")
         try:
-            beat = eyes.look([Path.VIP], 2.0, False)[Path.VIP].beat
+            beat = eyes.look([Path.VIP], 2.0, ())[Path.VIP].beat
             local = eyes.local(2.0)
         finally:
             postgres.sql("UPDATE sky_pg_cluster.cluster_control SET paused = false, paused_until = NULL")
@@ -76,7 +76,7 @@ class TestPrimary:
     def test_note_of_another_timeline_does_not_count(self, eyes: ProbeEyes, postgres: RealPostgres) -> None:
         postgres.sql("UPDATE sky_pg_cluster.cluster_control SET standby_recorded = true, recorded_timeline = 7")
         try:
-            beat = eyes.look([Path.VIP], 2.0, False)[Path.VIP].beat
+            beat = eyes.look([Path.VIP], 2.0, ())[Path.VIP].beat
             local = eyes.local(2.0)
         finally:
             postgres.sql("UPDATE sky_pg_cluster.cluster_control SET standby_recorded = false, recorded_timeline = NULL")
@@ -87,21 +87,21 @@ class TestPrimary:
     def test_missing_function_is_life_and_named(self, eyes: ProbeEyes, postgres: RealPostgres) -> None:
         postgres.sql("ALTER FUNCTION sky_pg_cluster.cluster_keepalive_test() RENAME TO away")
         try:
-            look = eyes.look([Path.VIP], 2.0, False)[Path.VIP]
+            look = eyes.look([Path.VIP], 2.0, ())[Path.VIP]
         finally:
             postgres.sql("ALTER FUNCTION sky_pg_cluster.away() RENAME TO cluster_keepalive_test")
         assert look.sight is Sight.ALIVE
         assert "cluster_keepalive_test" in look.detail
 
     def test_killed_session_wakes_the_loop_and_is_replaced(self, eyes: ProbeEyes, postgres: RealPostgres) -> None:
-        eyes.look([Path.VIP], 2.0, False)
+        eyes.look([Path.VIP], 2.0, ())
         postgres.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'skyha'")
         time.sleep(0.1)
         before = set(eyes.descriptors())
         for fd in before:
             eyes.absorb(fd)
         assert len(eyes.descriptors()) < len(before)
-        assert eyes.look([Path.VIP], 2.0, False)[Path.VIP].sight is Sight.OK
+        assert eyes.look([Path.VIP], 2.0, ())[Path.VIP].sight is Sight.OK
 
     def test_stopped_postmaster_is_stalled_and_said_to_be_stopped(
         self, real_config: Config, postgres: RealPostgres
@@ -112,7 +112,7 @@ class TestPrimary:
         os.kill(running.pid, signal.SIGSTOP)
         try:
             local = fresh.local(0.4)
-            look = fresh.look([Path.VIP], 0.4, True)[Path.VIP]
+            look = fresh.look([Path.VIP], 0.4, [Path.VIP])[Path.VIP]
         finally:
             os.kill(running.pid, signal.SIGCONT)
             fresh.close()
@@ -141,7 +141,7 @@ def test_server_that_is_down_is_seen_from_its_directory(
 def test_path_to_a_standby_is_alive_but_no_heartbeat(fake: FakePostgres, make_config: Callable[..., Config]) -> None:
     fake.row = ()
     eyes = ProbeEyes(make_config(port=fake.port))
-    look = eyes.look([Path.VIP], 1.0, False)[Path.VIP]
+    look = eyes.look([Path.VIP], 1.0, ())[Path.VIP]
     eyes.close()
     assert (look.sight, look.beat) == (Sight.ALIVE, None)
     assert "standby" in look.detail

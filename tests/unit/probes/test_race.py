@@ -50,7 +50,7 @@ def make_line() -> Iterator[Callable[[int], Line]]:
 
 def once(line: Line, fresh: bool = False, deadline: float = DEADLINE) -> Answer:
     began = time.monotonic()
-    answer = look([line], deadline, fresh)[0]
+    answer = look([line], deadline, [line] if fresh else ())[0]
     assert time.monotonic() - began < deadline + SLACK, "the look took longer than its deadline"
     return answer
 
@@ -69,6 +69,15 @@ class TestOneServer:
         once(line)
         assert once(line, fresh=True).sight is Sight.OK
         assert fake.connections == 2
+
+    def test_new_connection_need_not_answer_where_the_kept_one_did(self, fake: FakePostgres, make_line) -> None:
+        line = make_line(fake.port)
+        once(line)
+        kept = [one.fileno() for one in line.waiting()]
+        asked = len(fake.queries)
+        assert once(line, fresh=True).row == (False, 100, 1, True, False, None)
+        assert len(fake.queries) == asked + 1
+        assert [one.fileno() for one in line.waiting()] == kept
 
     def test_error_to_a_query_is_life_and_keeps_the_connection(self, fake: FakePostgres, make_line) -> None:
         fake.mode, fake.code, fake.message = "error", "25006", "cannot execute UPDATE in a read-only transaction"

@@ -95,7 +95,7 @@ def _fencing(config: Config, memory: Memory, seen: Seen, now: float) -> Decision
         return _call_off(config, memory, f"the primary answers again: {life}", events)
     if is_paused(memory.record, now):
         return _call_off(config, memory, "the cluster was paused", events, answers=False)
-    look = look_at_primary(config, config.timing.retry_interval, fresh=True)
+    look = look_at_primary(config, config.timing.retry_interval)
     alarms = _fence_alarms(config, intent.attempts)
     if not seen.looks:
         return Decision(
@@ -168,7 +168,7 @@ def _call_off(
     return Decision(
         memory,
         f"standby, failover called off: {why}",
-        look_at_primary(config, 0.0, fresh=True),
+        look_at_primary(config, 0.0),
         actions,
         events + (event,),
     )
@@ -181,7 +181,7 @@ def _prove_again(config: Config, memory: Memory, now: float) -> Decision:
     return Decision(
         memory,
         sentence,
-        look_at_primary(config, 0.0, fresh=True),
+        look_at_primary(config, 0.0),
         (),
         (Event("proof_old", sentence, "warning"),),
         {"fencing": sentence},
@@ -211,7 +211,7 @@ def _proven(
 
 
 def _listen(config: Config) -> Wants:
-    return Wants(LISTEN_POLL, BOTH, config.timing.silence_deadline, fresh=True)
+    return Wants(LISTEN_POLL, BOTH, config.timing.silence_deadline)
 
 
 def _listening(config: Config, memory: Memory, seen: Seen, now: float) -> Decision:
@@ -251,7 +251,7 @@ def _listening(config: Config, memory: Memory, seen: Seen, now: float) -> Decisi
         return Decision(memory, sentence, _listen(config), (), (), {"listening": sentence})
     memory = begin(memory, Stage.FENCING, now, by_operator=False)
     event = Event("not_silent", sentence + "; asking the BMC again", "alarm", facts(seen))
-    return Decision(memory, sentence, look_at_primary(config, 0.0, fresh=True), (), (event,), {"listening": sentence})
+    return Decision(memory, sentence, look_at_primary(config, 0.0), (), (event,), {"listening": sentence})
 
 
 def _promoting(config: Config, memory: Memory, seen: Seen, now: float) -> Decision:

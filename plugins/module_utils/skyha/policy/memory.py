@@ -125,7 +125,9 @@ class Memory:
     record: Record
     lived_as: Role = Role.UNKNOWN  # what PostgreSQL here was when it was last up
     heard_at: Mapping[Path, float] = field(default_factory=dict)  # last committed heartbeat
-    fresh_at: float = float("-inf")  # last time new connections were asked for
+    looked_at: float = float("-inf")  # primary: last look along its own paths
+    fresh_at: float = float("-inf")  # standby: last time a new connection was asked for ...
+    fresh_path: Path = Path.VOTE  # ... and along which path
     recorded_at: float | None = None  # the primary last said that this standby is on its record
     streaming_at: float | None = None  # standby: own WAL receiver; primary: the peer's walsender
     samples: tuple[tuple[float, int], ...] = ()  # (when, the primary's LSN), not yet replayed here
@@ -175,7 +177,7 @@ class Wants:
     delay: float
     paths: tuple[Path, ...] = ()
     deadline: float = 1.0
-    fresh: bool = False
+    fresh: tuple[Path, ...] = ()  # along these a new connection must be let in as well
     peer: bool = False
     vip_conflict: bool = False
 

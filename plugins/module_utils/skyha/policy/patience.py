@@ -55,8 +55,8 @@ def used_up(timing: Timing, trouble: Trouble, looks: Mapping[Path, Look], now: f
     return trouble.unreachable >= needed, f"unreachable {trouble.unreachable} of {needed} times"
 
 
-def look_at_primary(config: Config, delay: float, fresh: bool) -> Wants:
-    """The wish to look at the primary along both paths after `delay` seconds; fresh: by new connections."""
+def look_at_primary(config: Config, delay: float, fresh: tuple[Path, ...] = BOTH) -> Wants:
+    """The wish to look at the primary along both paths after `delay` seconds, along those in `fresh` by new connections."""
     return Wants(delay, BOTH, config.timing.look_deadline, fresh)
 
 

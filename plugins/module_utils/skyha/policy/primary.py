@@ -69,7 +69,7 @@ def decide_primary(config: Config, memory: Memory, seen: Seen, now: float) -> De
     memory = dataclasses.replace(memory, trouble=None, confirmed_off=False)
     wants = _wants(config, memory, now)
     wants = dataclasses.replace(wants, delay=min(wants.delay, delay), vip_conflict=listen)
-    memory = dataclasses.replace(memory, fresh_at=now if wants.paths else memory.fresh_at)
+    memory = dataclasses.replace(memory, looked_at=now if wants.paths else memory.looked_at)
     alarms = _alarms(config, memory, seen, now)
     state = (
         f"primary on timeline {seen.local.timeline}, VIP {'held' if seen.local.vip_held else 'not held'}, "
@@ -191,11 +191,11 @@ def _keep_power(config: Config, memory: Memory, seen: Seen, now: float) -> tuple
 
 
 def _wants(config: Config, memory: Memory, now: float) -> Wants:
-    """The primary looks along its own paths only now and then: the standby does so each cycle."""
-    look = now - memory.fresh_at >= config.timing.fresh_every
+    """The primary looks along its own paths only now and then: the standby does so each cycle, and tries new connections."""
+    look = now - memory.looked_at >= config.timing.fresh_every
     peer = age(now, memory.streaming_at) > 2 * config.timing.interval and age(now, memory.peer_at) >= PEER_EVERY
     paths = (Path.VIP, Path.VOTE) if look else ()
-    return Wants(config.timing.interval, paths, config.timing.look_deadline, fresh=look, peer=peer)
+    return Wants(config.timing.interval, paths, config.timing.look_deadline, peer=peer)
 
 
 def _alarms(config: Config, memory: Memory, seen: Seen, now: float) -> dict[str, str]:

@@ -13,7 +13,7 @@ from ..words import Action, Do, Event, Look, Path, Role, Seen, Sight
 from .armed import evidence_missing, lag_seconds, not_armed, unfit
 from .failover import decide_failover, fence_once
 from .memory import Decision, Intent, Memory, Stage, Trouble, Wants, age, is_paused, on_record
-from .patience import cut_off, facts, living, look_at_primary, signs, used_up, worsened
+from .patience import BOTH, cut_off, facts, living, look_at_primary, signs, used_up, worsened
 from .switchover import hand_over
 from .upkeep import check_bmc, power_on
 
@@ -50,7 +50,7 @@ def decide_standby(config: Config, memory: Memory, seen: Seen, now: float) -> De
         return Decision(memory, "standby, a switchover is under way", Wants(SWITCH_POLL, vip_conflict=listen))
     life = living(seen.looks, config.tablespace_policy)
     if not seen.looks:
-        return Decision(memory, "standby: about to look at the primary", look_at_primary(config, 0.0, fresh=True))
+        return Decision(memory, "standby: about to look at the primary", look_at_primary(config, 0.0))
     if life is None:
         return _troubled(config, memory, seen, now)
     return _quiet(config, memory, seen, now, life)
@@ -69,9 +69,7 @@ def _quiet(config: Config, memory: Memory, seen: Seen, now: float, life: str) ->
     if config.peer_slot in seen.local.slots and not is_paused(memory.record, now):
         # Left from its time as primary: unused here, it would only hold WAL back.
         actions += (Action(Do.DROP_SLOTS, (config.peer_slot,)),)
-    fresh = now - memory.fresh_at >= config.timing.fresh_every
-    if fresh:
-        memory = dataclasses.replace(memory, fresh_at=now)
+    memory, fresh = _newly(config, memory, seen, now)
     alarms = dict(not_armed(config, memory, seen.local, now))
     alarms.update(_path_alarms(seen.looks))
     if seen.local.detail:
@@ -80,6 +78,20 @@ def _quiet(config: Config, memory: Memory, seen: Seen, now: float, life: str) ->
     lag = lag_seconds(memory)
     sentence = f"standby, primary answers, lag {lag:.1f} s, " + ("armed" if not alarms else f"NOT armed: {why}")
     return Decision(memory, sentence, look_at_primary(config, config.timing.interval, fresh), actions, events, alarms)
+
+
+def _newly(config: Config, memory: Memory, seen: Seen, now: float) -> tuple[Memory, tuple[Path, ...]]:
+    """Along which paths the next look shall ask for a new connection.
+
+    In calm along one of them in turn: a login costs the server as much as many heartbeats. Once one path fails along both:
+    a postmaster that lets nobody in any more is one only if it is seen along both.
+    """
+    if any(look.sight is not Sight.OK for look in seen.looks.values()):
+        return memory, BOTH
+    if now - memory.fresh_at < config.timing.fresh_every:
+        return memory, ()
+    path = Path.VOTE if memory.fresh_path is Path.VIP else Path.VIP
+    return dataclasses.replace(memory, fresh_at=now, fresh_path=path), (path,)
 
 
 def _note_start(config: Config, memory: Memory, seen: Seen, now: float) -> Memory:
@@ -116,7 +128,7 @@ def _troubled(config: Config, memory: Memory, seen: Seen, now: float) -> Decisio
         events = (Event("trouble", f"the primary shows no life: {signs(seen.looks)}", "warning", facts(seen)),)
     trouble = worsened(memory.trouble, seen.looks)  # type: ignore[arg-type]  # set just above
     memory = dataclasses.replace(memory, trouble=trouble)
-    wants = look_at_primary(config, config.timing.retry_interval, fresh=True)
+    wants = look_at_primary(config, config.timing.retry_interval)
     if cut_off(seen.looks):
         # What is seen from here proves nothing meanwhile: patience and evidence begin anew when the vote port accepts.
         trouble = Trouble(now, not_armed=evidence_missing(config, memory, now))

@@ -6,7 +6,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Callable
 
 from .. import config as configuration
@@ -48,16 +48,18 @@ class ProbeEyes:
 
     # --- the port -----------------------------------------------------------------------------------------------
 
-    def look(self, paths: Sequence[Path], deadline: float, fresh: bool) -> Mapping[Path, Look]:
+    def look(self, paths: Sequence[Path], deadline: float, fresh: Collection[Path]) -> Mapping[Path, Look]:
         """See ports.Eyes."""
-        answers = look([self._paths[path] for path in paths], deadline, fresh, self._clock)
+        answers = look(
+            [self._paths[path] for path in paths], deadline, [self._paths[path] for path in fresh], self._clock
+        )
         return {path: _look(answer) for path, answer in zip(paths, answers)}
 
     def local(self, deadline: float) -> Local:
         """See ports.Eyes."""
         now = self._clock()
         held = self._vip.is_held(now)
-        answer = look([self._local], deadline, False, self._clock)[0]
+        answer = look([self._local], deadline, clock=self._clock)[0]
         if answer.sight is Sight.OK and answer.row:
             seen = queries.local(answer.row)
             return dataclasses.replace(seen, vip_held=held, pending_restart=self._restart_pending(now, deadline))
@@ -67,7 +69,7 @@ class ProbeEyes:
 
     def peer(self, deadline: float) -> Peer:
         """See ports.Eyes."""
-        return peer_from(look([self._peer], deadline, False, self._clock)[0])
+        return peer_from(look([self._peer], deadline, clock=self._clock)[0])
 
     def vip_conflict(self, wait: float) -> bool:
         """See ports.Eyes. Where the look itself fails nothing is known, so it counts as a conflict; the log says why."""
@@ -113,7 +115,7 @@ class ProbeEyes:
 
     def _restart_pending(self, now: float, deadline: float) -> tuple[str, ...]:
         if now - self._restart_asked_at >= _PENDING_RESTART_EVERY:
-            answer = look([self._restart], deadline, False, self._clock)[0]
+            answer = look([self._restart], deadline, clock=self._clock)[0]
             self._restart.close()  # once a minute is no reason to keep a connection
             self._restart_asked_at = now
             if answer.sight is Sight.OK and answer.row:

@@ -89,7 +89,7 @@ def take(config: Config, deadline: float, clock: Callable[[], float] = time.mono
         "vote": Line(Target("vote", queries.tcp_dsn(config, config.vote_address, config.vote_port, deadline), _PATH)),
     }
     wanted = {name: line for name, line in lines.items() if name in _LOCAL or line.target.dsn["hostaddr"]}
-    answers = dict(zip(wanted, look(list(wanted.values()), deadline, False, clock)))
+    answers = dict(zip(wanted, look(list(wanted.values()), deadline, clock=clock)))
     for line in lines.values():
         line.close()
     local = _local(config, answers["local"], deadline)

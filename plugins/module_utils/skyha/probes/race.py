@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import select
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Callable
 
@@ -172,6 +172,10 @@ class Line:
             self._answered(session, session.row, now)
         elif session.failure is not None:
             self._failed(session, session.failure, now)
+        elif session.ready and session in self._tries and self._kept_row is not None:
+            # The kept connection has answered and the new one was let in: that is all a fresh look wants to know, and a
+            # new server process is slow at its first question.
+            self._finish(Answer(Sight.OK, "", "", self._kept_latency, reached=True, row=self._kept_row))
         elif session.ready and session in self._tries:
             session.ask(self.target.sql, now)
             if session.row is not None or session.failure is not None:
@@ -268,15 +272,15 @@ def _is_accepted(session: Session, since: float) -> bool:
 
 
 def look(
-    lines: Sequence[Line], deadline: float, fresh: bool = False, clock: Callable[[], float] = time.monotonic
+    lines: Sequence[Line], deadline: float, fresh: Collection[Line] = (), clock: Callable[[], float] = time.monotonic
 ) -> list[Answer]:
     """Look at all `lines` at once, for at most `deadline` seconds; the answers are in the order of the lines.
 
-    fresh: a new connection must be accepted and answer as well.
+    fresh: those of them along which a new connection must be let in as well.
     """
     now = clock()
     for line in lines:
-        line.begin(now, deadline, fresh)
+        line.begin(now, deadline, line in fresh)
     while True:
         now = clock()
         for line in lines:

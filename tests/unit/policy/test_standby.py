@@ -1,0 +1,38 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a standby asks of its next look; the simulation plays through what it makes of the answers."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.decide import decide
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import Memory, Record
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Look, Path, Role, Seen, Sight
+from test_failover import CONFIG, NOW, OK, STANDBY
+
+CALM = {Path.VIP: OK, Path.VOTE: OK}
+BOTH = {Path.VIP, Path.VOTE}
+
+
+def memory() -> Memory:
+    return Memory(0.0, Record("boot", role=Role.STANDBY, timeline=3), lived_as=Role.STANDBY)
+
+
+def test_in_calm_the_paths_take_turns_with_new_connections() -> None:
+    remembered, asked = memory(), []
+    for second in range(20):
+        decision = decide(CONFIG, remembered, Seen(STANDBY, CALM), NOW + second)
+        remembered = decision.memory
+        assert set(decision.wants.paths) == BOTH
+        asked.append(decision.wants.fresh)
+    every = int(CONFIG.timing.fresh_every / CONFIG.timing.interval)
+    assert [fresh for fresh in asked if fresh] == [(Path.VIP,), (Path.VOTE,)] * 2
+    assert [second for second, fresh in enumerate(asked) if fresh] == list(range(0, 20, every))
+
+
+@pytest.mark.parametrize("path", sorted(BOTH))
+@pytest.mark.parametrize("sight", [Sight.STALLED, Sight.UNREACHABLE, Sight.ALIVE, Sight.UNKNOWN])
+def test_once_one_path_fails_both_must_let_somebody_in(path: Path, sight: Sight) -> None:
+    """A postmaster that lets nobody in any more still serves the kept connections."""
+    for look in (0, 1):
+        decision = decide(CONFIG, memory(), Seen(STANDBY, {**CALM, path: Look(sight)}), NOW + look)
+        assert set(decision.wants.fresh) == BOTH
