@@ -299,4 +299,19 @@ MUTANTS = (
         "    if True:\n",
         (f"{SCENARIOS}::TestRepairedInPlace::test_server_that_starts_up_for_long_and_never_comes_up_fails_over",),
     ),
+    Mutant(
+        "a failover that comes too late, when the old primary may have noted that it is alone",
+        "policy/standby.py",
+        "    if now - trouble.since > config.timing.failover_limit:\n",
+        "    if False:\n",
+        ("tests/unit/policy/test_standby.py",),
+    ),
+    Mutant(
+        "a postmaster that lets nobody in is never found",
+        "policy/standby.py",
+        "        return memory, BOTH\n",
+        "        return memory, ()\n",
+        ("tests/unit/policy/test_standby.py",),
+        row="postmaster alone stopped (SIGSTOP): sessions go on, nobody new is let in",
+    ),
 )

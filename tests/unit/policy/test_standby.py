@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.decide import decide
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import Memory, Record
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Look, Path, Role, Seen, Sight
-from test_failover import CONFIG, NOW, OK, STANDBY
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import Memory, Record, Stage, Trouble
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Do, Look, Path, Role, Seen, Sight
+from test_failover import CONFIG, GONE, NOW, OK, STANDBY, deeds
 
 CALM = {Path.VIP: OK, Path.VOTE: OK}
 BOTH = {Path.VIP, Path.VOTE}
@@ -36,3 +38,33 @@ def test_once_one_path_fails_both_must_let_somebody_in(path: Path, sight: Sight)
     for look in (0, 1):
         decision = decide(CONFIG, memory(), Seen(STANDBY, {**CALM, path: Look(sight)}), NOW + look)
         assert set(decision.wants.fresh) == BOTH
+
+
+class TestTooLate:
+    """A primary that lives on where nobody sees it may note after `failover_limit` that it is alone, and serve after a fence."""
+
+    @staticmethod
+    def troubled_for(seconds: float, confirmed_off: bool = False) -> Memory:
+        """Of a standby that was fit when the trouble began."""
+        return dataclasses.replace(
+            memory(),
+            trouble=Trouble(NOW - seconds, unreachable=99),
+            sampled_at=NOW - seconds,
+            covered_at=NOW - seconds,
+            confirmed_off=confirmed_off,
+            confirmed_at=NOW - 1,
+        )
+
+    def test_nobody_is_fenced_any_more_and_the_alarm_says_what_to_do(self) -> None:
+        limit = CONFIG.timing.failover_limit
+        in_time = decide(CONFIG, self.troubled_for(limit - 1), Seen(STANDBY, GONE), NOW)
+        assert deeds(in_time) == [Do.RUN]
+        late = decide(CONFIG, self.troubled_for(limit + 1), Seen(STANDBY, GONE), NOW)
+        assert deeds(late) == []
+        assert "skyctl confirm-off" in late.alarms["no_failover"]
+
+    def test_an_operators_word_makes_up_for_it(self) -> None:
+        late = self.troubled_for(CONFIG.timing.failover_limit + 1, confirmed_off=True)
+        decision = decide(CONFIG, late, Seen(STANDBY, GONE), NOW)
+        assert decision.memory.record.intent is not None
+        assert decision.memory.record.intent.stage in (Stage.FENCING, Stage.LISTENING)
