@@ -9,7 +9,9 @@ import pytest
 
 from tests.lab import lab, places
 
-ORDERS = ("pause", "resume", "acknowledge", "switchover", "confirm-off --yes node1", "fence-test")
+# Rights come before names: the peer's and one's own, whichever node that is.
+CONFIRM = tuple(f"confirm-off --yes {node}" for node in lab.NODES)
+ORDERS = ("pause", "resume", "acknowledge", "switchover", *CONFIRM, "fence-test")
 
 
 @pytest.mark.parametrize("user", ["root", "postgres", "nobody"])

@@ -138,7 +138,7 @@ def test_fence_test_without_an_answer_ends(node: Make, monkeypatch: pytest.Monke
     assert one.skyctl("fence-test") == (1, "No answer within 0.5 s; see 'skyctl status'.\n")
 
 
-@pytest.mark.parametrize("verb", ["pause", "switchover", "fence-test", "history"])
+@pytest.mark.parametrize("verb", ["pause", "switchover", "confirm-off", "fence-test", "history"])
 def test_who_may_not_is_told_how_he_may(
     node: Make, open_directory: Path, capsys: pytest.CaptureFixture[str], verb: str
 ) -> None:

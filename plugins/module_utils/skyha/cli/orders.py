@@ -153,6 +153,7 @@ def _events_after(desk: Desk, seq: int, seconds: float) -> Iterator[Mapping[str,
 def confirm_off(desk: Desk, name: str | None, read: Callable[[], str]) -> int:
     """An operator's word replaces the BMC's proof once. `name`: the peer's name from --yes; else it is asked for."""
     peer = desk.config.peer
+    desk.status()  # who may not order, or where no skyha runs, is told so before a name is asked for or judged
     if name is None:
         desk.say(
             f"You are about to tell skyha that {peer} is OFF and cannot write any more. skyha takes your word instead of "
