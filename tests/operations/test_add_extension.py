@@ -37,6 +37,13 @@ def test_packaged_extension_works_on_both_nodes(primary: str, standby: str) -> N
     assert lab.changed(play("add_extension", **WANTED)) == 0
 
 
+def test_check_mode_creates_nothing(primary: str) -> None:
+    packages = [lab.on(node, "dpkg-query", "-W") for node in lab.NODES]
+    play("add_extension", "--check", **WANTED)
+    assert lab.sql(primary, "SELECT count(*) FROM pg_extension WHERE extname = 'prefix'") == "0"
+    assert [lab.on(node, "dpkg-query", "-W") for node in lab.NODES] == packages
+
+
 @pytest.mark.long
 def test_extension_from_source_is_built_once_for_both_nodes(primary: str, standby: str, tmp_path: Path) -> None:
     source = tmp_path / "lab_answer-1.0.tar.gz"

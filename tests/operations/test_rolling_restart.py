@@ -19,6 +19,7 @@ def test_raised_settings_go_standby_first_then_by_a_switchover(primary: str, sta
         output = play("rolling_restart", streaming_replication_settings_extra=RAISED)
     assert "max_connections 100 -> 120" in output
     assert lab.primary() == standby
+    assert kinds(watch).count("switched") == 1
     assert [setting(node, "max_connections") for node in lab.NODES] == ["120", "120"]
     assert "fencing" not in kinds(watch)
 
@@ -40,8 +41,9 @@ def test_lower_settings_wait_for_rolling_restart_and_go_primary_first(primary: s
         play("rolling_restart")
     assert lab.primary() == primary
     assert [setting(node, "max_connections") for node in lab.NODES] == ["100", "100"]
-    assert "fencing" not in kinds(watch)
+    assert not {"fencing", "switched"} & set(kinds(watch))
     lab.wait_for("a whole cluster", lab.is_whole, 120, every=0.5)
+    assert lab.changed(play("rolling_restart")) == 0
 
 
 def test_what_differs_between_the_nodes_is_named(primary: str, standby: str) -> None:
