@@ -184,6 +184,7 @@ def test_only_a_whole_answer_tells_the_power(answer: object, power: Power) -> No
         ({"error": "Insufficient privilege level"}, "refuses user test"),
         ({"error": "timeout"}, r"no answer to status after .* \(timeout\); see to the network"),
         ({"error": ""}, r"no answer to status after .* \(silence\)"),
+        ({"error": None}, r"no answer to status after .* \(silence\)"),
         ({"error": "Node busy"}, "status failed: Node busy"),
         (None, "no answer to status within 0.2 s"),
         ([], r"status failed: no answer"),

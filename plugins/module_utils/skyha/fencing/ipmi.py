@@ -175,6 +175,8 @@ class IpmiAgent:
         return answer
 
     def _explain(self, verb: str, text: str, took: float) -> str:
+        if text == "None":  # pyghmi's, of a login that ended without an answer
+            text = ""
         low = text.lower()
         if any(word in low for word in _REFUSALS):
             return (
