@@ -160,6 +160,21 @@ class TestStumblingOnTheWay:
         world.run(300)
         assert world.primary() is not None
 
+    @pytest.mark.parametrize("apart", [0.0, 0.1, 0.5, 1.0, 1.5])
+    @pytest.mark.parametrize("last", [Order.PAUSE, Order.RESUME])
+    @pytest.mark.parametrize("node", ["node1", "node2"])
+    def test_opposite_orders_on_both_nodes_end_in_one_of_them(self, world, node, last, apart):
+        """Neither node goes on to write its own: they would undo each other's for ever."""
+        late = getattr(world, node)
+        late.peer.daemon.order(Order.PAUSE if last is Order.RESUME else Order.RESUME)
+        world.run(apart)
+        late.daemon.order(last)
+        world.run(10)
+        paused = {name for name in ("node1", "node2") if "paused" in world.alarms(name)}
+        assert paused in (set(), {"node1", "node2"}), story(world)
+        if apart:
+            assert bool(paused) == (last is Order.PAUSE), story(world)
+
     def test_pause_stops_all_and_resume_starts_it(self, world):
         world.node1.daemon.order(Order.PAUSE)
         world.run(5)

@@ -16,7 +16,11 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory
     is_paused,
     on_record,
 )
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.remember import WORD_HOLDS, remember
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.remember import (
+    PAUSE_SETTLES,
+    WORD_HOLDS,
+    remember,
+)
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import (
     Beat,
     Local,
@@ -156,3 +160,21 @@ class TestPause:
         )
         assert is_paused(memory.record, 3.0) == (order is Order.PAUSE)
         assert memory.pause_request is not None
+
+    @pytest.mark.parametrize("order", [Order.PAUSE, Order.RESUME])
+    def test_a_late_answer_does_not_undo_it_and_a_newer_order_does(self, order):
+        before = None if order is Order.PAUSE else float("inf")
+        memory = lived((1.0, seen(standby(50), lsn=50, requests=(Request(order),))))
+        memory = dataclasses.replace(memory, pause_written_at=1.0)
+        memory = lived((2.0, seen(standby(50), lsn=50, paused_for=before)), memory=memory)
+        assert is_paused(memory.record, 2.0) == (order is Order.PAUSE)
+        at = 1.0 + PAUSE_SETTLES
+        memory = lived((at, seen(standby(50), lsn=50, paused_for=before)), memory=memory)
+        assert is_paused(memory.record, at) == (order is not Order.PAUSE)
+        assert memory.pause_request is None
+
+    def test_a_new_order_is_written_although_one_was_just_written(self):
+        memory = lived((1.0, seen(standby(50), requests=(Request(Order.PAUSE),))))
+        memory = dataclasses.replace(memory, pause_written_at=1.0)
+        memory = lived((1.2, seen(standby(50), requests=(Request(Order.RESUME),))), memory=memory)
+        assert memory.pause_written_at is None

@@ -163,6 +163,8 @@ class Loop:
                 held_back = True
                 continue
             self._failures.pop(action.do.value, None)
+            if action.do is Do.SET_PAUSE:
+                self.memory = dataclasses.replace(self.memory, pause_written_at=self.ports.clock.monotonic())
             if action.do is Do.ADD_VIP:
                 self.ports.history.add(Event("vip_taken", f"this node holds the VIP {self.config.vip}"))
 

@@ -37,12 +37,9 @@ def decide(config: Config, memory: Memory, seen: Seen, now: float) -> Decision:
     ):
         decision = dataclasses.replace(decision, actions=(Action(Do.DROP_VIP),) + decision.actions)
     # A resume is what starts a stopped node: it is written down when there is a server to write to.
-    if memory.pause_request is not None and (
-        memory.pause_request.order is Order.PAUSE or seen.local.server is Server.UP
-    ):
-        decision = dataclasses.replace(
-            decision, actions=decision.actions + (Action(Do.SET_PAUSE, memory.pause_request),)
-        )
+    request = memory.pause_request if memory.pause_written_at is None else None
+    if request is not None and (request.order is Order.PAUSE or seen.local.server is Server.UP):
+        decision = dataclasses.replace(decision, actions=decision.actions + (Action(Do.SET_PAUSE, request),))
     return decision
 
 

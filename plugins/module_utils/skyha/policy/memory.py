@@ -161,7 +161,8 @@ class Memory:
     starting_at: float | None = None  # the primary was last seen starting up, and since before that not serving
     starting_since: float = float("-inf")  # when that began
     start_evidence: Mapping[str, str] = field(default_factory=dict)  # what spoke against a failover then
-    pause_request: Request | None = None  # not yet in the database
+    pause_request: Request | None = None  # not yet read back from the database
+    pause_written_at: float | None = None  # when it was written there; it is not written again
     rewind_failed: str = ""  # why
     rewind_tries: int = 0  # failed ones in a row
     rewind_at: float = float("-inf")  # when the last one ended

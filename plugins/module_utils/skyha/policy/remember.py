@@ -11,6 +11,8 @@ from .memory import MAX_SAMPLES, Memory, Record, on_record
 
 RAN_WELL = 60.0  # seconds up, after which earlier restarts are forgotten
 WORD_HOLDS = 30.0  # seconds in which an operator's word that the peer is off must be used
+# Seconds in which an answer that is late, and so older than the order, does not undo a pause or resume just written.
+PAUSE_SETTLES = 3.0
 
 
 def remember(config: Config, memory: Memory, seen: Seen, now: float) -> Memory:
@@ -117,10 +119,14 @@ def _remember_bmc(memory: Memory, outcome: Outcome, now: float) -> Memory:
 
 
 def _remember_pause(memory: Memory, seen: Seen, now: float) -> Memory:
-    """The database holds the pause for both nodes; an order just given here counts until it stands there."""
+    """The database holds the pause for both nodes; an order just given here counts until it stands there.
+
+    It is written there once: where the other node's operator has ordered the opposite meanwhile, the last one to write
+    wins. If each node went on writing its own, they would undo each other's for ever.
+    """
     for request in seen.requests:
         if request.order in (Order.PAUSE, Order.RESUME):
-            memory = dataclasses.replace(memory, pause_request=request)
+            memory = dataclasses.replace(memory, pause_request=request, pause_written_at=None)
         if request.order is Order.CONFIRM_OFF:
             memory = dataclasses.replace(memory, confirmed_off=True, confirmed_at=now)
     if memory.confirmed_off and now - memory.confirmed_at > WORD_HOLDS:
@@ -131,13 +137,18 @@ def _remember_pause(memory: Memory, seen: Seen, now: float) -> Memory:
         wanted = pending.order is Order.PAUSE
         if pending in seen.requests:
             told = (pending.seconds if pending.seconds is not None else float("inf"),) if wanted else (None,)
-        elif told is not None and (told[0] is not None) == wanted:
+        elif told is not None and ((told[0] is not None) == wanted or _has_settled(memory, now)):
             memory = dataclasses.replace(memory, pause_request=None)
         else:
             return memory
     if told is None:
         return memory
     return dataclasses.replace(memory, record=_paused(memory.record, told[0], now))
+
+
+def _has_settled(memory: Memory, now: float) -> bool:
+    """Was this node's pause or resume written so long ago that what the database says otherwise is newer?"""
+    return memory.pause_written_at is not None and now - memory.pause_written_at >= PAUSE_SETTLES
 
 
 def _pause_told(seen: Seen) -> tuple[float | None] | None:
