@@ -74,7 +74,8 @@ class Hand:
         watch.__exit__(None, None, None)
         watch.report.check()
         kinds = sorted({event["kind"] for events in watch.report.history.values() for event in events})
-        return {"outage": watch.report.outage, "commits": len(watch.report.acknowledged), "kinds": kinds}
+        lost = len(watch.report.lost)
+        return {"outage": watch.report.outage, "commits": len(watch.report.acknowledged), "lost": lost, "kinds": kinds}
 
 
 class Cluster:

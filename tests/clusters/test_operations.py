@@ -78,6 +78,7 @@ def test_switchover_of_one_cluster_leaves_the_other_alone(clusters: Pair) -> Non
         one.call("begin")
     told = lab.playbook("playbooks/switchover.yml", *TWO, "--limit", "moon")
     seen = {one.name: one.call("end") for one in clusters}
+    assert [one["lost"] for one in seen.values()] == [0, 0], seen
     assert moon.call("primary") != before
     assert set(recap(told)) == {"node3", "node4"}
     assert "cluster moon" in told
@@ -91,11 +92,19 @@ def test_rebuild_of_one_cluster_leaves_the_other_alone(clusters: Pair) -> None:
     standby = next(node for node in moon.call("nodes") if node != moon.call("primary"))
     lab.on(standby, "systemctl", "stop", "skyha", "sky-postgresql")
     lab.on(standby, "rm", "/data/pgdata/pg_root/PG_VERSION")
+    for one in clusters:
+        one.call("begin")
     told = lab.playbook("failover_rebuild.yml", *TWO, "--limit", "moon")
     assert set(recap(told)) == {"node3", "node4"}
     told = lab.playbook("failover_rebuild.yml", *TWO)
     assert recap(told) == {"node1": 0, "node2": 0, "node3": 0, "node4": 0}
+    seen = {one.name: one.call("end") for one in clusters}
+    assert [one["lost"] for one in seen.values()] == [0, 0], seen
     moon.call("whole")
+
+
+def test_check_mode_finds_nothing_to_change_on_either() -> None:
+    assert not any(recap(lab.playbook("site.yml", *TWO, "--check", "--diff")).values())
 
 
 def test_site_on_one_cluster_keeps_the_other_on_the_vote_host(clusters: Pair) -> None:
