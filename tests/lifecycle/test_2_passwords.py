@@ -86,6 +86,8 @@ def logs_in(node: str, user: str, password: str, database: str) -> bool:
 
 def test_new_passwords_lock_nobody_out_and_a_broken_off_run_is_gone_on_with(primary: str, standby: str) -> None:
     with Watch() as watch, Armed(primary, standby) as armed:
+        assert lab.changed(lab.playbook(PLAY, "--check", *extra({**NEW, **ADMIN}))) > 0
+        assert logs_in(primary, "sky_pg_cluster", lab.SETTINGS["pg_cluster_ha_password"], "sky_pg_cluster")
         told = lab.playbook(PLAY, "-vvv", "--diff", *extra({**NEW, **ADMIN}))
         assert lab.changed(told) > 0
         assert "module_args" in told, "not as talkative as the search needs"
@@ -102,8 +104,10 @@ def test_new_passwords_lock_nobody_out_and_a_broken_off_run_is_gone_on_with(prim
             30,
         )
     watch.report.check()
+    assert not watch.report.lost
     print(
-        f"rotated: longest wait for a commit {watch.report.outage:.2f} s, {armed.samples} looks found the standby armed"
+        f"rotated: {len(watch.report.acknowledged)} commits, none lost, outage {watch.report.outage:.2f} s, "
+        f"{armed.samples} looks found the standby armed"
     )
     assert armed.samples > 5
     assert not armed.not_armed, armed.not_armed[:3]

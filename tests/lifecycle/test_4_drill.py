@@ -17,6 +17,9 @@ PLAY = "playbooks/failover_drill.yml"
 def test_without_the_word_nothing_is_done(primary: str) -> None:
     with pytest.raises(RuntimeError, match="pg_cluster_drill_confirm=sky"):
         lab.playbook(PLAY)
+    # Nor by a check with it.
+    lab.playbook(PLAY, "--check", "-e", "pg_cluster_drill_confirm=sky")
+    assert lab.is_whole()
     assert lab.primary() == primary
 
 
