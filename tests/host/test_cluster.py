@@ -108,8 +108,7 @@ def heartbeat_error(node: str) -> str:
     try:
         lab.sql(node, "\\set ON_ERROR_STOP on\nSELECT sky_pg_cluster.cluster_keepalive_test();", "sky_pg_cluster")
     except RuntimeError as error:
-        # Before it stands the statement; the server's words come last.
-        return str(error).partition("ERROR:")[2]
+        return str(error)
     return ""
 
 
