@@ -93,3 +93,8 @@ def test_an_endless_pause_stays_endless():
 
 def test_the_flap_guard_begins_anew_after_a_reboot():
     assert adopt(Record("old", failover_at=99999.0), "new", 5.0, 1.7e9).failover_at == 5.0
+
+
+def test_times_of_this_boot_do_not_lie_ahead():
+    record = adopt(Record("boot", failover_at=1.7e9, trouble_at=51.0), "boot", 50.0, 1.7e9)
+    assert (record.failover_at, record.trouble_at) == (50.0, 50.0)

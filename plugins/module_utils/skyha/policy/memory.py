@@ -213,8 +213,10 @@ def adopt(record: Record, boot: str, now: float, wall: float) -> Record:
     An earlier boot's fencing or promotion is not resumed: a starting node fences nobody (S3). Rewinding and handing
     over stay, since the data directory, or the peer, is not as it was before.
     """
-    if record.boot == boot:
-        return record
+    if record.boot == boot:  # nothing of this boot lies ahead: a garbled time would hold for years
+        return dataclasses.replace(
+            record, trouble_at=_not_ahead(record.trouble_at, now), failover_at=_not_ahead(record.failover_at, now)
+        )
     kept = record.intent if record.intent and record.intent.stage in (Stage.REWINDING, Stage.HANDED_OVER) else None
     until = None
     if record.paused_until_wall is not None:
@@ -227,6 +229,10 @@ def adopt(record: Record, boot: str, now: float, wall: float) -> Record:
         trouble_at=None,
         failover_at=None if record.failover_at is None else now,
     )
+
+
+def _not_ahead(then: float | None, now: float) -> float | None:
+    return None if then is None else min(then, now)
 
 
 def age(now: float, then: float | None) -> float:
