@@ -88,7 +88,9 @@ class TestListening:
     """The BMC says off: nothing may answer any more."""
 
     def test_silence_is_the_proof(self) -> None:
-        assert deeds(decided(Stage.LISTENING, NOW, GONE, proof_at=NOW)) == [Do.PROMOTE]
+        decision = decided(Stage.LISTENING, NOW, GONE, proof_at=NOW)
+        assert deeds(decision) == [Do.PROMOTE]
+        assert decision.memory.vote_look is None, "what the old primary's death looked like is no alarm of the new one"
 
     @pytest.mark.parametrize("path", list(Path))
     def test_look_that_failed_here_is_no_silence(self, path: Path) -> None:

@@ -234,7 +234,8 @@ def _listening(config: Config, memory: Memory, seen: Seen, now: float) -> Decisi
     if seen.looks[Path.VIP].sight is Sight.UNREACHABLE and seen.local.receive_lsn == memory.last_receive:
         memory = begin(memory, Stage.PROMOTING, now)
         memory = on_record(memory, role=Role.PRIMARY, standby_recorded=False)
-        memory = dataclasses.replace(memory, promote_at=now, vip_free_at=None, vip_taken=False)
+        # What was seen of the old primary is no sign of trouble on the way to the new one.
+        memory = dataclasses.replace(memory, promote_at=now, vip_free_at=None, vip_taken=False, vote_look=None)
         event = Event("fenced", f"{config.peer} is off and silent: promoting", "warning", facts(seen))
         return Decision(
             memory,
