@@ -47,7 +47,7 @@ def jumping(_node: str) -> Iterator[None]:
 
 def jump(node: str, seconds: int) -> None:
     """Set the node's clock; AssertionError when its PostgreSQL or its skyha does not see that."""
-    lab.on(node, "sh", "-c", f"echo {seconds:+d} > {OFFSET}")
+    set_to(node, seconds)
     now = "SELECT extract(epoch FROM clock_timestamp())"
     away = float(lab.sql(node, now)) - float(lab.sql(lab.other(node), now))
     assert abs(away - seconds) < 600, f"PostgreSQL's clock on {node} is {away:.0f} s away from the other's"
@@ -56,6 +56,11 @@ def jump(node: str, seconds: int) -> None:
         return abs(lab.status(node)["written"] - lab.status(lab.other(node))["written"] - seconds) < 600
 
     lab.wait_for("the jump in skyha's status", is_told, 20)
+
+
+def set_to(node: str, seconds: int) -> None:
+    """Set the node's clock, so far from the true time."""
+    lab.on(node, "sh", "-c", f"echo {seconds:+d} > {OFFSET}")
 
 
 def _restart() -> None:

@@ -119,6 +119,16 @@ def standby_clock_back(scene: Scene) -> None:
     assert lab.is_whole()
 
 
+@row("the standby's clock jumps a minute ahead while the primary stands still for a moment", "N", before=clock.jumping)
+def standby_clock_ahead(scene: Scene) -> None:
+    """By the wall clock the patience would be used up at once."""
+    faults.frozen_host(scene.primary)
+    lab.wait_for("the trouble noticed", lambda: lab.status(scene.standby)["trouble"], 5, every=0.05)
+    clock.set_to(scene.standby, 60)
+    lab.lab("unpause", scene.primary)
+    scene.quiet()
+
+
 @row("the primary's clock jumps an hour back, then its power is cut", "F", before=clock.jumping)
 def clock_back_and_power(scene: Scene) -> None:
     clock.jump(scene.primary, -3600)
