@@ -91,6 +91,8 @@ class TestWatch:
         return subprocess.Popen(
             [*argv, "--config", str(one.file), "status", *arguments],
             env={**environment, "TERM": "xterm"},
+            # Where the tests run in the background of a shell they, and what they start, ignore SIGINT.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             **options,  # type: ignore[call-overload]
         )
 
@@ -122,8 +124,8 @@ class TestWatch:
             while seen.count(b"\033[H\033[2J") < 2 and time.monotonic() < until:
                 seen += os.read(ours, 4096)
             watching.send_signal(signal.SIGINT)
+            os.close(ours)  # else it might wait for a reader, and this test for it
             watching.wait(30.0)
-        os.close(ours)
         assert b"\033[32m" in seen
         assert b"node2" in seen
 
