@@ -62,8 +62,8 @@ def row(
     return enter
 
 
-def play(one: Row) -> None:
-    """Play a row on a whole cluster, make the cluster whole again under the same watch, judge, and note the result."""
+def play(one: Row, noted: bool = True) -> None:
+    """Play a row on a whole cluster, make the cluster whole again under the same watch, judge; note the result if wanted."""
     faults.make_whole()
     began = time.monotonic()
     with one.before(lab.primary()) if one.before else nullcontext():
@@ -80,7 +80,8 @@ def play(one: Row) -> None:
         raise AssertionError(f"{error}\n{report.story()}") from error
     finally:
         took = time.monotonic() - began
-        matrix.note(one.name, seen, broken, report.outage, len(report.lost), scene.named, took)
+        if noted:
+            matrix.note(one.name, seen, broken, report.outage, len(report.lost), scene.named, took)
 
 
 def _watched(one: Row) -> tuple[Scene, AssertionError | None]:

@@ -123,8 +123,14 @@ def standby_clock_back(scene: Scene) -> None:
 def standby_clock_ahead(scene: Scene) -> None:
     """By the wall clock the patience would be used up at once."""
     faults.frozen_host(scene.primary)
-    lab.wait_for("the trouble noticed", lambda: lab.status(scene.standby)["trouble"], 5, every=0.05)
+
+    def troubled_for(seconds: float) -> bool:
+        trouble = lab.status(scene.standby)["trouble"]
+        return trouble is not None and trouble["for"] >= seconds
+
+    lab.wait_for("the trouble noticed", lambda: troubled_for(0.0), 5, every=0.05)
     clock.set_to(scene.standby, 60)
+    lab.wait_for("looks after the jump", lambda: troubled_for(2.5), 5, every=0.05)
     lab.lab("unpause", scene.primary)
     scene.quiet()
 

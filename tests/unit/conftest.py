@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -17,6 +18,11 @@ for directory in (Path(__file__).parent, Path(__file__).parent / "modules"):
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import Config, Timing  # noqa: E402
 from fake_postgres import FakePostgres  # noqa: E402
 from real_postgres import RealPostgres, make_root  # noqa: E402
+
+# In the background of a shell these two are ignored, and so by all that the tests start: then nothing ends by them.
+for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGQUIT, signal.SIG_DFL)):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _handler)
 
 
 @pytest.fixture

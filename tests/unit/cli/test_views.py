@@ -91,8 +91,6 @@ class TestWatch:
         return subprocess.Popen(
             [*argv, "--config", str(one.file), "status", *arguments],
             env={**environment, "TERM": "xterm"},
-            # Where the tests run in the background of a shell they, and what they start, ignore SIGINT.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             **options,  # type: ignore[call-overload]
         )
 
