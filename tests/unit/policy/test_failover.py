@@ -92,6 +92,11 @@ class TestListening:
         assert deeds(decision) == [Do.PROMOTE]
         assert decision.memory.vote_look is None, "what the old primary's death looked like is no alarm of the new one"
 
+    def test_new_connections_are_tried_along_both_paths(self) -> None:
+        """Silence on connections that were kept from before proves little."""
+        assert set(decided(Stage.LISTENING, NOW, {}).wants.fresh) == set(Path)
+        assert set(decided(Stage.LISTENING, NOW, {**GONE, Path.VOTE: UNKNOWN}, proof_at=NOW).wants.fresh) == set(Path)
+
     @pytest.mark.parametrize("path", list(Path))
     def test_look_that_failed_here_is_no_silence(self, path: Path) -> None:
         decision = decided(Stage.LISTENING, NOW, {**GONE, path: UNKNOWN}, proof_at=NOW)

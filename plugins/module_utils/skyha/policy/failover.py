@@ -211,7 +211,7 @@ def _proven(
 
 
 def _listen(config: Config) -> Wants:
-    return Wants(LISTEN_POLL, BOTH, config.timing.silence_deadline)
+    return Wants(LISTEN_POLL, BOTH, config.timing.silence_deadline, fresh=BOTH)
 
 
 def _listening(config: Config, memory: Memory, seen: Seen, now: float) -> Decision:
