@@ -1,16 +1,19 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """What skyha costs while nothing happens: memory, processor, and what it takes from a busy database.
 
-Runs of pgbench alternate with skyha at work on both nodes and with it standing still (its cgroups frozen, helpers
-included), many times, so that the machine's noise hits both alike. The lab's Nagios, which shares the machine's two cores, stands still.
+While pgbench runs, skyha stands still on both nodes (its cgroups frozen, helpers included) and works again, in the order
+off on on off or on off off on, so that the machine's noise hits both alike. The lab's Nagios, which shares the machine's two
+cores, stands still all the time. Of each stretch the time that the machine's own host took away (steal) is told, too.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import os
 import re
 import statistics
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -18,7 +21,8 @@ from typing import Any
 from tests.lab import faults, lab
 
 IDLE = 60.0
-PGBENCH_SECONDS = 10  # two of skyha's rounds: new connections and the write to the storage come every 5 s
+STRETCH = 10.0  # seconds: two of skyha's rounds (new connections and the write to the storage come every 5 s)
+SWITCHES = 12  # seconds that four stretches need besides, at most
 CLOCK_TICKS = 100.0
 AS_POSTGRES = ("runuser", "-u", "postgres", "--", "bash", "-lc")
 
@@ -39,47 +43,80 @@ def _ticks(node: str, pid: str) -> tuple[int, int]:
     return int(fields[11]) + int(fields[12]), int(fields[13]) + int(fields[14])
 
 
-def pgbench(node: str) -> float:
-    """Transactions per second of one short pgbench run on the primary."""
-    command = f"pgbench -n -c 2 -j 1 -T {PGBENCH_SECONDS} postgres"
-    out = lab.on(node, *AS_POSTGRES, command, timeout=PGBENCH_SECONDS + 60)
-    return float(re.search(r"tps = ([0-9.]+)", out).group(1))  # type: ignore[union-attr]
+def four(primary: str, states: tuple[str, ...]) -> dict[str, list[float]]:
+    """One pgbench with skyha "on" or "off" for a STRETCH each: transactions per second, and the share of the processors stolen."""
+    command = f"pgbench -n -c 2 -j 1 -T {len(states) * STRETCH + SWITCHES:.0f} -P 1 --progress-timestamp postgres 2>&1"
+    full = [str(lab.ROOT / "lab/podman"), "exec", f"sky-{primary}", *AS_POSTGRES, command]
+    stretches = []
+    with subprocess.Popen(full, stdout=subprocess.PIPE, text=True) as pgbench:
+        for state in states:
+            _switch(state)
+            began, before = time.time(), _stolen()
+            time.sleep(STRETCH)
+            stretches.append((state, began, time.time(), _stolen() - before))
+        _switch("on")  # before its watchdog wakes
+        out = pgbench.communicate(timeout=SWITCHES + 60)[0]
+    # The wall clock: pgbench tells nothing else, and nobody sets it meanwhile. Each line is about the second before it.
+    told = [(float(when), float(tps)) for when, tps in re.findall(r"progress: ([0-9.]+) s, ([0-9.]+) tps", out)]
+    found: dict[str, list[float]] = {"on": [], "off": [], "on stolen": [], "off stolen": []}
+    for state, began, ended, stolen in stretches:
+        found[state].append(statistics.mean(tps for when, tps in told if began + 1 <= when <= ended))
+        found[f"{state} stolen"].append(stolen / CLOCK_TICKS / (ended - began) / (os.cpu_count() or 1))
+    return found
+
+
+def _switch(state: str) -> None:
+    for node in lab.NODES:
+        lab.on(node, "systemctl", "thaw" if state == "on" else "freeze", "skyha")
+
+
+def _stolen() -> int:
+    """Clock ticks that the machine's host took away so far, all processors together (proc(5), /proc/stat)."""
+    return int(Path("/proc/stat").read_text().split("\n", 1)[0].split()[8])
 
 
 def measure(results: Path, runs: int) -> None:
-    """All of it; `runs` pairs of pgbench."""
+    """All of it; `runs` times pgbench, about a minute each."""
     faults.make_whole()
     primary = lab.primary()
-    found: dict[str, Any] = {"idle": {}, "tps": {"on": [], "off": []}}
+    found: dict[str, Any] = {"idle": {}, "runs": []}
     for role, node in (("primary", primary), ("standby", lab.other(primary))):
         found["idle"][role] = idle(node)
     results.mkdir(parents=True, exist_ok=True)
     lab.on("monitor", "systemctl", "freeze", "nagios4")
-    lab.on(primary, *AS_POSTGRES, "pgbench -q -i -s 5 postgres")
-    pgbench(primary)
-    for run in range(runs):
-        for state in ("on", "off") if run % 2 else ("off", "on"):
-            for node in lab.NODES:
-                lab.on(node, "systemctl", "thaw" if state == "on" else "freeze", "skyha")
-            found["tps"][state].append(pgbench(primary))
-        (results / "cost.json").write_text(json.dumps(found))
-        print(f"pair {run + 1}: on {found['tps']['on'][-1]:.0f}, off {found['tps']['off'][-1]:.0f}", flush=True)
-    for node in lab.NODES:
-        lab.on(node, "systemctl", "thaw", "skyha")
-    lab.on("monitor", "systemctl", "thaw", "nagios4")
+    try:
+        lab.on(primary, *AS_POSTGRES, "pgbench -q -i -s 5 postgres && pgbench -n -c 2 -T 10 postgres")
+        for run in range(runs):
+            states = ("on", "off", "off", "on") if run % 2 else ("off", "on", "on", "off")
+            found["runs"].append(four(primary, states))
+            (results / "cost.json").write_text(json.dumps(found))
+            print(f"run {run + 1}: {_ratio(found['runs'][-1]):.3f} {found['runs'][-1]}", flush=True)
+    finally:
+        _switch("on")
+        lab.on("monitor", "systemctl", "thaw", "nagios4")
     faults.heal()
+
+
+def _ratio(run: dict[str, list[float]], corrected: bool = False) -> float:
+    """On / off of one run; corrected: of transactions per second of the processors that were not stolen."""
+    mean = {}
+    for state in ("on", "off"):
+        granted = [1 - share if corrected else 1.0 for share in run[f"{state} stolen"]]
+        mean[state] = statistics.geometric_mean(tps / share for tps, share in zip(run[state], granted))
+    return mean["on"] / mean["off"]
 
 
 def table(found: dict[str, Any]) -> str:
     """The figures as Markdown."""
-    ratios = [on / off for on, off in zip(found["tps"]["on"], found["tps"]["off"])]
-    error = statistics.stdev(ratios) / math.sqrt(len(ratios))
     lines = ["| skyha, idle | resident MB | % of a core | % of a core, children |", "| --- | --- | --- | --- |"]
     lines += [f"| {role} | {told['mb']} | {told['own']} | {told['children']} |" for role, told in found["idle"].items()]
     lines += [
         "",
-        f"pgbench with skyha on / off, {len(ratios)} pairs of {PGBENCH_SECONDS} s: mean ratio {statistics.mean(ratios):.4f} "
-        f"(standard error {error:.4f}, median {statistics.median(ratios):.4f}); median "
-        f"{statistics.median(found['tps']['on']):.0f} / {statistics.median(found['tps']['off']):.0f} transactions per second",
+        f"| pgbench, skyha on / off, {len(found['runs'])} runs | mean | standard error | median |",
+        "| --- | --- | --- | --- |",
     ]
+    for name, corrected in (("transactions per second", False), ("the same, of the processor time not stolen", True)):
+        ratios = [_ratio(run, corrected) for run in found["runs"]]
+        error = statistics.stdev(ratios) / math.sqrt(len(ratios))
+        lines.append(f"| {name} | {statistics.mean(ratios):.4f} | {error:.4f} | {statistics.median(ratios):.4f} |")
     return "\n".join(lines) + "\n"
