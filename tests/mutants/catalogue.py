@@ -107,9 +107,16 @@ MUTANTS = (
     Mutant(
         "no patience",
         "policy/patience.py",
-        "    return trouble.unreachable >= needed,",
-        "    return trouble.unreachable >= 1,",
+        "    enough, sentence = trouble.unreachable >= needed,",
+        "    enough, sentence = trouble.unreachable >= 1,",
         ("tests/unit/policy/test_patience.py", SCENARIOS),
+    ),
+    Mutant(
+        "a link that goes up and down gets no more patience",
+        "policy/patience.py",
+        "    if trouble.flapping:\n",
+        "    if False:\n",
+        ("tests/unit/policy/test_patience.py",),
     ),
     Mutant(
         "no second look between two attempts at the fence",

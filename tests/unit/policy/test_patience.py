@@ -58,6 +58,16 @@ def test_patience_is_that_of_the_class(timing, vip, vote):
     assert used_up(timing, trouble, looks(vip, vote), 100.0 + needed)[0]
 
 
+@pytest.mark.parametrize("timing", [Timing(), DOCUMENT])
+def test_a_link_that_was_just_back_gets_more_patience(timing):
+    seen = looks(Sight.UNREACHABLE, Sight.DROPPED)
+    many = Trouble(100.0, timing.failures_before_failover, flapping=True)
+    few = Trouble(100.0, timing.failures_before_failover - 1, flapping=True)
+    assert not used_up(timing, many, seen, 100.0 + timing.hang_timeout - 0.01)[0]
+    assert used_up(timing, many, seen, 100.0 + timing.hang_timeout)[0]
+    assert not used_up(timing, few, seen, 1e9)[0]
+
+
 def test_only_looks_in_a_row_count():
     trouble = Trouble(0.0)
     for sight, count in ((Sight.UNREACHABLE, 1), (Sight.UNREACHABLE, 2), (Sight.REFUSED, 0), (Sight.UNREACHABLE, 1)):

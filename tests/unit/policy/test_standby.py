@@ -40,6 +40,24 @@ def test_once_one_path_fails_both_must_let_somebody_in(path: Path, sight: Sight)
     assert set(decision.wants.fresh) == BOTH
 
 
+@pytest.mark.parametrize(
+    ("unreachable", "later", "flapping"), [(1, 2.0, True), (3, 10.0, True), (1, 10.1, False), (0, 2.0, False)]
+)
+def test_trouble_soon_after_an_unreachable_primary_was_back_is_a_flapping_link(
+    unreachable: int, later: float, flapping: bool
+) -> None:
+    """A restart in place (never unreachable) is none."""
+    troubled = dataclasses.replace(memory(), trouble=Trouble(NOW - 1, unreachable=unreachable))
+    back = decide(CONFIG, troubled, Seen(STANDBY, CALM), NOW).memory
+    assert back.trouble is None
+    again = decide(CONFIG, back, Seen(STANDBY, GONE), NOW + later).memory
+    assert again.trouble is not None
+    assert again.trouble.flapping == flapping
+    cut_off = decide(CONFIG, again, Seen(STANDBY, {path: Look(Sight.UNREACHABLE) for path in BOTH}), NOW + later + 1)
+    assert cut_off.memory.trouble is not None
+    assert cut_off.memory.trouble.flapping == flapping
+
+
 class TestTooLate:
     """A primary that lives on where nobody sees it may note after `failover_limit` that it is alone, and serve after a fence."""
 

@@ -114,6 +114,7 @@ class Trouble:
 
     since: float
     unreachable: int = 0  # looks in a row along the VIP path that found it unreachable
+    flapping: bool = False  # the link was just back from the last one
     not_armed: Mapping[str, str] = field(default_factory=dict)  # what spoke against a failover when the trouble began
 
 
@@ -138,6 +139,7 @@ class Memory:
     bmc_error: str = ""
     bmc_off_at: float | None = None  # since when every check read 'off'
     trouble: Trouble | None = None
+    recovered_at: float = float("-inf")  # when an unreachable primary last answered again
     fence_at: float = float("-inf")  # when the last attempt began or ended
     proof_at: float = float("-inf")  # when the fence was last proven, by this very daemon
     last_receive: int = 0  # LSN received when the BMC said off: must not grow any more

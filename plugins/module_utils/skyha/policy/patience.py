@@ -11,6 +11,9 @@ from ..words import Look, Path, Seen, Sight
 from .memory import Trouble, Wants
 
 BOTH = (Path.VIP, Path.VOTE)
+FLAPPING = (
+    10.0  # seconds after an unreachable primary answered again, within which the next trouble is the same bad link
+)
 
 
 def living(looks: Mapping[Path, Look], tablespace_policy: str = "alarm") -> str | None:
@@ -43,7 +46,8 @@ def used_up(timing: Timing, trouble: Trouble, looks: Mapping[Path, Look], now: f
     """Whether the trouble has lasted long enough, and a sentence that says how long it has and must.
 
     The class on the VIP path picks the patience; `stalled` on the vote path raises it to hang_timeout, since a proxy
-    with a connect timeout below the look's deadline tells a dead backend (dropped) from a slow one (stalled).
+    with a connect timeout below the look's deadline tells a dead backend (dropped) from a slow one (stalled). A link
+    that goes up and down lets a few looks in a row fail on a healthy primary: after one such trouble the next needs hang_timeout.
     """
     vip, vote = looks[Path.VIP].sight, looks[Path.VOTE].sight
     elapsed = now - trouble.since
@@ -52,7 +56,11 @@ def used_up(timing: Timing, trouble: Trouble, looks: Mapping[Path, Look], now: f
     if vip in (Sight.REFUSED, Sight.DROPPED):
         return elapsed >= timing.restart_grace, f"{vip.value} for {elapsed:.1f} of {timing.restart_grace:g} s"
     needed = timing.failures_before_failover
-    return trouble.unreachable >= needed, f"unreachable {trouble.unreachable} of {needed} times"
+    enough, sentence = trouble.unreachable >= needed, f"unreachable {trouble.unreachable} of {needed} times"
+    if trouble.flapping:
+        enough = enough and elapsed >= timing.hang_timeout
+        sentence += f", again so soon: for {elapsed:.1f} of {timing.hang_timeout:g} s"
+    return enough, sentence
 
 
 def look_at_primary(config: Config, delay: float, fresh: tuple[Path, ...] = BOTH) -> Wants:

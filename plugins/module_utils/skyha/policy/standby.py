@@ -13,7 +13,7 @@ from ..words import Action, Do, Event, Look, Path, Role, Seen, Sight
 from .armed import evidence_missing, lag_seconds, not_armed, unfit
 from .failover import decide_failover, fence_once
 from .memory import Decision, Intent, Memory, Stage, Trouble, Wants, age, is_paused, on_record
-from .patience import BOTH, cut_off, facts, living, look_at_primary, signs, used_up, worsened
+from .patience import BOTH, FLAPPING, cut_off, facts, living, look_at_primary, signs, used_up, worsened
 from .switchover import hand_over
 from .upkeep import check_bmc, power_on
 
@@ -60,6 +60,8 @@ def _quiet(config: Config, memory: Memory, seen: Seen, now: float, life: str) ->
     events: tuple[Event, ...] = ()
     if memory.trouble is not None:
         events = (Event("recovered", f"the primary answers again after {now - memory.trouble.since:.1f} s: {life}"),)
+        if memory.trouble.unreachable:
+            memory = dataclasses.replace(memory, recovered_at=now)
     memory = _note_start(config, memory, seen, now)
     memory = dataclasses.replace(memory, trouble=None, confirmed_off=False, switch_evidence=None)
     memory = on_record(memory, trouble_at=None, power_on_due=False)
@@ -131,7 +133,7 @@ def _troubled(config: Config, memory: Memory, seen: Seen, now: float) -> Decisio
     wants = look_at_primary(config, config.timing.retry_interval)
     if cut_off(seen.looks):
         # What is seen from here proves nothing meanwhile: patience and evidence begin anew when the vote port accepts.
-        trouble = Trouble(now, not_armed=evidence_missing(config, memory, now))
+        trouble = Trouble(now, not_armed=evidence_missing(config, memory, now), flapping=trouble.flapping)
         memory = dataclasses.replace(
             on_record(memory, trouble_at=None), trouble=trouble, switch_evidence=None, starting_at=None
         )
@@ -181,6 +183,7 @@ def _trouble_begins(config: Config, memory: Memory, seen: Seen, now: float) -> M
         missing = memory.start_evidence
     else:
         missing = evidence_missing(config, memory, now)
-    memory = dataclasses.replace(memory, trouble=Trouble(now, not_armed=missing))
+    flapping = now - memory.recovered_at <= FLAPPING
+    memory = dataclasses.replace(memory, trouble=Trouble(now, not_armed=missing, flapping=flapping))
     fit = not missing and not unfit(config, memory, seen.local, now).keys() & {"not_standby", "catch_up", "lag"}
     return on_record(memory, trouble_at=now if fit else None)
