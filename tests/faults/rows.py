@@ -8,6 +8,7 @@ the cause; S a switchover that ends cleanly, on either node. The oracles O1 to O
 from __future__ import annotations
 
 import re
+import subprocess
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -90,7 +91,12 @@ def _watched(one: Row) -> tuple[Scene, AssertionError | None]:
         failure: AssertionError | None = None
         try:
             one.story(scene)
-        except (AssertionError, RuntimeError) as error:  # told below, together with what the nodes did
+        except (
+            AssertionError,
+            RuntimeError,
+            OSError,
+            subprocess.SubprocessError,
+        ) as error:  # told below, together with what the nodes did
             failure = AssertionError(str(error))
         faults.heal()  # first of all power: much of the rest is undone inside the hosts
         scene.undo()

@@ -24,6 +24,7 @@ class FakePostgres:
     code: str = "XX000"
     message: str = "as told"
     delay: float = 0.0  # before each answer to a query
+    login_delay: float = 0.0  # before it lets somebody in
     row: tuple[str | None, ...] = ROW
     connections: int = 0
     queries: list[str] = field(default_factory=list)
@@ -85,6 +86,7 @@ class FakePostgres:
                 "integer_datetimes": "on",
                 "standard_conforming_strings": "on",
             }
+            time.sleep(self.login_delay)
             one.sendall(
                 _message(b"R", struct.pack("!i", 0))
                 + b"".join(

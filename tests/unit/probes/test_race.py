@@ -75,6 +75,7 @@ class TestOneServer:
         once(line)
         kept = [one.fileno() for one in line.waiting()]
         asked = len(fake.queries)
+        fake.login_delay = 0.2  # so the kept connection's answer is first
         assert once(line, fresh=True).row == (False, 100, 1, True, False, None)
         assert len(fake.queries) == asked + 1
         assert [one.fileno() for one in line.waiting()] == kept
