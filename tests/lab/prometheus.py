@@ -43,9 +43,9 @@ class Scraper:
         nodes = {f"{places.address(node)}:{places.HTTP_PORT}": node for node in lab.NODES}
         return {nodes[one["metric"]["instance"]]: float(one["value"][1]) for one in self.query(expression)}
 
-    def alerts(self) -> set[str]:
-        """The names of the alerts that are pending or firing."""
-        return {one["metric"]["alertname"] for one in self.query("ALERTS")}
+    def alerts(self, within: str) -> set[str]:
+        """The names of the alerts that are pending or firing, or were so within that time (a duration of PromQL)."""
+        return {one["metric"]["alertname"] for one in self.query(f"last_over_time(ALERTS[{within}])")}
 
     def promtool(self, *arguments: str, stdin: str | None = None) -> tuple[int, str]:
         """Run promtool: exit code and all that it said."""
