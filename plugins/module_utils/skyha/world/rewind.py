@@ -175,7 +175,10 @@ def _control(runner: Run, tools: str, data: str) -> _Control:
 
 
 def _recover(runner: Run, tools: str, data: str) -> None:
-    """Crash recovery in single-user mode: pg_rewind wants a clean shutdown, and its dry run does not bring it about."""
+    """Crash recovery in single-user mode: pg_rewind wants a clean shutdown, and its dry run does not bring it about.
+
+    It ends with a checkpoint, which must remove no WAL: pg_rewind reads it back to the last checkpoint before the fork.
+    """
     for name in ("standby.signal", "recovery.signal"):
         try:
             os.unlink(os.path.join(data, name))
@@ -194,6 +197,8 @@ def _recover(runner: Run, tools: str, data: str) -> None:
                 "archive_mode=off",
                 "-c",
                 "max_stack_depth=2MB",
+                "-c",
+                "wal_keep_size=1TB",
                 "template1",
             ],
             _RECOVERY_DEADLINE,
