@@ -91,12 +91,8 @@ def _watched(one: Row) -> tuple[Scene, AssertionError | None]:
         failure: AssertionError | None = None
         try:
             one.story(scene)
-        except (
-            AssertionError,
-            RuntimeError,
-            OSError,
-            subprocess.SubprocessError,
-        ) as error:  # told below, together with what the nodes did
+        except (AssertionError, RuntimeError, OSError, subprocess.SubprocessError) as error:
+            # Told below, together with what the nodes did.
             failure = AssertionError(str(error))
         faults.heal()  # first of all power: much of the rest is undone inside the hosts
         scene.undo()

@@ -34,19 +34,17 @@ class Scene:
         self._undo.close()
 
     def alarm(self, node: str, code: str, words: str = "", within: float = 90.0) -> None:
-        """skyha on that node comes to raise this alarm (or one of these: a|b), and its sentence has these words in it."""
-        codes = code.split("|")
+        """skyha on that node comes to raise this alarm, and its sentence has these words in it."""
 
         def told() -> bool:
             status = lab.status(node)
             alarms = {**status.get("alarms", {}), **(status.get("not_armed") or {})}
-            raised = [one for one in codes if one in alarms]
-            assert raised, f"alarms: {alarms}"
-            assert words in alarms[raised[0]], alarms[raised[0]]
-            self.named.append(raised[0])
+            assert code in alarms, f"alarms: {alarms}"
+            assert words in alarms[code], alarms[code]
             return True
 
-        lab.wait_for(f"the alarm {' or '.join(codes)} on {node}", told, within, every=0.3)
+        lab.wait_for(f"the alarm {code} on {node}", told, within, every=0.3)
+        self.named.append(code)
 
     def quiet(self, seconds: float = QUIET) -> None:
         """Time passes in which somebody might lose patience."""

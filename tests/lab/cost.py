@@ -33,7 +33,6 @@ STORAGE_INTERVAL = 4500.0  # ms, ha_schema's default
 CLOCK_TICKS = 100.0
 AS_POSTGRES = ("runuser", "-u", "postgres", "--", "bash", "-lc")
 SERVICES = {"vote": ("sky-vote-proxy",), **dict.fromkeys(lab.NODES, ("skyha", "sky-postgresql"))}
-States = tuple[str, ...]
 
 
 def idle(node: str) -> dict[str, float]:
@@ -89,7 +88,7 @@ def pace(faster: int) -> None:
     faults.make_whole()
 
 
-def four(primary: str, states: States) -> dict[str, list[float]]:
+def four(primary: str, states: tuple[str, ...]) -> dict[str, list[float]]:
     """One pgbench with skyha "on" or "off" for a STRETCH each: transactions per second, and the share of the processors stolen."""
     command = f"pgbench -n -c 2 -j 1 -T {len(states) * STRETCH + SWITCHES:.0f} -P 1 --progress-timestamp postgres 2>&1"
     full = [str(lab.ROOT / "lab/podman"), "exec", f"sky-{primary}", *AS_POSTGRES, command]

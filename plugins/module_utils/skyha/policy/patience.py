@@ -11,9 +11,7 @@ from ..words import Look, Path, Seen, Sight
 from .memory import Trouble, Wants
 
 BOTH = (Path.VIP, Path.VOTE)
-FLAPPING = (
-    10.0  # seconds after an unreachable primary answered again, within which the next trouble is the same bad link
-)
+FLAPPING = 10.0  # seconds after an unreachable primary answered again: the next trouble is the same bad link
 
 
 def living(looks: Mapping[Path, Look], tablespace_policy: str = "alarm") -> str | None:
