@@ -9,10 +9,14 @@ from tests.lab import faults, lab, pause_points
 from tests.lab.watch import Watch, history
 
 
-def test_in_the_middle_of_a_rejoin(primary: str, standby: str) -> None:
+@pytest.mark.parametrize("moment", [pause_points.STOPS_HALFWAY, pause_points.STOPS_LATE], ids=["early", "late"])
+def test_in_the_middle_of_a_rejoin(primary: str, standby: str, moment: str) -> None:
     """Boot: a rewind was interrupted / primary, newer timeline."""
-    with pause_points.rewind_that(pause_points.STOPS_HALFWAY, primary), Watch() as watch:
+    with pause_points.rewind_that(moment, primary), Watch() as watch:
         faults.network_cut(primary)
+        # It goes on alone, into WAL segments that the standby will never have.
+        for _segment in range(2):
+            lab.sql(primary, "SELECT pg_logical_emit_message(false, 'test', 'alone'), pg_switch_wal()")
         lab.wait_for("the new primary", lambda: lab.is_writable(standby), 60)
         faults.heal()
         lab.wait_for("half a rewind", lambda: pause_points.exists(primary, pause_points.HALF), 120)

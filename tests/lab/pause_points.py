@@ -10,18 +10,27 @@ from tests.lab import lab
 
 BIN = "$(sed -n 's/^bin_dir = //p' /etc/skyha/skyha.conf)"
 HALF = "/var/lib/lab/half"
-# Stops the real pg_rewind at its first write, once: the second time it runs through.
-STOPS_HALFWAY = f"""#!/bin/sh
+_STOPS = """#!/bin/sh
 case " $* " in *" --dry-run "*) exec "$0.real" "$@" ;; esac
-[ -e {HALF} ] && exec "$0.real" "$@"
+[ -e {half} ] && exec "$0.real" "$@"
 data=$2
-touch /tmp/begin
+{before}
 "$0.real" "$@" &
-until [ -n "$(find "$data" -newer /tmp/begin -type f -print -quit)" ]; do kill -0 $! || exit 1; done
+until {sign}; do kill -0 $! || exit 1; done
 kill -STOP $!
-touch {HALF}
+touch {half}
 wait
 """
+# They stop the real pg_rewind once, the second time it runs through: at its first write ...
+STOPS_HALFWAY = _STOPS.format(
+    half=HALF, before="touch /tmp/begin", sign='[ -n "$(find "$data" -newer /tmp/begin -type f -print -quit)" ]'
+)
+# ... and when it has removed the last of the old primary's own WAL, which the next attempt wants to read.
+STOPS_LATE = _STOPS.format(
+    half=HALF,
+    before='last=$("${0%/*}/pg_controldata" -D "$data" | sed -n "s/^Latest checkpoint\'s REDO WAL file: *//p")',
+    sign='[ ! -e "$data/pg_wal/$last" ]',
+)
 FAILS = """#!/bin/sh
 echo "pg_rewind: error: could not find common ancestor of the source and target cluster's timelines" >&2
 exit 1

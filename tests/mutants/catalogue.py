@@ -112,6 +112,27 @@ MUTANTS = (
         ("tests/unit/policy/test_patience.py", SCENARIOS),
     ),
     Mutant(
+        "a failover called off is no sign of a link that goes up and down",
+        "policy/failover.py",
+        "    if answers:\n",
+        "    if False:\n",
+        ("tests/unit/policy/test_failover.py",),
+    ),
+    Mutant(
+        "a pg_rewind that broke off is done again without this node's WAL",
+        "world/unfinished.py",
+        '            _copy(os.path.join(self._mark, "wal"), os.path.join(self._data, "pg_wal"))\n',
+        "",
+        ("tests/unit/world/test_rewind_steps.py",),
+    ),
+    Mutant(
+        "settings emptied by a pg_rewind that broke off are taken for this node's own",
+        "world/unfinished.py",
+        "        self.put_back_own()\n        return True\n",
+        "        return True\n",
+        ("tests/unit/world/test_rewind_steps.py",),
+    ),
+    Mutant(
         "a link that goes up and down gets no more patience",
         "policy/patience.py",
         "    if trouble.flapping:\n",
@@ -121,7 +142,7 @@ MUTANTS = (
     Mutant(
         "no second look between two attempts at the fence",
         "policy/failover.py",
-        '        return _call_off(config, memory, f"the primary answers again: {life}", events)\n    if is_paused',
+        '        return _call_off(config, memory, now, f"the primary answers again: {life}", events)\n    if is_paused',
         "        pass\n    if is_paused",
         (SCENARIOS, STUMBLING, SCHEDULES),
     ),

@@ -16,6 +16,7 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory
     Record,
     Stage,
 )
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.patience import FLAPPING
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import (
     Do,
     Local,
@@ -82,6 +83,15 @@ class TestFencing:
         decision = decided(Stage.FENCING, NOW - 5.0, {**GONE, path: OK})
         assert deeds(decision) == []
         assert decision.memory.record.intent is None
+
+    @pytest.mark.parametrize(("later", "flapping"), [(2.0, True), (FLAPPING + 0.1, False)])
+    def test_link_that_fails_again_soon_after_gets_the_patience_of_a_flapping_one(
+        self, later: float, flapping: bool
+    ) -> None:
+        back = decided(Stage.FENCING, NOW - 5.0, {**GONE, Path.VIP: OK}).memory
+        again = decide(CONFIG, back, Seen(STANDBY, GONE), NOW + later).memory
+        assert again.trouble is not None
+        assert again.trouble.flapping == flapping
 
 
 class TestListening:

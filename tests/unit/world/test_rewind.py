@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import shutil
+import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import Config
@@ -23,8 +26,9 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.world.diverge
     segment_name,
 )
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.world.postgres import HostHands
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.world.rewind import UNFINISHED, Source, rewind
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.world.rewind import Source, rewind, run
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.world.tasks import ProcessTasks
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.world.unfinished import NAME, Unfinished
 from real_postgres import RealPostgres, make_root
 
 
@@ -137,6 +141,84 @@ def test_failover_and_rejoin_keep_what_the_old_primary_wrote_alone(
     assert old.sql("SELECT to_regclass('lost') IS NULL") == "t"
 
 
+def request_of(here: RealPostgres, there: RealPostgres, state: Path) -> dict[str, Any]:
+    return {
+        "peer": there.name,
+        "peer_address": "127.0.0.1",
+        "port": there.port,
+        "database": "sky_pg_cluster",
+        "user": "sky_pg_cluster",
+        "passfile": "/nonexistent",
+        "sslmode": "disable",
+        "bin_dir": str(here.bin_dir),
+        "data_dir": str(here.data_dir),
+        "state_dir": str(state),
+    }
+
+
+def test_crash_recovery_keeps_the_wal_that_pg_rewind_reads_and_an_attempt_that_broke_off_is_done_again(
+    pair: tuple[RealPostgres, RealPostgres], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = pair
+    state = old.root / "state"
+    state.mkdir()
+    # No slot and no wal_keep_size hold WAL back, and the last common checkpoint is segments before the fork.
+    old.sql("ALTER SYSTEM SET wal_keep_size = 0")
+    old.sql("SELECT pg_reload_conf()")
+    old.sql("CHECKPOINT")
+    old.sql("CREATE TABLE kept AS SELECT 1 AS id")
+    switch = "SELECT pg_logical_emit_message(false, 'test', 'x'), pg_switch_wal()"
+    for _segment in range(3):
+        old.sql(switch)
+    wait_until(lambda: new.sql("SELECT pg_last_wal_replay_lsn()") == old.sql("SELECT pg_current_wal_lsn()"), "replay")
+    new.run(["pg_ctl", "-D", str(new.data_dir), "-w", "promote"])
+    old.sql("CREATE TABLE lost AS SELECT generate_series(1, 10000)")
+    for _segment in range(2):
+        old.sql(switch)
+    old.stop("immediate")
+    old.follow(new)
+    wal, settings = old.data_dir / "pg_wal", old.data_dir / "postgresql.conf"
+    own = settings.read_text()
+
+    def loses_power(
+        command: Sequence[str], deadline: float, environment: Mapping[str, str]
+    ) -> subprocess.CompletedProcess[str]:
+        """The real pg_rewind's first steps (15.20): what it will copy is emptied, what the source lacks removed."""
+        if not command[0].endswith("/pg_rewind") or "--dry-run" in command:
+            return run(command, deadline, environment)
+        for file in [settings, *(path for path in wal.iterdir() if path.is_file())]:
+            if (new.data_dir / file.relative_to(old.data_dir)).exists():
+                os.truncate(file, 0)
+            else:
+                file.unlink()
+        raise KeyboardInterrupt
+
+    def as_owner(
+        command: Sequence[str], deadline: float, environment: Mapping[str, str]
+    ) -> subprocess.CompletedProcess[str]:
+        """As the server's user skyha makes its files; these tests may run as root."""
+        owner = old.data_dir.stat()
+        for file in wal.iterdir():
+            os.chown(file, owner.st_uid, owner.st_gid)
+        return run(command, deadline, environment)
+
+    with monkeypatch.context() as power:
+        power.setattr(Unfinished, "put_back_own", lambda _self: None)
+        with pytest.raises(KeyboardInterrupt):
+            rewind(request_of(old, new, state), loses_power)
+    assert Unfinished(str(state), str(old.data_dir)).exists
+    assert settings.read_text() == ""
+    answer = rewind(request_of(old, new, state), as_owner)
+    assert answer["numbers"]["commits_past_fork"] == 1
+    assert [path.name[:8] for path in state.iterdir()] == ["diverged"], "the mark is gone"
+    assert settings.read_text() == own
+    old.start()
+    wait_until(
+        lambda: new.sql("SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'") == "1", "node1 streams"
+    )
+    assert old.sql("SELECT to_regclass('lost') IS NULL, (SELECT id FROM kept)") == "t|1"
+
+
 def test_clean_stop_tells_where_its_wal_ends_and_the_standby_has_all_of_it(
     pair: tuple[RealPostgres, RealPostgres], make_config: Callable[..., Config]
 ) -> None:
@@ -164,18 +246,7 @@ def test_refusals_leave_the_data_alone(
     pair: tuple[RealPostgres, RealPostgres], make_config: Callable[..., Config]
 ) -> None:
     old, new = pair
-    request = {
-        "peer": "node2",
-        "peer_address": "127.0.0.1",
-        "port": new.port,
-        "database": "sky_pg_cluster",
-        "user": "sky_pg_cluster",
-        "passfile": "/nonexistent",
-        "sslmode": "disable",
-        "bin_dir": str(old.bin_dir),
-        "data_dir": str(old.data_dir),
-        "state_dir": str(old.root),
-    }
+    request = request_of(old, new, old.root)
     with pytest.raises(WorldError, match="stop it first"):
         rewind(request)
     old.stop()
@@ -185,7 +256,7 @@ def test_refusals_leave_the_data_alone(
         rewind({**request, "port": 1})
     with pytest.raises(WorldError, match="never was on this node's timeline 1"):
         rewind(request, ask=lambda _request: Source(4, "2\t0/3000000\tno recovery target specified\n"))
-    (old.root / UNFINISHED).touch()
+    (old.root / NAME).mkdir()
     with pytest.raises(WorldError, match="broke off at its very end"):
         rewind(request, ask=lambda _request: Source(1, ""))
     assert not (old.data_dir / "standby.signal").exists()

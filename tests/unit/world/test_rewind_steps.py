@@ -12,6 +12,7 @@ import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.errors import WorldError
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.world import diverged
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.world.rewind import Source, rewind, run
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.world.unfinished import NAME, Unfinished
 
 HISTORY = "1\t0/3000060\tno recovery target specified\n"
 SEGMENT = "000000010000000000000003"
@@ -31,6 +32,7 @@ class Node:
         (self.tools / "pg_waldump").write_text(f"#!/bin/sh\ncat <<'END'\n{RECORD}END\nexit 1\n")
         (self.tools / "pg_waldump").chmod(0o755)
         self.timeline, self.clean = 1, "shut down"
+        self.end = "0/3000100"
         self.fails: dict[str, str] = {}
         self.ran: list[str] = []
 
@@ -44,7 +46,7 @@ class Node:
         if name == "pg_controldata":
             text = (
                 f"Database cluster state:               {self.clean}\nLatest checkpoint's TimeLineID:       {self.timeline}\n"
-                "Bytes per WAL segment:                16777216\n"
+                f"Bytes per WAL segment:                16777216\nLatest checkpoint location:           {self.end}\n"
             )
         if name == "pg_rewind":
             assert environment["PGPASSFILE"] == "/home/postgres/.pgpass"
@@ -89,7 +91,7 @@ def test_crashed_node_recovers_first(node: Node) -> None:
     node.clean = "in production"
     (node.data / "standby.signal").touch()
     node.rewind()
-    assert node.ran == ["pg_controldata", "postgres", "pg_rewind --dry-run", "pg_rewind"]
+    assert node.ran == ["pg_controldata", "postgres", "pg_controldata", "pg_rewind --dry-run", "pg_rewind"]
 
 
 def test_dry_run_that_fails_leaves_the_data_alone_and_says_why(node: Node) -> None:
@@ -108,6 +110,75 @@ def test_rewind_that_breaks_off_keeps_the_nodes_settings_and_warns(node: Node) -
         node.rewind()
     assert (node.data / "postgresql.conf").read_text() == "port = 1\n"
     assert not (node.data / "standby.signal").exists()
+
+
+def lose_power(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the middle of pg_rewind, which has emptied what it will copy."""
+
+    def emptied(*_arguments: object) -> None:
+        (node.data / "postgresql.conf").write_text("")
+        (node.data / "pg_wal" / SEGMENT).unlink()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as power:
+        power.setattr(Unfinished, "put_back_own", emptied)
+        with pytest.raises(KeyboardInterrupt):
+            node.rewind()
+    node.ran.clear()
+
+
+def test_power_lost_in_a_rewind_costs_neither_the_settings_nor_the_wal_for_the_next(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (node.data / "conf.d").mkdir()
+    (node.data / "conf.d" / "own.conf").write_text("work_mem = 1MB\n")
+    (node.data / "server.key").write_text("key")
+    (node.data / "server.key").chmod(0o600)
+    lose_power(node, monkeypatch)
+    (node.data / "conf.d" / "own.conf").unlink()
+    (node.data / "server.key").write_text("")
+    node.rewind()
+    assert (node.data / "postgresql.conf").read_text() == "port = 1\n"
+    assert (node.data / "conf.d" / "own.conf").read_text() == "work_mem = 1MB\n"
+    assert (node.data / "server.key").read_text() == "key"
+    assert (node.data / "server.key").stat().st_mode & 0o777 == 0o600
+    assert (node.data / "pg_wal" / SEGMENT).read_bytes() == b"wal"
+    assert [path.name for path in node.state.iterdir()] == ["diverged-19700101T000000Z"]
+
+
+def test_what_an_operator_changes_after_a_failed_rewind_lasts(node: Node) -> None:
+    node.fails["pg_rewind"] = "pg_rewind: error: the network is gone\n"
+    with pytest.raises(WorldError, match="the network is gone"):
+        node.rewind()
+    (node.data / "postgresql.conf").write_text("port = 2\n")
+    del node.fails["pg_rewind"]
+    node.rewind()
+    assert (node.data / "postgresql.conf").read_text() == "port = 2\n"
+
+
+def test_what_was_kept_of_other_data_is_not_put_back(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    lose_power(node, monkeypatch)
+    # Built anew by hand, and used.
+    node.end = "0/9000100"
+    (node.data / "postgresql.conf").write_text("port = 2\n")
+    node.rewind()
+    assert (node.data / "postgresql.conf").read_text() == "port = 2\n"
+    assert not (node.data / "pg_wal" / SEGMENT).exists()
+
+
+def test_without_room_for_its_wal_it_is_rewound_and_says_so(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    (node.tools / "pg_waldump").write_text("#!/bin/sh\nexit 1\n")  # nothing past the fork to keep
+    monkeypatch.setattr(diverged.shutil, "disk_usage", lambda _path: diverged.shutil._ntuple_diskusage(10, 10, 0))
+    assert "without its WAL kept for another attempt" in node.rewind()["detail"]
+    assert not list(node.state.iterdir())
+
+
+def test_state_directory_that_takes_nothing_stops_the_rewind(node: Node) -> None:
+    (node.tools / "pg_waldump").write_text("#!/bin/sh\nexit 1\n")
+    (node.state / f"{NAME}.new").write_text("not a directory")
+    with pytest.raises(WorldError, match="nothing was rewound"):
+        node.rewind()
+    assert "pg_rewind" not in node.ran
 
 
 def test_recovery_that_fails_changes_nothing_else(node: Node) -> None:

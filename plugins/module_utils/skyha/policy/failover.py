@@ -29,7 +29,7 @@ def decide_failover(config: Config, memory: Memory, seen: Seen, now: float) -> D
     if intent.stage is Stage.FENCING:
         decision = _fencing(config, memory, seen, now)
     elif is_paused(memory.record, now):
-        decision = _call_off(config, memory, "the cluster was paused", (), answers=False)
+        decision = _call_off(config, memory, now, "the cluster was paused", (), answers=False)
     elif now - memory.proof_at > PROOF_FRESH:
         decision = _prove_again(config, memory, now)
     elif intent.stage is Stage.LISTENING:
@@ -92,9 +92,9 @@ def _fencing(config: Config, memory: Memory, seen: Seen, now: float) -> Decision
         return Decision(memory, sentence, Wants(TASK_POLL), (), events, _fence_alarms(config, intent.attempts - 1))
     life = living(seen.looks, config.tablespace_policy)
     if life is not None:
-        return _call_off(config, memory, f"the primary answers again: {life}", events)
+        return _call_off(config, memory, now, f"the primary answers again: {life}", events)
     if is_paused(memory.record, now):
-        return _call_off(config, memory, "the cluster was paused", events, answers=False)
+        return _call_off(config, memory, now, "the cluster was paused", events, answers=False)
     look = look_at_primary(config, config.timing.retry_interval)
     alarms = _fence_alarms(config, intent.attempts)
     if not seen.looks:
@@ -154,12 +154,20 @@ def _failed(config: Config, intent: Intent, outcome: Outcome) -> Event:
 
 
 def _call_off(
-    config: Config, memory: Memory, why: str, events: tuple[Event, ...], distrust: str = "", answers: bool = True
+    config: Config,
+    memory: Memory,
+    now: float,
+    why: str,
+    events: tuple[Event, ...],
+    distrust: str = "",
+    answers: bool = True,
 ) -> Decision:
     """Back to watching. answers: the peer does, so it need not be switched on again."""
     # PostgreSQL was told to promote and has not: only a restart makes it forget that.
     actions = (Action(Do.KILL_POSTGRES),) if memory.record.role is Role.PRIMARY else ()
     memory = dataclasses.replace(memory, trouble=None, confirmed_off=False, switch_evidence=None)
+    if answers:
+        memory = dataclasses.replace(memory, recovered_at=now)
     due = memory.record.power_on_due and not answers
     memory = on_record(memory, intent=None, power_on_due=due, role=Role.STANDBY, standby_recorded=True, trouble_at=None)
     if distrust:
@@ -230,7 +238,7 @@ def _listening(config: Config, memory: Memory, seen: Seen, now: float) -> Decisi
     if life is not None:
         claim = "an operator said" if intent.by_operator else "its BMC said"
         why = f"{claim} that {config.peer} is off, yet its PostgreSQL answers ({life}): is it the right BMC?"
-        return _call_off(config, memory, why, (), distrust="" if intent.by_operator else why)
+        return _call_off(config, memory, now, why, (), distrust="" if intent.by_operator else why)
     if seen.looks[Path.VIP].sight is Sight.UNREACHABLE and seen.local.receive_lsn == memory.last_receive:
         memory = begin(memory, Stage.PROMOTING, now)
         memory = on_record(memory, role=Role.PRIMARY, standby_recorded=False)

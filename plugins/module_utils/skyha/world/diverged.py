@@ -116,7 +116,7 @@ def keep(
     target = os.path.join(state_dir, time.strftime("diverged-%Y%m%dT%H%M%SZ", time.gmtime(wall())))
     past = end - fork
     try:
-        _copy(wal, names, target, segment_size)
+        copy_wal(wal, names, target, segment_size)
         with open(os.path.join(target, "README"), "w", encoding="utf-8") as file:
             file.write(
                 f"WAL that this node wrote alone as primary on timeline {timeline}, from {as_text(fork)} to "
@@ -152,7 +152,8 @@ def _kept_before(state_dir: str, what: str) -> Kept | None:
     return None
 
 
-def _copy(wal: str, names: Sequence[str], target: str, segment_size: int) -> None:
+def copy_wal(wal: str, names: Sequence[str], target: str, segment_size: int) -> None:
+    """Copy these files to the directory `target`, durably, if it has room for two segments more; raises OSError."""
     os.makedirs(target, mode=0o750, exist_ok=True)
     free = shutil.disk_usage(target).free
     if free < (len(names) + 2) * segment_size:

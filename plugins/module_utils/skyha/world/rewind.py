@@ -4,9 +4,9 @@
 What this node wrote alone after the fork is kept aside first (S7), and nothing is touched before a dry run of pg_rewind
 has succeeded. Where rewinding is impossible the old data stays as it is, and the operator decides about a rebuild.
 
-One that broke off while it wrote is simply done again: the pages to copy are found anew by this node's own WAL. Only at its
-end, when the control file is of the new timeline and the rest may not be on disk yet, that is no longer possible. So a
-mark in the state directory stands as long as pg_rewind writes; failover_rebuild.yml takes it away with the old data.
+One that broke off while it wrote is done again: the pages to copy are found anew by this node's own WAL, which unfinished.py
+keeps for that. Only at its end, when the control file is of the new timeline and the rest may not be on disk yet, that is no
+longer possible; a mark in the state directory tells. failover_rebuild.yml takes it away with the old data.
 
 request: bin_dir, data_dir, state_dir, peer, peer_address, port, database, user, passfile, sslmode.
 """
@@ -26,17 +26,16 @@ from ..errors import WorldError
 from ..probes import datadir
 from . import child, diverged
 from .postgres import make_standby, remove_stale_lock
-from .store import sync_directory
+from .unfinished import Unfinished
 
-UNFINISHED = "rewind-unfinished"
 _CONNECT_TIMEOUT = 5  # seconds, of libpq
 _RECOVERY_DEADLINE = 3600.0
 _REWIND_DEADLINE = 3 * 3600.0
 _STACK = 64 * 1024 * 1024
+_LARGEST_PAGE = 65536  # of WAL, in bytes
 _TELLING = re.compile(r"\b(?:FATAL|ERROR|PANIC|DETAIL|HINT|error|fatal|detail|hint):")
-# What of the data directory belongs to this node: pg_rewind would replace it by the peer's.
-_OWN_ENDINGS = (".conf", ".crt", ".key", ".pem")
-_OWN_DIRECTORIES = ("", "conf.d")
+_CHECKPOINT = re.compile(r"rewinding from last common checkpoint at ([0-9A-F]+/[0-9A-F]+) on timeline \d+")
+_END = re.compile(r"^(?:Latest checkpoint location|Minimum recovery ending location):\s*([0-9A-F]+/[0-9A-F]+)", re.M)
 
 Run = Callable[[Sequence[str], float, Mapping[str, str]], "subprocess.CompletedProcess[str]"]
 
@@ -105,7 +104,8 @@ def rewind(
 ) -> Mapping[str, Any]:
     """Make this node's data follow the new primary's; raises WorldError with the reason why it cannot."""
     began = time.monotonic()
-    data, tools = str(request["data_dir"]), str(request["bin_dir"])
+    data, tools, state = str(request["data_dir"]), str(request["bin_dir"]), str(request["state_dir"])
+    unfinished = Unfinished(state, data)
     running = datadir.postmaster(data)
     if running is not None:
         raise WorldError(f"{data}: postmaster {running.pid} runs; stop it first")
@@ -116,9 +116,8 @@ def rewind(
         raise WorldError(
             f"{data}: its timeline {mine} is newer than the new primary's {source.timeline}; compare the two nodes"
         )
-    mark = os.path.join(str(request["state_dir"]), UNFINISHED)
     if mine == source.timeline:
-        if os.path.exists(mark):
+        if unfinished.exists:
             raise WorldError(
                 f"{data}: the last pg_rewind broke off at its very end, parts of the data may be missing; rebuild this node "
                 "(failover_rebuild.yml)"
@@ -126,28 +125,35 @@ def rewind(
         make_standby(data)
         return _answer("the timelines are the same: nothing to rewind", began, {})
     fork = diverged.fork_point(source.history, mine)
-    kept = diverged.keep(data, tools, str(request["state_dir"]), mine, fork, control.segment_size, wall)
+    kept = diverged.keep(data, tools, state, mine, fork, control.segment_size, wall)
+    again = unfinished.put_back(control.of)
     if not control.clean:
         _recover(runner, tools, data)
+        control = _control(runner, tools, data)
     command = [os.path.join(tools, "pg_rewind"), "-D", data, "--source-server", _conninfo(request)]
     environment = {"PGPASSFILE": str(request["passfile"])}
-    _check(
-        "nothing was changed; pg_rewind cannot help here, rebuild this node (failover_rebuild.yml)",
-        runner([*command, "--dry-run"], _REWIND_DEADLINE, environment),
-    )
-    own = _read_own(data)
-    _set_mark(mark, True)
+    tried = runner([*command, "--dry-run"], _REWIND_DEADLINE, environment)
+    _check("nothing was changed; pg_rewind cannot help here, rebuild this node (failover_rebuild.yml)", tried)
+    problem = ""
+    if not again:
+        found = _CHECKPOINT.search(tried.stdout)
+        first, last = control.segments(diverged.parse_lsn(found.group(1)) if found else fork)
+        problem = unfinished.begin(control.of, first, last, control.segment_size)
+    unfinished.keep_own()
     try:
         _check(
             "the data directory may be half-way: do not start it, rebuild this node (failover_rebuild.yml)",
             runner(command, _REWIND_DEADLINE, environment),
         )
     finally:
-        _write_own(data, own)
+        unfinished.put_back_own()
     make_standby(data)
-    _set_mark(mark, False)
+    unfinished.end()
+    text = (
+        f"rewound to timeline {source.timeline} of {request['peer']}, forked at {diverged.as_text(fork)}; {kept.text}"
+    )
     return _answer(
-        f"rewound to timeline {source.timeline} of {request['peer']}, forked at {diverged.as_text(fork)}; {kept.text}",
+        f"{text}; {problem}" if problem else text,
         began,
         {"bytes_past_fork": kept.bytes, "commits_past_fork": kept.commits, "segments_kept": kept.segments},
     )
@@ -158,6 +164,19 @@ class _Control:
     timeline: int
     clean: bool
     segment_size: int
+    end: int  # LSN of the last record, a checkpoint
+
+    @property
+    def of(self) -> str:
+        """Tells this data directory from another; the same until pg_rewind ends."""
+        return f"timeline {self.timeline}, end {self.end}"
+
+    def segments(self, start: int) -> tuple[str, str]:
+        """The first and the last WAL segment from `start` on; the last record may go on in the segment behind its own."""
+        first, last = (
+            diverged.segment_name(self.timeline, lsn, self.segment_size) for lsn in (start, self.end + _LARGEST_PAGE)
+        )
+        return first, last
 
 
 def _control(runner: Run, tools: str, data: str) -> _Control:
@@ -169,9 +188,10 @@ def _control(runner: Run, tools: str, data: str) -> _Control:
             for line in done.stdout.splitlines()
             if line.startswith("Bytes per WAL segment")
         )
+        ends = [diverged.parse_lsn(lsn) for lsn in _END.findall(done.stdout)]
+        return _Control(found.timeline, found.clean, size, max(ends))
     except (ValueError, StopIteration) as error:
         raise WorldError(f"{data}: pg_controldata says nothing of use: {_line(done.stdout)}") from error
-    return _Control(found.timeline, found.clean, size)
 
 
 def _recover(runner: Run, tools: str, data: str) -> None:
@@ -217,18 +237,6 @@ def _check(meaning: str, done: subprocess.CompletedProcess[str]) -> None:
         )
 
 
-def _set_mark(path: str, on: bool) -> None:
-    try:
-        if on:
-            with open(path, "w", encoding="ascii") as file:
-                os.fsync(file.fileno())
-        elif os.path.exists(path):
-            os.unlink(path)
-        sync_directory(os.path.dirname(path))
-    except OSError as error:
-        raise WorldError(f"{path}: cannot be {'written' if on else 'removed'}: {error}; make room there") from error
-
-
 def _conninfo(request: Mapping[str, Any]) -> str:
     values = {
         "hostaddr": request["peer_address"],
@@ -246,28 +254,6 @@ def _conninfo(request: Mapping[str, Any]) -> str:
 
 def _quote(value: str) -> str:
     return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
-
-
-def _read_own(data: str) -> Mapping[str, tuple[bytes, int]]:
-    """The files of the data directory that are this node's own: path -> content and mode."""
-    own = {}
-    for directory in _OWN_DIRECTORIES:
-        path = os.path.join(data, directory)
-        for name in os.listdir(path) if os.path.isdir(path) else ():
-            file = os.path.join(path, name)
-            if name.endswith(_OWN_ENDINGS) and os.path.isfile(file) and not os.path.islink(file):
-                with open(file, "rb") as content:
-                    own[file] = (content.read(), os.stat(file).st_mode & 0o777)
-    return own
-
-
-def _write_own(data: str, own: Mapping[str, tuple[bytes, int]]) -> None:
-    for path, (content, mode) in own.items():
-        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode), "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
 
 
 def _answer(detail: str, began: float, numbers: Mapping[str, float]) -> Mapping[str, Any]:
