@@ -162,3 +162,4 @@ def copy_wal(wal: str, names: Sequence[str], target: str, segment_size: int) -> 
         shutil.copyfile(os.path.join(wal, name), os.path.join(target, name))
         with open(os.path.join(target, name), "rb") as file:
             os.fsync(file.fileno())
+    sync_directory(target)
