@@ -44,7 +44,9 @@ def vote_and_primary_dead(scene: Scene) -> None:
     faults.power_loss("vote")
     faults.power_loss(scene.primary)
     scene.alarm(scene.standby, "cut_off")
-    scene.quiet()
+    scene.quiet(
+        20
+    )  # longer than arming_window: if the vote host is back before the primary, the standby would take over
     assert not lab.is_writable(scene.standby)
 
 

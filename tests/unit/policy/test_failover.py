@@ -9,6 +9,7 @@ import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import Config
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.armed import unfit
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.decide import decide
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.failover import SOON
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import (
     Decision,
     Intent,
@@ -39,9 +40,9 @@ GONE = {Path.VIP: SILENT, Path.VOTE: DROPPED}
 NOW = 1000.0
 
 
-def decided(stage: Stage, at: float, looks: dict[Path, Look], **more: object) -> Decision:
+def decided(stage: Stage, at: float, looks: dict[Path, Look], by_operator: bool = False, **more: object) -> Decision:
     """The decision at NOW in a failover that has been in this stage since `at`."""
-    intent = Intent(stage, at, at, "why", attempts=1)
+    intent = Intent(stage, at, at, "why", attempts=1, by_operator=by_operator)
     record = Record("boot", role=Role.STANDBY, timeline=3, intent=intent)
     memory = dataclasses.replace(Memory(0.0, record, lived_as=Role.STANDBY), fence_at=at, last_receive=100)
     return decide(CONFIG, dataclasses.replace(memory, **more), Seen(STANDBY, looks), NOW)  # type: ignore[arg-type]
@@ -83,6 +84,25 @@ class TestFencing:
         decision = decided(Stage.FENCING, NOW - 5.0, {**GONE, path: OK})
         assert deeds(decision) == []
         assert decision.memory.record.intent is None
+
+    @pytest.mark.parametrize("by_operator", [False, True])
+    @pytest.mark.parametrize(("since_off", "is_lie"), [(5.5, True), (SOON + 0.1, False)])
+    def test_life_right_after_the_bmc_said_off_distrusts_it(
+        self, since_off: float, is_lie: bool, by_operator: bool
+    ) -> None:
+        """It was not silent, and when the BMC is to be asked again the primary answers."""
+        silent = decided(
+            Stage.LISTENING,
+            NOW - 5.0,
+            {**GONE, Path.VIP: Look(Sight.REFUSED)},
+            by_operator,
+            proof_at=NOW - since_off + 0.1,
+        )
+        assert silent.memory.record.intent is not None
+        assert silent.memory.record.intent.stage is Stage.FENCING
+        answers = decide(CONFIG, silent.memory, Seen(STANDBY, {**GONE, Path.VIP: OK}), NOW + 0.1)
+        assert answers.memory.record.intent is None
+        assert bool(answers.memory.record.fence_distrusted) == (is_lie and not by_operator)
 
     @pytest.mark.parametrize(("later", "flapping"), [(2.0, True), (FLAPPING + 0.1, False)])
     def test_link_that_fails_again_soon_after_gets_the_patience_of_a_flapping_one(

@@ -19,6 +19,7 @@ PROMOTE_POLL = 0.03
 PROMOTE_AGAIN = 5.0
 LISTEN_POLL = 0.05
 LISTEN_LIMIT = 5.0  # something still accepts connections this long after the BMC said off: ask the BMC again
+SOON = 10.0  # seconds after it was read 'off' a host cannot serve again: the BMC's word was wrong
 LATE = 2.0  # a proof that comes so long after its attempt's deadline: this host stood still, it proves nothing of now
 
 
@@ -91,6 +92,8 @@ def _fencing(config: Config, memory: Memory, seen: Seen, now: float) -> Decision
         sentence = f"standby, fencing {config.peer} (attempt {intent.attempts} of {config.timing.fence_attempts})"
         return Decision(memory, sentence, Wants(TASK_POLL), (), events, _fence_alarms(config, intent.attempts - 1))
     life = living(seen.looks, config.tablespace_policy)
+    if life is not None and now - memory.proof_at <= SOON:
+        return _answers_after_all(config, memory, now, life, events)
     if life is not None:
         return _call_off(config, memory, now, f"the primary answers again: {life}", events)
     if is_paused(memory.record, now):
@@ -184,7 +187,7 @@ def _call_off(
 
 def _prove_again(config: Config, memory: Memory, now: float) -> Decision:
     """The proof is old (the promotion hangs), or another daemon's (this one was restarted): the peer may be on again."""
-    memory = begin(memory, Stage.FENCING, now, by_operator=False)
+    memory = begin(memory, Stage.FENCING, now)
     sentence = f"standby, the proof that {config.peer} is off is too old: fencing it again"
     return Decision(
         memory,
@@ -236,9 +239,7 @@ def _listening(config: Config, memory: Memory, seen: Seen, now: float) -> Decisi
     if life is not None and any(look.sight is Sight.UNKNOWN for look in seen.looks.values()):
         return Decision(memory, f"standby, cannot listen: {life}", _listen(config), (), (), {"listening": life})
     if life is not None:
-        claim = "an operator said" if intent.by_operator else "its BMC said"
-        why = f"{claim} that {config.peer} is off, yet its PostgreSQL answers ({life}): is it the right BMC?"
-        return _call_off(config, memory, now, why, (), distrust="" if intent.by_operator else why)
+        return _answers_after_all(config, memory, now, life, ())
     if seen.looks[Path.VIP].sight is Sight.UNREACHABLE and seen.local.receive_lsn == memory.last_receive:
         memory = begin(memory, Stage.PROMOTING, now)
         memory = on_record(memory, role=Role.PRIMARY, standby_recorded=False)
@@ -258,9 +259,17 @@ def _listening(config: Config, memory: Memory, seen: Seen, now: float) -> Decisi
         sentence += f"; if it is off indeed, another host answers for the VIP {config.vip}: find it"
     if now - intent.at < LISTEN_LIMIT:
         return Decision(memory, sentence, _listen(config), (), (), {"listening": sentence})
-    memory = begin(memory, Stage.FENCING, now, by_operator=False)
+    memory = begin(memory, Stage.FENCING, now)
     event = Event("not_silent", sentence + "; asking the BMC again", "alarm", facts(seen))
     return Decision(memory, sentence, look_at_primary(config, 0.0), (), (event,), {"listening": sentence})
+
+
+def _answers_after_all(config: Config, memory: Memory, now: float, life: str, events: tuple[Event, ...]) -> Decision:
+    intent = memory.record.intent
+    assert intent is not None
+    claim = "an operator said" if intent.by_operator else "its BMC said"
+    why = f"{claim} that {config.peer} is off, yet its PostgreSQL answers ({life}): is it the right BMC?"
+    return _call_off(config, memory, now, why, events, distrust="" if intent.by_operator else why)
 
 
 def _promoting(config: Config, memory: Memory, seen: Seen, now: float) -> Decision:
