@@ -67,8 +67,13 @@ def play(one: Row, noted: bool = True) -> None:
     """Play a row on a whole cluster, make the cluster whole again under the same watch, judge; note the result if wanted."""
     faults.make_whole()
     began = time.monotonic()
-    with one.before(lab.primary()) if one.before else nullcontext():
-        scene, failure = _watched(one)
+    try:
+        with one.before(lab.primary()) if one.before else nullcontext():
+            scene, failure = _watched(one)
+    except Exception as error:
+        if noted:
+            matrix.note(one.name, "", f"not played: {error}"[:150], 0.0, 0, [], time.monotonic() - began)
+        raise
     report = scene.watch.report
     seen, broken = seen_in(one, report, scene), ""
     try:

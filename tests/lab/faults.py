@@ -53,8 +53,8 @@ def drop_vip(node: str) -> None:
 
 
 def shut_down(node: str) -> None:
-    """The document's: PostgreSQL is shut down by hand."""
-    lab.on(node, "runuser", "-u", "postgres", "--", "bash", "-lc", "pg_ctl stop -m fast")
+    """The document's: PostgreSQL is shut down by hand. (pg_ctl takes one that skyha starts again at once for one that stays.)"""
+    lab.on(node, "runuser", "-u", "postgres", "--", "bash", "-lc", "pg_ctl stop -m fast -t 15 || true")
 
 
 def heal() -> None:
