@@ -72,8 +72,13 @@ def heal() -> None:
         if row["faults"]:
             lab.lab("heal", host)
     for node in lab.NODES:
-        lab.on(node, "sh", "-c", "pgrep -x postgres | xargs -r kill -CONT; systemctl start skyha || true")
-    lab.on("vote", "sh", "-c", "systemctl kill -s CONT sky-vote-proxy; systemctl start sky-vote-proxy")
+        _let_go_on(node, "pgrep -x postgres | xargs -r kill -CONT; systemctl start skyha || true")
+    _let_go_on("vote", "systemctl kill -s CONT sky-vote-proxy; systemctl start sky-vote-proxy")
+
+
+def _let_go_on(host: str, command: str) -> None:
+    """Run it there; a host that was just reset takes a moment until it can."""
+    lab.wait_for(f"{host}: {command}", lambda: (lab.on(host, "sh", "-c", command), True)[1], 30, every=0.5)
 
 
 def _is_bmc_changed(host: str) -> bool:
