@@ -72,7 +72,7 @@ def play(one: Row, noted: bool = True) -> None:
             scene, failure = _watched(one)
     except Exception as error:
         if noted:
-            matrix.note(one.name, "", f"not played: {error}"[:150], 0.0, 0, [], time.monotonic() - began)
+            matrix.note(one.name, "", f"broke off: {error}"[:150], 0.0, 0, [], time.monotonic() - began)
         raise
     report = scene.watch.report
     seen, broken = seen_in(one, report, scene), ""

@@ -102,18 +102,12 @@ class Unfinished:
         with _told(own, f"what it keeps cannot be put back into {self._data}"):
             for directory in _OWN_DIRECTORIES:
                 _copy(os.path.join(own, directory), os.path.join(self._data, directory))
-            if os.path.exists(own):
-                _remove(own + ".new")
-                _move(own, own + ".new")
-                _remove(own + ".new")
+            _take_away(own)
 
     def end(self) -> None:
         """pg_rewind has ended well: take the mark away."""
         with _told(self._mark, f"it cannot be removed; see to the rights of {self._state}"):
-            if self.exists:
-                _remove(self._mark + ".new")
-                _move(self._mark, self._mark + ".new")  # at once: half of it would be a mark still
-                _remove(self._mark + ".new")
+            _take_away(self._mark)
 
 
 def _needed(wal: str, first: str, last: str) -> Sequence[str]:
@@ -154,6 +148,14 @@ def _copy_file(source: str, target: str) -> None:
 def _move(source: str, target: str) -> None:
     os.rename(source, target)
     sync_directory(os.path.dirname(target))
+
+
+def _take_away(path: str) -> None:
+    """Remove a directory, if it is there, at once: half of it would count as the whole."""
+    if os.path.exists(path):
+        _remove(path + ".new")
+        _move(path, path + ".new")
+        _remove(path + ".new")
 
 
 def _remove(path: str) -> None:
