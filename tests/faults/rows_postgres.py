@@ -212,3 +212,25 @@ def heartbeat_locked(scene: Scene) -> None:
         scene.alarm(scene.standby, "path_vip")
         scene.quiet()
         connection.rollback()
+
+
+@row("the heartbeat's table is locked, tablespace_policy failover", "N+A", outage=5)
+def heartbeat_table_locked(scene: Scene) -> None:
+    """Somebody's forgotten transaction. To wait for a lock is no fault of the storage."""
+    scene.configure("tablespace_policy", "failover")
+    _locked(scene, "cluster_status", "path_vip", "held by process")
+
+
+@row("skyha's own table is locked, tablespace_policy failover", "N+A", outage=5)
+def control_table_locked(scene: Scene) -> None:
+    scene.configure("tablespace_policy", "failover")
+    _locked(scene, "cluster_control", "path_vip", "lock timeout")
+
+
+def _locked(scene: Scene, table: str, code: str, words: str) -> None:
+    with lab.connect(dbname=HA) as connection:
+        connection.autocommit = False
+        connection.cursor().execute(f"LOCK TABLE {HA}.{table} IN ACCESS EXCLUSIVE MODE")
+        scene.alarm(scene.standby, code, words)
+        scene.quiet(20)
+        connection.rollback()

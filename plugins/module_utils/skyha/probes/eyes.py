@@ -31,7 +31,7 @@ class ProbeEyes:
             Path.VIP: Line(queries.heartbeat(config, "vip", config.vip, config.port)),
             Path.VOTE: Line(queries.heartbeat(config, "vote", config.vote_address, config.vote_port)),
         }
-        local = queries.local_dsn(config)
+        local = queries.local_dsn(config, lock_timeout=queries.lock_limit(config.timing.look_deadline))
         self._local = Line(Target("local", local, queries.local_sql(config)))
         self._restart = Line(Target("pending restart", local, queries.PENDING_RESTART))
         self._peer = Line(

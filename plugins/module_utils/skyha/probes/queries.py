@@ -79,7 +79,8 @@ def tcp_dsn(config: Config, address: str, port: int, deadline: float) -> Mapping
     """libpq's parameters for the HA role's connection over TCP.
 
     The heartbeat must not wait for a synchronous standby (a dead standby would look like a dead primary), and what
-    hangs on the server is cut short there too, so that abandoned sessions do not pile up.
+    hangs on the server is cut short there too, so that abandoned sessions do not pile up. Who waits for a lock is told so
+    within the look: silence would be taken for a dead server.
     """
     limit = max(3000, int(deadline * 5000))
     return {
@@ -92,14 +93,22 @@ def tcp_dsn(config: Config, address: str, port: int, deadline: float) -> Mapping
         "gssencmode": "disable",
         "application_name": "skyha",
         "tcp_user_timeout": 10000,
-        "options": f"-c statement_timeout={limit} -c synchronous_commit=local -c datestyle=iso",
+        "options": f"-c statement_timeout={limit} -c lock_timeout={lock_limit(deadline)} -c synchronous_commit=local "
+        "-c datestyle=iso",
     }
 
 
-def local_dsn(config: Config, database: str = "", statement_timeout: int = 10000) -> Mapping[str, Any]:
+def lock_limit(deadline: float) -> int:
+    """Milliseconds that a look with this deadline may wait for a lock: half of it leaves time for the answer."""
+    return max(50, int(deadline * 500))
+
+
+def local_dsn(
+    config: Config, database: str = "", statement_timeout: int = 10000, lock_timeout: int = 0
+) -> Mapping[str, Any]:
     """libpq's parameters for the superuser's connection over the Unix socket.
 
-    database: another one than the HA role's; statement_timeout: milliseconds, 0 for none.
+    database: another one than the HA role's; the timeouts: milliseconds, 0 for none.
     """
     return {
         "host": config.socket_dir,
@@ -108,7 +117,8 @@ def local_dsn(config: Config, database: str = "", statement_timeout: int = 10000
         "user": config.superuser,
         "passfile": config.passfile,
         "application_name": "skyha",
-        "options": f"-c statement_timeout={statement_timeout} -c synchronous_commit=local -c datestyle=iso",
+        "options": f"-c statement_timeout={statement_timeout} -c lock_timeout={lock_timeout} -c synchronous_commit=local "
+        "-c datestyle=iso",
     }
 
 
