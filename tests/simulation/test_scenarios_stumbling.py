@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Order
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Order, Task
 
 from tests.simulation.story import story
-from tests.simulation.verbs import converges, frozen_before_the_fence, nobody_is_fenced, ready
+from tests.simulation.verbs import converges, fails_over, frozen_before_the_fence, nobody_is_fenced, ready
 
 
 class TestStumblingOnTheWay:
@@ -54,6 +54,27 @@ class TestStumblingOnTheWay:
         world.node1.switch_on("the operator")
         assert world.run_until(lambda: world.primary() is not None, 120) is not None, story(world)
         assert not world.broken, story(world)
+
+    def test_slot_that_cannot_be_made_holds_nothing_else_back(self, world):
+        """max_replication_slots are used up, say: the peer is switched on again, and its BMC asked, all the same."""
+        world.node2.failing.add("ensure_slot")
+        world.node1.switch_off("test")
+        fails_over(world, within=5)
+        assert world.run_until(lambda: world.node1.power, 30) is not None, story(world)
+        asked = world.node2.daemon.loop.memory.bmc_ok_at
+        world.run(200)
+        assert (world.node2.daemon.loop.memory.bmc_ok_at or 0) > (asked or 0), story(world)
+        assert "action_ensure_slot" in world.alarms("node2")
+
+    def test_tries_to_switch_the_peer_on_count_when_they_were_made(self, world):
+        begun, begins = [], world.oracles.task_begins
+        world.oracles.task_begins = lambda host, task: (begun.append(task), begins(host, task))
+        world.node2.failing.add("ensure_slot")
+        world.bmcs["node1"].acts = False  # says done, and does nothing
+        world.node1.switch_off("test")
+        fails_over(world, within=5)
+        world.run(100)
+        assert world.node2.daemon.loop.memory.power_on_tries == begun.count(Task.POWER_ON) > 3, story(world)
 
     def test_vip_that_cannot_be_added_is_retried(self, world):
         world.node2.failing.add("add_vip")

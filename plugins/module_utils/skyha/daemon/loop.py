@@ -22,6 +22,13 @@ TELL_FOR = 10.0  # seconds that a failure stays an alarm after it was last seen,
 CALM_FOR = 15.0  # an alarm that returns sooner is the same one: a password that fails is seen by every fresh look only
 # Actions that stop this node from serving: they are never held back.
 _YIELDING = frozenset({Do.KILL_POSTGRES, Do.DROP_VIP})
+# What must not be done where the other was to be done just before and failed. Nothing else waits for anything: a slot that
+# cannot be made is no reason to leave the peer switched off.
+_NEEDS: Mapping[Do, frozenset[Do]] = {
+    Do.START_POSTGRES: frozenset({Do.MAKE_STANDBY, Do.DROP_VIP}),
+    Do.STOP_POSTGRES: frozenset({Do.DROP_VIP}),
+    Do.SET_SWITCHING: frozenset({Do.CHECKPOINT}),
+}
 # Alarms whose beginning and end the policy tells by events of its own; twice would only make the history longer.
 _TOLD = frozenset({"trouble", "fencing"})
 
@@ -143,14 +150,15 @@ class Loop:
         return True
 
     def _act(self, decision: Decision, seen_at: float) -> None:
-        """Carry out the actions in their order; after one that failed the rest waits for a later cycle.
+        """Carry out the actions in their order; what needs one that failed waits for a later cycle.
 
         Only what stops this node from serving is never held back, neither by a failure nor by old evidence.
         """
-        held_back = False
+        failed: set[Do] = set()
         if decision.memory.trouble is not None:
             self.ports.tasks.prepare(Task.FENCE)
         for action in decision.actions:
+            held_back = not failed.isdisjoint(_NEEDS.get(action.do, ()))
             if (held_back or self.ports.clock.monotonic() - seen_at > STALE) and action.do not in _YIELDING:
                 continue
             try:
@@ -160,7 +168,7 @@ class Loop:
                 if self._failures.get(action.do.value, ("", 0.0))[0] != text:
                     self.ports.history.add(Event("action_failed", text, "alarm"))
                 self._failures[action.do.value] = (text, self.ports.clock.monotonic())
-                held_back = True
+                failed.add(action.do)
                 continue
             self._failures.pop(action.do.value, None)
             if action.do is Do.SET_PAUSE:

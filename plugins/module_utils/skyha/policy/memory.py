@@ -135,7 +135,7 @@ class Memory:
     sampled_at: float | None = None
     covered_at: float | None = None  # all that the primary had written at this time is replayed here
     bmc_ok_at: float | None = None
-    bmc_asked_at: float | None = None
+    bmc_asked_at: float | None = None  # the last check ended, well or not
     bmc_error: str = ""
     bmc_off_at: float | None = None  # since when every check read 'off'
     trouble: Trouble | None = None
@@ -153,7 +153,7 @@ class Memory:
     up_since: float | None = None
     promote_at: float = float("-inf")  # last PROMOTE
     power_on_at: float = float("-inf")
-    power_on_tries: int = 0
+    power_on_tries: int = 0  # that were made and failed
     announcements: int = 0  # gratuitous ARPs still to send
     vip_free_at: float | None = None  # duplicate address detection last heard nobody
     vip_taken: bool = False  # ... or heard another host

@@ -62,7 +62,7 @@ def decide_primary(config: Config, memory: Memory, seen: Seen, now: float) -> De
     memory, actions = _keep_record(config, memory, seen, now)
     memory, vip_actions, delay, listen = _keep_vip(config, memory, seen, now)
     memory, power_actions = _keep_power(config, memory, seen, now)
-    # The VIP first: clients wait for it, and an action that fails holds back those behind it.
+    # The VIP first: clients wait for it.
     actions = vip_actions + actions + power_actions
     if seen.local.switching:
         actions += (Action(Do.SET_SWITCHING, False),)
@@ -186,8 +186,7 @@ def _keep_power(config: Config, memory: Memory, seen: Seen, now: float) -> tuple
     """Switch the fenced peer on again once this node holds the VIP; and the quiet check of its BMC."""
     if memory.record.power_on_due:
         return power_on(memory, seen, now) if seen.local.vip_held else (memory, ())
-    actions = check_bmc(config, memory, seen, now)
-    return (dataclasses.replace(memory, bmc_asked_at=now) if actions else memory), actions
+    return memory, check_bmc(config, memory, seen, now)
 
 
 def _wants(config: Config, memory: Memory, now: float) -> Wants:

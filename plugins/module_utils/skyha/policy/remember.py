@@ -22,6 +22,7 @@ def remember(config: Config, memory: Memory, seen: Seen, now: float) -> Memory:
     memory = _remember_local(memory, seen.local, now)
     for outcome in seen.outcomes:
         memory = _remember_bmc(memory, outcome, now)
+        memory = _remember_power_on(memory, outcome)
     if seen.peer is not None:
         memory = dataclasses.replace(memory, peer_at=now, peer=seen.peer)
     if Path.VOTE in seen.looks:
@@ -111,11 +112,21 @@ def _forget_the_catch_up(memory: Memory) -> Memory:
 def _remember_bmc(memory: Memory, outcome: Outcome, now: float) -> Memory:
     if outcome.task is not Task.CHECK_BMC:
         return memory
+    memory = dataclasses.replace(memory, bmc_asked_at=now)
     if outcome.ok:
         first = now if memory.bmc_off_at is None else memory.bmc_off_at
         off_at = first if outcome.power is Power.OFF else None
         return dataclasses.replace(memory, bmc_ok_at=now, bmc_error="", bmc_off_at=off_at)
     return dataclasses.replace(memory, bmc_error=outcome.detail or "no reason given")
+
+
+def _remember_power_on(memory: Memory, outcome: Outcome) -> Memory:
+    """A try counts when it was made, not when it was decided: what was decided may be held back."""
+    if outcome.task is not Task.POWER_ON or not memory.record.power_on_due:
+        return memory
+    if outcome.ok:
+        return dataclasses.replace(on_record(memory, power_on_due=False), power_on_tries=0)
+    return dataclasses.replace(memory, power_on_tries=memory.power_on_tries + 1)
 
 
 def _remember_pause(memory: Memory, seen: Seen, now: float) -> Memory:

@@ -66,8 +66,6 @@ def _quiet(config: Config, memory: Memory, seen: Seen, now: float, life: str) ->
     memory = dataclasses.replace(memory, trouble=None, confirmed_off=False, switch_evidence=None)
     memory = on_record(memory, trouble_at=None, power_on_due=False)
     actions = check_bmc(config, memory, seen, now)
-    if actions:
-        memory = dataclasses.replace(memory, bmc_asked_at=now)
     if config.peer_slot in seen.local.slots and not is_paused(memory.record, now):
         # Left from its time as primary: unused here, it would only hold WAL back.
         actions += (Action(Do.DROP_SLOTS, (config.peer_slot,)),)

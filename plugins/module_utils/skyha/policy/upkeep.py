@@ -24,16 +24,12 @@ def check_bmc(config: Config, memory: Memory, seen: Seen, now: float) -> tuple[A
 
 
 def power_on(memory: Memory, seen: Seen, now: float) -> tuple[Memory, tuple[Action, ...]]:
-    """Switch the peer, that this node has fenced, on again when that is due: tried a number of times."""
+    """Switch the peer, that this node has fenced, on again when that is due: tried a number of times (remember.py counts)."""
     if not memory.record.power_on_due:
         return memory, ()
-    done = next((outcome for outcome in seen.outcomes if outcome.task is Task.POWER_ON), None)
-    if done is not None and done.ok:
-        return dataclasses.replace(on_record(memory, power_on_due=False), power_on_tries=0), ()
     wait = 0.0 if memory.power_on_tries == 0 else POWER_ON_EVERY
     if Task.POWER_ON in seen.running or now - memory.power_on_at < wait:
         return memory, ()
     if memory.power_on_tries >= POWER_ON_TRIES:
         return on_record(memory, power_on_due=False), ()
-    memory = dataclasses.replace(memory, power_on_at=now, power_on_tries=memory.power_on_tries + 1)
-    return memory, (Action(Do.RUN, Task.POWER_ON),)
+    return dataclasses.replace(memory, power_on_at=now), (Action(Do.RUN, Task.POWER_ON),)
