@@ -122,6 +122,11 @@ class Peer:
     detail: str = ""
     replay_lsn: int = 0
 
+    @property
+    def has_power(self) -> bool:
+        """Its host answered, if only that nobody listens: it is not off."""
+        return self.server in (Server.UP, Server.STARTING, Server.STALLED, Server.DOWN)
+
 
 class Task(str, Enum):
     """Work that takes longer than a cycle; it runs beside the loop, at most one of each at a time."""

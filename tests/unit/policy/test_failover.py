@@ -9,7 +9,7 @@ import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import Config
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.armed import unfit
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.decide import decide
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.failover import SOON
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.failover import SOON, WORD_EVERY
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import (
     Decision,
     Intent,
@@ -23,6 +23,7 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import 
     Local,
     Look,
     Path,
+    Peer,
     Role,
     Seen,
     Server,
@@ -85,24 +86,20 @@ class TestFencing:
         assert deeds(decision) == []
         assert decision.memory.record.intent is None
 
-    @pytest.mark.parametrize("by_operator", [False, True])
     @pytest.mark.parametrize(("since_off", "is_lie"), [(5.5, True), (SOON + 0.1, False)])
-    def test_life_right_after_the_bmc_said_off_distrusts_it(
-        self, since_off: float, is_lie: bool, by_operator: bool
-    ) -> None:
+    def test_life_right_after_the_bmc_said_off_distrusts_it(self, since_off: float, is_lie: bool) -> None:
         """It was not silent, and when the BMC is to be asked again the primary answers."""
         silent = decided(
             Stage.LISTENING,
             NOW - 5.0,
             {**GONE, Path.VIP: Look(Sight.REFUSED)},
-            by_operator,
             proof_at=NOW - since_off + 0.1,
         )
         assert silent.memory.record.intent is not None
         assert silent.memory.record.intent.stage is Stage.FENCING
         answers = decide(CONFIG, silent.memory, Seen(STANDBY, {**GONE, Path.VIP: OK}), NOW + 0.1)
         assert answers.memory.record.intent is None
-        assert bool(answers.memory.record.fence_distrusted) == (is_lie and not by_operator)
+        assert bool(answers.memory.record.fence_distrusted) == is_lie
 
     @pytest.mark.parametrize(("later", "flapping"), [(2.0, True), (FLAPPING + 0.1, False)])
     def test_link_that_fails_again_soon_after_gets_the_patience_of_a_flapping_one(
@@ -151,6 +148,59 @@ class TestListening:
         decision = decided(Stage.LISTENING, NOW, GONE, proof_at=NOW, last_receive=99)
         assert deeds(decision) == []
         assert "another host" not in decision.alarms["listening"]
+
+
+class TestWordOfAnOperator:
+    """It holds as long as it is checked, and what belies it is no BMC's fault."""
+
+    OFF, ON = Peer(Server.UNREACHABLE), Peer(Server.DOWN)
+
+    @staticmethod
+    def decided(
+        stage: Stage, peer: Peer | None, looks: dict[Path, Look], checked: float, begun: float = 5.0
+    ) -> Decision:
+        """The decision in a stage entered `begun` seconds ago, when the word was last checked `checked` seconds ago."""
+        memory = decided(stage, NOW - begun, {}, by_operator=True, proof_at=NOW).memory
+        return decide(CONFIG, dataclasses.replace(memory, proof_at=NOW - checked), Seen(STANDBY, looks, peer), NOW)
+
+    def test_it_does_not_age_while_it_is_checked(self) -> None:
+        decision = self.decided(Stage.LISTENING, self.OFF, GONE, checked=CONFIG.timing.arming_window - 1)
+        assert deeds(decision) == [Do.PROMOTE]
+
+    def test_it_is_over_where_nobody_looked_for_long(self) -> None:
+        decision = self.decided(Stage.LISTENING, self.OFF, GONE, checked=CONFIG.timing.arming_window + 1)
+        assert deeds(decision) == []
+        assert decision.memory.record.intent is not None
+        assert decision.memory.record.intent.stage is Stage.FENCING
+        assert not decision.memory.record.intent.by_operator
+
+    def test_the_peers_own_address_is_asked_before_it_counts(self) -> None:
+        decision = self.decided(Stage.LISTENING, None, GONE, checked=0.1)
+        assert deeds(decision) == []
+        assert decision.wants.peer
+
+    @pytest.mark.parametrize("stage", [Stage.LISTENING, Stage.PROMOTING])
+    @pytest.mark.parametrize(("peer", "looks"), [(OFF, {**GONE, Path.VIP: OK}), (ON, GONE)])
+    def test_an_answer_belies_it_and_not_the_bmc(self, stage: Stage, peer: Peer, looks: dict[Path, Look]) -> None:
+        decision = self.decided(stage, peer, looks, checked=0.1)
+        assert Do.PROMOTE not in deeds(decision)
+        assert decision.memory.record.intent is None
+        assert not decision.memory.record.fence_distrusted
+        assert "an operator said that node1 is off" in decision.events[-1].text
+
+    def test_somebody_else_at_the_vip_is_waited_for(self) -> None:
+        decision = self.decided(
+            Stage.LISTENING, self.OFF, {**GONE, Path.VIP: Look(Sight.REFUSED)}, checked=0.1, begun=600.0
+        )
+        assert decision.memory.record.intent is not None
+        assert decision.memory.record.intent.by_operator
+        assert "another host answers for the VIP" in decision.alarms["listening"]
+
+    def test_it_is_checked_all_through_the_promotion(self) -> None:
+        late = self.decided(Stage.PROMOTING, None, {}, checked=WORD_EVERY + 0.1, begun=300.0)
+        assert late.wants.peer
+        assert set(late.wants.paths) == set(Path)
+        assert deeds(late) == []
 
 
 class TestUnfit:

@@ -20,6 +20,7 @@ PROMOTE_AGAIN = 5.0
 LISTEN_POLL = 0.05
 LISTEN_LIMIT = 5.0  # something still accepts connections this long after the BMC said off: ask the BMC again
 SOON = 10.0  # seconds after it was read 'off' a host cannot serve again: the BMC's word was wrong
+WORD_EVERY = 2.0  # how often an operator's word is checked while PostgreSQL promotes by it
 LATE = 2.0  # a proof that comes so long after its attempt's deadline: this host stood still, it proves nothing of now
 
 
@@ -31,7 +32,7 @@ def decide_failover(config: Config, memory: Memory, seen: Seen, now: float) -> D
         decision = _fencing(config, memory, seen, now)
     elif is_paused(memory.record, now):
         decision = _call_off(config, memory, now, "the cluster was paused", (), answers=False)
-    elif now - memory.proof_at > PROOF_FRESH:
+    elif _is_proof_old(config, memory, intent, now):
         decision = _prove_again(config, memory, now)
     elif intent.stage is Stage.LISTENING:
         decision = _listening(config, memory, seen, now)
@@ -44,6 +45,16 @@ def decide_failover(config: Config, memory: Memory, seen: Seen, now: float) -> D
         f"PostgreSQL was told to promote and has not left recovery, {waited:.0f} s after the trouble began; see its log"
     )
     return dataclasses.replace(decision, alarms={**decision.alarms, "promotion": text})
+
+
+def _is_proof_old(config: Config, memory: Memory, intent: Intent, now: float) -> bool:
+    """A BMC's word is true of one moment. An operator's holds (it is off and stays off) as long as it is checked.
+
+    A promotion ordered by such a word goes on: to take it back because nobody looked for a while would only lose it.
+    """
+    if intent.by_operator:
+        return intent.stage is Stage.LISTENING and now - memory.proof_at > config.timing.arming_window
+    return now - memory.proof_at > PROOF_FRESH
 
 
 def fence_once(config: Config, memory: Memory, now: float, events: tuple[Event, ...] = ()) -> Decision:
@@ -187,7 +198,7 @@ def _call_off(
 
 def _prove_again(config: Config, memory: Memory, now: float) -> Decision:
     """The proof is old (the promotion hangs), or another daemon's (this one was restarted): the peer may be on again."""
-    memory = begin(memory, Stage.FENCING, now)
+    memory = begin(memory, Stage.FENCING, now, by_operator=False)
     sentence = f"standby, the proof that {config.peer} is off is too old: fencing it again"
     return Decision(
         memory,
@@ -215,31 +226,51 @@ def _proven(
     return Decision(
         memory,
         f"standby, {config.peer} is off; listening whether anything still answers",
-        _listen(config),
+        _listen(config, by_operator),
         (),
         events + (event,),
     )
 
 
-def _listen(config: Config) -> Wants:
-    return Wants(LISTEN_POLL, BOTH, config.timing.silence_deadline, fresh=BOTH)
+def _listen(config: Config, by_operator: bool) -> Wants:
+    return Wants(LISTEN_POLL, BOTH, config.timing.silence_deadline, fresh=BOTH, peer=by_operator)
+
+
+def _belied(config: Config, memory: Memory, seen: Seen, now: float) -> Decision | None:
+    """An operator's word is belied by an answer of the peer's host, on whatever address. Else it holds on."""
+    life = living(seen.looks, config.tablespace_policy)
+    if life is not None:
+        return _answers_after_all(config, memory, now, life, ())
+    if seen.peer is None or not seen.peer.has_power:
+        return None
+    why = (
+        f"an operator said that {config.peer} is off, yet its host answers at {config.peer_address} (PostgreSQL there "
+        f"is {seen.peer.server.value}): switch it off and keep it off, then run 'skyctl confirm-off' again"
+    )
+    return _call_off(config, memory, now, why, (), answers=False)
 
 
 def _listening(config: Config, memory: Memory, seen: Seen, now: float) -> Decision:
-    """The BMC says off. A host that is off accepts nothing, resets nothing and streams nothing."""
+    """It is said to be off. A host that is off accepts nothing, resets nothing and streams nothing."""
     intent = memory.record.intent
     assert intent is not None
-    if not seen.looks:
+    listen = _listen(config, intent.by_operator)
+    if not seen.looks or (intent.by_operator and seen.peer is None):
         return Decision(
             dataclasses.replace(memory, last_receive=seen.local.receive_lsn),
             f"standby, listening whether {config.peer} still answers",
-            _listen(config),
+            listen,
         )
     life = living(seen.looks, config.tablespace_policy)
     if life is not None and any(look.sight is Sight.UNKNOWN for look in seen.looks.values()):
-        return Decision(memory, f"standby, cannot listen: {life}", _listen(config), (), (), {"listening": life})
+        return Decision(memory, f"standby, cannot listen: {life}", listen, (), (), {"listening": life})
     if life is not None:
         return _answers_after_all(config, memory, now, life, ())
+    if intent.by_operator:
+        belied = _belied(config, memory, seen, now)
+        if belied is not None:
+            return belied
+        memory = dataclasses.replace(memory, proof_at=now)
     if seen.looks[Path.VIP].sight is Sight.UNREACHABLE and seen.local.receive_lsn == memory.last_receive:
         memory = begin(memory, Stage.PROMOTING, now)
         memory = on_record(memory, role=Role.PRIMARY, standby_recorded=False)
@@ -257,8 +288,8 @@ def _listening(config: Config, memory: Memory, seen: Seen, now: float) -> Decisi
     sentence = f"standby, {config.peer} is said to be off, but it is not silent: {signs(seen.looks)}"
     if seen.looks[Path.VIP].reached or seen.looks[Path.VIP].sight is Sight.REFUSED:
         sentence += f"; if it is off indeed, another host answers for the VIP {config.vip}: find it"
-    if now - intent.at < LISTEN_LIMIT:
-        return Decision(memory, sentence, _listen(config), (), (), {"listening": sentence})
+    if intent.by_operator or now - intent.at < LISTEN_LIMIT:
+        return Decision(memory, sentence, listen, (), (), {"listening": sentence})
     memory = begin(memory, Stage.FENCING, now)
     event = Event("not_silent", sentence + "; asking the BMC again", "alarm", facts(seen))
     return Decision(memory, sentence, look_at_primary(config, 0.0), (), (event,), {"listening": sentence})
@@ -277,10 +308,17 @@ def _promoting(config: Config, memory: Memory, seen: Seen, now: float) -> Decisi
     assert intent is not None
     waited = now - intent.at
     actions: tuple[Action, ...] = ()
+    sentence = f"standby, being promoted for {waited:.1f} s"
+    listen = memory.vip_free_at is None and not memory.vip_taken
+    if intent.by_operator and seen.looks:
+        belied = _belied(config, memory, seen, now)
+        if belied is not None:
+            return belied
+        memory = dataclasses.replace(memory, proof_at=now)
+    elif intent.by_operator and now - memory.proof_at > WORD_EVERY:
+        look = Wants(0.0, BOTH, config.timing.silence_deadline, fresh=BOTH, peer=True, vip_conflict=listen)
+        return Decision(memory, sentence, look)
     if now - memory.promote_at >= PROMOTE_AGAIN:
         actions = (Action(Do.PROMOTE),)
         memory = dataclasses.replace(memory, promote_at=now)
-    listen = memory.vip_free_at is None and not memory.vip_taken
-    return Decision(
-        memory, f"standby, being promoted for {waited:.1f} s", Wants(PROMOTE_POLL, vip_conflict=listen), actions
-    )
+    return Decision(memory, sentence, Wants(PROMOTE_POLL, vip_conflict=listen), actions)
