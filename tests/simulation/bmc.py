@@ -21,6 +21,7 @@ class Bmc:
         self.acts = True  # False: says done, and the power stays as it is
         self.lies = False  # says off whatever is (the wrong host's BMC)
         self.latency = 0.05
+        self.takes = 0.05  # seconds from the order 'off' to the power's end
 
     def problem(self) -> str | None:
         """Why it cannot be asked."""
@@ -131,7 +132,7 @@ class Tasks:
         if self._read() is Power.ON:
             self.world.oracles.fences(self.host)
             if self._bmc.acts:
-                self.world.kernel.after(0.05, self._pull, peer, peer.boots)
+                self.world.kernel.after(self._bmc.takes, self._pull, peer, peer.boots)
         self._later(0.1 + self._bmc.latency, self._read_back, began, deadline)
 
     def _pull(self, peer: Host, boot: int) -> None:
@@ -176,8 +177,17 @@ class Tasks:
         if self.host.pg.state != "down":
             self._end(Outcome(Task.REWIND, False, "the target runs"))
             return
-        self.host.pg.rewound(self.host.peer.pg)
-        self._end(Outcome(Task.REWIND, True, "rewound"))
+        mine, source = self.host.pg, self.host.peer.pg
+        if mine.timeline > source.timeline:
+            self._end(Outcome(Task.REWIND, False, "its timeline is newer than the source's"))
+        elif mine.timeline == source.timeline:
+            mine.rewinding = False
+            mine.follows()
+            self._end(Outcome(Task.REWIND, True, "the timelines are the same: nothing to rewind"))
+        else:
+            self.world.oracles.rewinds(self.host)
+            mine.rewound(source)
+            self._end(Outcome(Task.REWIND, True, "rewound"))
 
     def _source_serves(self) -> bool:
         source = self.host.peer.pg

@@ -17,6 +17,8 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import 
     Path,
     Peer,
     Request,
+    Server,
+    Sight,
 )
 
 from .bmc import Tasks
@@ -127,7 +129,7 @@ class Daemon:
 
     def monotonic(self) -> float:
         """See ports.Clock. Each host has its own zero."""
-        return self.world.kernel.now + (1000.0 if self.host.name == "node1" else 50000.0)
+        return self.world.kernel.now * self.host.clock_rate + (1000.0 if self.host.name == "node1" else 50000.0)
 
     def wall(self) -> float:
         """See ports.Clock."""
@@ -141,6 +143,9 @@ class Daemon:
 
     def look(self, paths: Sequence[Path], deadline: float, fresh: Collection[Path]) -> Mapping[Path, Look]:
         """See ports.Eyes. What is seen is what was when the look began."""
+        if self.host.blind:
+            self.call(0.003)
+            return {path: Look(Sight.UNKNOWN, "could not create socket: No buffer space available") for path in paths}
         network = self.world.network
         first = {path: network.look(self.host, path, deadline) for path in paths}
         self.call(max(seconds for _, seconds in first.values()))
@@ -152,7 +157,10 @@ class Daemon:
         """See ports.Eyes."""
         _, seconds = self.world.network.local(self.host, deadline)
         self.call(seconds)
-        return self.world.network.local(self.host, deadline)[0]
+        seen = self.world.network.local(self.host, deadline)[0]
+        if self.host.asks_in_vain and seen.server is Server.UP:
+            return Local(Server.UP, seen.role, "FATAL: too many clients already", vip_held=seen.vip_held)
+        return seen
 
     def peer(self, deadline: float) -> Peer:
         """See ports.Eyes."""
@@ -188,8 +196,7 @@ class Daemon:
         """See ports.Hands."""
         self._hand("make_standby")
         if self.host.pg.state == "down":
-            self.host.pg.is_standby = True
-            self.host.pg.replayed = self.host.pg.position
+            self.host.pg.follows()
 
     def promote(self) -> None:
         """See ports.Hands."""
@@ -285,7 +292,7 @@ class Daemon:
         """See ports.Pause."""
         assert self.process is not None
         if not self.orders:
-            self.process.sleep(seconds, wakeable=True)
+            self.process.sleep(seconds / self.host.clock_rate, wakeable=True)
 
     def add(self, event: Event) -> None:
         """See loop.Chronicle."""

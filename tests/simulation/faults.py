@@ -34,6 +34,18 @@ class Faults:
         host.switch_off("power cut")
         return lambda: host.switch_on("power is back")
 
+    def standby_off(self) -> Undo:
+        host = self._standby()
+        host.switch_off("power cut")
+        return lambda: host.switch_on("power is back")
+
+    def standby_cut_off(self) -> Undo:
+        return self._isolate(self._standby().name)
+
+    def _standby(self) -> Host:
+        primary = self.world.primary()
+        return primary.peer if primary is not None else self.world.node2
+
     def mains_off(self) -> Undo:
         host = self.host()
         bmc = self.world.bmcs[host.name]
@@ -142,6 +154,26 @@ class Faults:
         self.world.tell(host.name, f"{name} fails from now on")
         return lambda: host.failing.discard(name)
 
+    def blind(self) -> Undo:
+        host = self.host() if self.chance.random() < 0.3 else self._standby()
+        host.blind = True
+        self.world.tell(host.name, "its skyha's own looks fail from now on")
+
+        def undo() -> None:
+            host.blind = False
+
+        return undo
+
+    def asks_in_vain(self) -> Undo:
+        host = self.host()
+        host.asks_in_vain = True
+        self.world.tell(host.name, "its skyha's question to its own PostgreSQL is answered with an error from now on")
+
+        def undo() -> None:
+            host.asks_in_vain = False
+
+        return undo
+
     def kill_skyha(self) -> Undo:
         daemon = self.chance.choice(list(self.world.hosts.values())).daemon
         if self.chance.random() < 0.3:
@@ -182,7 +214,11 @@ class Faults:
         return lambda: self.world.heal((one, other))
 
     def isolate(self) -> Undo:
-        name = self.chance.choice(["node1", "node2", "vote"]) if self.chance.random() < 0.5 else self.host().name
+        return self._isolate(
+            self.chance.choice(["node1", "node2", "vote"]) if self.chance.random() < 0.5 else self.host().name
+        )
+
+    def _isolate(self, name: str) -> Undo:
         self.world.isolate(name)
         return lambda: self.world.heal(*[(name, other) for other in ("node1", "node2", "vote") if other != name])
 
@@ -229,13 +265,15 @@ class Faults:
             kind = "up"  # a reset cannot be read back: the weaker proof, said so in the docs
         if kind == "slow":
             bmc.latency = self.chance.choice([1.0, 3.0])
+        elif kind == "takes long":
+            bmc.takes = self.chance.choice([1.0, 3.0, 9.0])
         else:
             setattr(bmc, kind, False)
         self.world.tell(f"bmc{name[-1]}", f"breaks: {kind}")
 
         def undo() -> None:
             bmc.up = bmc.password_ok = bmc.acts = True
-            bmc.latency = 0.05
+            bmc.latency = bmc.takes = 0.05
 
         return undo
 
@@ -325,6 +363,7 @@ WEIGHTS = {
     "promotion_hangs": 2,
     "store_fails": 2,
     "hand_fails": 4,
+    "asks_in_vain": 3,
     "kill_skyha": 8,
     "skyha_off": 2,
     "drop_vip": 2,

@@ -31,7 +31,10 @@ class Host:
         self.store: Any = None  # the record on its disk
         self.store_fails = False
         self.wall_offset = 0.0
+        self.clock_rate = 1.0  # of its monotonic clock: 1.05 runs 5 % fast
         self.failing: set[str] = set()  # hands that fail
+        self.blind = False  # its skyha's looks along the paths fail here (no descriptors, no buffers)
+        self.asks_in_vain = False  # its skyha's look at its own server is answered with an error
         self.skyha_off = False  # systemd does not start it (masked)
         self.pg = Postgres(self)
         self.daemon = Daemon(self)

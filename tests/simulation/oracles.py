@@ -33,6 +33,9 @@ class Oracles:
         self._allowed: dict[str, int] = {}  # node -> promotions that were lawfully asked for
         self._fence_from: dict[str, float] = {}  # node -> when its last fencing task began
         self._second: dict[str, tuple[int, int]] = {}
+        self.lost = 0  # acknowledged commits, in bytes of WAL
+        self._acknowledged: dict[int, int] = {}  # branch -> LSN up to which clients were told 'committed'
+        self._may_lose: dict[str, int] = {}  # node -> bytes, by its present promotion
 
     def breaks(self, rule: str, text: str) -> None:
         """Write it down."""
@@ -171,7 +174,7 @@ class Oracles:
 
         loop, timing = host.daemon.loop, config.timing
         intent = loop.memory.record.intent if loop is not None else None
-        if intent is not None and host.peer.pg.branch == host.pg.branch:
+        if intent is not None:
             allowed = (
                 config.max_lag_seconds
                 + timing.arming_window
@@ -179,7 +182,8 @@ class Oracles:
                 + 10.0
                 + (host.daemon.monotonic() - intent.since)
             )
-            if host.peer.pg.lsn - host.pg.lsn > bytes_of(allowed):
+            self._may_lose[host.name] = bytes_of(allowed)
+            if host.peer.pg.branch == host.pg.branch and host.peer.pg.lsn - host.pg.lsn > bytes_of(allowed):
                 self.breaks(
                     "S4",
                     f"{host.name} promotes and lacks {host.peer.pg.lsn - host.pg.lsn} bytes, {allowed:.0f} s are "
@@ -194,6 +198,37 @@ class Oracles:
         if not self.world.branches.contains(host.peer.pg.position, host.pg.position):
             self.breaks("O1", f"{host.name} hands over and {host.peer.name} lacks WAL of it")
         self._allowed[host.peer.name] = self.world.branches.newest
+        self._may_lose[host.peer.name] = 0
+
+    # --- what clients were told ------------------------------------------------------------------------------------------------
+
+    def acknowledges(self, host: Host) -> None:
+        """This node serves clients through the VIP, its WAL is brought up to now. O1: all that they were told is there."""
+        position = host.pg.position
+        branches = self.world.branches
+        for branch, told in self._acknowledged.items():
+            covered = branches.covered(position, branch)
+            if told <= covered:
+                continue
+            self.lost += told - covered
+            self._acknowledged[branch] = covered
+            allowed = self._may_lose.get(host.name, 0)
+            if told - covered > allowed:
+                self.breaks(
+                    "O1",
+                    f"{host.name} serves without {told - covered} bytes that were acknowledged, {allowed} are allowed",
+                )
+        self._acknowledged[position[0]] = max(position[1], self._acknowledged.get(position[0], 0))
+
+    def streams(self, sink: Host) -> None:
+        """O1: a standby streams, as far as PostgreSQL can tell. Is what it has really part of its source's history?"""
+        if not self.world.branches.contains(sink.peer.pg.position, sink.pg.position):
+            self.breaks("O1", f"{sink.name} streams onto WAL of its own that {sink.peer.name} never had")
+
+    def rewinds(self, target: Host) -> None:
+        """O1: pg_rewind finds the fork by the timelines' numbers."""
+        if self.world.branches.parts_unseen(target.peer.pg.position, target.pg.position):
+            self.breaks("O1", f"{target.name} is rewound from {target.peer.name}, and keeps pages from another history")
 
     # --- who becomes writable ---------------------------------------------------------------------------------------------------
 

@@ -221,6 +221,11 @@ class Postgres:
         self.is_standby, self.rewinding, self.clean = True, False, True
         self.slots = set(source.slots)
 
+    def follows(self) -> None:
+        """standby.signal is written, the data stays as it is."""
+        self.is_standby = True
+        self.replayed = self.position
+
     def _enter(self, state: str) -> None:
         self.world.settle()
         self._life += 1

@@ -14,6 +14,7 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Order
 
 from .faults import WEIGHTS, Faults, Undo
+from .host import Host
 from .story import story
 from .world import World
 
@@ -28,7 +29,7 @@ TIMING = Timing(
     promote_deadline=20.0,
     start_deadline=20.0,
 )
-SETTLE = 240.0  # within so long after the last repair the cluster must be in good order
+SETTLE = 300.0  # within so long after the last repair the cluster must be in good order
 
 
 def make_world(seed: int) -> tuple[World, random.Random]:
@@ -46,7 +47,8 @@ def make_world(seed: int) -> tuple[World, random.Random]:
     for host in world.hosts.values():
         host.pg.promote_time = chance.choice([0.1, 0.2, 2.0])
         host.pg.recovery_time = chance.choice([0.5, 4.0])
-        host.pg.stop_time = chance.choice([0.1, 1.0])
+        host.pg.stop_time = chance.choice([0.1, 1.0, 1.0, 15.0])
+        host.clock_rate = chance.choice([1.0, 1.0, 0.955, 1.045])
     world.stream.delay = chance.choice([0.002, 0.05, 0.4])
     world.network.vote.connect_timeout = chance.choice([0.5, 0.5, 3.0])
     return world, chance
@@ -58,6 +60,8 @@ def run(seed: int) -> World:
     faults = Faults(world, chance)
     world.run_until(world.armed, 60.0)
     open_faults: list[tuple[float, Undo]] = []
+    if chance.random() < 0.2:
+        open_faults.append(_alone(world, chance, faults))
     names, weights = list(WEIGHTS), list(WEIGHTS.values())
     quick = chance.random() < 0.5
     for _ in range(chance.randint(1, 7)):
@@ -86,25 +90,47 @@ def run(seed: int) -> World:
     return world
 
 
+def _alone(world: World, chance: random.Random, faults: Faults) -> tuple[float, Undo]:
+    """The standby is gone for about as long as the primary needs to note that it is alone; what follows meets that record."""
+    fault = chance.choice([faults.standby_off, faults.standby_cut_off, faults.walsender_stops])
+    world.tell("FAULT", f"{fault.__name__}, for long")
+    undo = fault()
+    alone_after = world.config("node1").timing.alone_after
+    world.run(alone_after * chance.choice([0.9, 1.0, 1.1]) + chance.uniform(-6.0, 6.0))
+    return world.now + chance.choice([0.2, 3.0, 20.0, 60.0]), undo
+
+
 def _converges(world: World) -> None:
-    """Everything is repaired and has power: the cluster must come into good order without more than acknowledging."""
+    """Everything is repaired: the cluster must come into good order, and an operator does only what skyha asks for."""
     world.run(40.0 if any(host.unplugged for host in world.hosts.values()) else 1.0)  # a word given is over by then
-    world.tell("FAULT", "all is repaired, the operator cleans up")
+    world.tell("FAULT", "all is repaired")
     for host in world.hosts.values():
         host.unplugged = False
         host.switch_on("the operator")
     deadline = world.now + SETTLE
     while world.now < deadline and not world.broken:
         for host in world.hosts.values():
-            host.daemon.order(Order.RESUME)
-            host.daemon.order(Order.ACKNOWLEDGE)
-            if host.daemon.loop is not None and host.daemon.loop.memory.rewind_failed:
-                host.daemon.order(Order.REJOIN)
+            _does_as_told(host)
         world.run(10.0)
         if not world.not_converged(but=("flap_guard",)):
             return
     if not world.broken:
         world.oracles.breaks("liveness", "; ".join(world.not_converged(but=("flap_guard",))))
+
+
+def _does_as_told(host: Host) -> None:
+    """An operator who reads the alarms of this node and does what they name, and nothing that no alarm asks for."""
+    alarms = host.world.alarms(host.name)
+    told = " ".join(alarms.values())
+    for code, order in (("paused", Order.RESUME), ("failover", Order.ACKNOWLEDGE)):
+        if code in alarms:
+            host.daemon.order(order)
+    if "fence_distrusted" in alarms or "skyctl acknowledge" in told:
+        host.daemon.order(Order.ACKNOWLEDGE)
+    if "skyctl rejoin" in told:
+        host.daemon.order(Order.REJOIN)
+    if "power_on" in alarms:  # 'could not be switched on again: do so by hand'
+        host.peer.switch_on("the operator, whom an alarm asks for it")
 
 
 def main(arguments: list[str]) -> int:

@@ -120,8 +120,9 @@ class Stream:
                 continue
             if not self.world.linked(source.host, sink.host) or self.walsender_stopped:
                 break
-            if not self.world.branches.contains(source.position, sink.position):
+            if not self.world.branches.looks_contained(source.position, sink.position):
                 break  # requested starting point is ahead, or the timelines parted
+            self.world.oracles.streams(sink.host)
             self.source, self.sink = source, sink
             self._life += 1
             self._dead_since = None

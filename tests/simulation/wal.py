@@ -44,13 +44,34 @@ class Branches:
 
     def contains(self, whole: Position, part: Position) -> bool:
         """Are all commits up to `part` among those up to `whole`?"""
+        return any(branch == part[0] and part[1] <= limit for branch, limit in self._history(whole))
+
+    def covered(self, whole: Position, branch: int) -> int:
+        """Up to which LSN the commits of `branch` are among those up to `whole`; 0: none of them."""
+        return next((limit for one, limit in self._history(whole) if one == branch), 0)
+
+    def looks_contained(self, whole: Position, part: Position) -> bool:
+        """The same as `contains`, as PostgreSQL judges it: it knows a history by the numbers of its timelines alone."""
+        timeline = self.timeline(part[0])
+        return any(self.timeline(one) == timeline and part[1] <= limit for one, limit in self._history(whole))
+
+    def parts_unseen(self, source: Position, target: Position) -> bool:
+        """Would pg_rewind, that goes by the timelines' numbers, take for common what is not?"""
+        theirs = self._history(source)
+        mine = self._history(target)
+        seen = max((min(a, b) for x, a in theirs for y, b in mine if self.timeline(x) == self.timeline(y)), default=0)
+        true = max((min(a, b) for x, a in theirs for y, b in mine if x == y), default=0)
+        return seen > true
+
+    def _history(self, whole: Position) -> list[Position]:
+        """Each branch of the history up to `whole`, and up to which LSN it is in it; the newest first."""
         branch, limit = whole
+        found = []
         while branch >= 0:
-            if branch == part[0]:
-                return part[1] <= limit
+            found.append((branch, limit))
             limit = min(limit, self._all[branch].fork)
             branch = self._all[branch].parent
-        return False
+        return found
 
     def control(self, at: Position, key: str, default: object) -> object:
         """The value of one field of cluster_control in a database at this position."""

@@ -66,6 +66,8 @@ class World:
         self.stream.settle()
         for host in self.hosts.values():
             host.pg.settle()
+            if host.vip and host.pg.accepts:
+                self.oracles.acknowledges(host)
 
     def changed(self) -> None:
         """Something changed: what follows from it, and is it allowed?"""
