@@ -142,7 +142,7 @@ cluster:
       description: Name of the primary, null where none is known, V(both) where both nodes are.
       type: str
     timeline:
-      description: This node's timeline.
+      description: This node's timeline; null, as all that stands below, where it could not be seen.
       type: int
     lsn:
       description: WAL positions in bytes, V(write), V(receive) and V(replay).

@@ -15,6 +15,7 @@ PRIMARY = "tests/unit/policy/test_primary.py"
 SCHEDULES = "tests/simulation/test_schedules.py"
 PROOF = "tests/simulation/test_fence_proof.py"
 BOOT = "tests/simulation/test_boot.py"
+UNKNOWN = "tests/simulation/test_scenarios_unknown.py"
 
 
 @dataclass(frozen=True)
@@ -63,15 +64,15 @@ MUTANTS = (
     Mutant(
         "promote though something still answers after the fence",
         "policy/failover.py",
-        "    if seen.looks[Path.VIP].sight is Sight.UNREACHABLE and seen.local.receive_lsn == memory.last_receive:\n",
+        "    if seen.looks[Path.VIP].sight is Sight.UNREACHABLE and before is not None and received == before:\n",
         "    if True:\n",
         (PROOF,),
     ),
     Mutant(
         "an old proof of the fence is trusted",
         "policy/failover.py",
-        "    elif now - memory.proof_at > PROOF_FRESH:\n",
-        "    elif now - memory.proof_at > 6.0e9:\n",
+        "    return now - memory.proof_at > PROOF_FRESH\n",
+        "    return now - memory.proof_at > 6.0e9\n",
         (STUMBLING, SCENARIOS, SCHEDULES),
     ),
     Mutant(
@@ -265,8 +266,8 @@ MUTANTS = (
     Mutant(
         "a switchover does not wait for the last WAL",
         "policy/switchover.py",
-        "        or (peer.receive_lsn < seen.local.write_lsn)\n",
-        "",
+        "    behind = not _has_received(peer, seen.local.write_lsn)\n",
+        "    behind = _standby(peer) is None\n",
         (f"{SWITCHOVER}::TestSwitchover", SCHEDULES),
     ),
     Mutant(
@@ -333,6 +334,20 @@ MUTANTS = (
         "    if now - trouble.since > config.timing.failover_limit:\n",
         "    if False:\n",
         ("tests/unit/policy/test_standby.py",),
+    ),
+    Mutant(
+        "a primary that is not told of its standby takes that for none",
+        "policy/remember.py",
+        "local.role is Role.PRIMARY and local.peer_streaming is False\n",
+        "local.role is Role.PRIMARY and not local.peer_streaming\n",
+        (UNKNOWN,),
+    ),
+    Mutant(
+        "a standby is promoted though it cannot see whether WAL arrives",
+        "policy/failover.py",
+        "    if received is None:\n",
+        "    if False:\n",
+        (UNKNOWN,),
     ),
     Mutant(
         "a postmaster that lets nobody in is never found",

@@ -145,7 +145,8 @@ class Daemon:
         """See ports.Eyes. What is seen is what was when the look began."""
         if self.host.blind:
             self.call(0.003)
-            return {path: Look(Sight.UNKNOWN, "could not create socket: No buffer space available") for path in paths}
+            failed = Look(Sight.UNKNOWN, "could not create socket: No buffer space available", reached=None)
+            return dict.fromkeys(paths, failed)
         network = self.world.network
         first = {path: network.look(self.host, path, deadline) for path in paths}
         self.call(max(seconds for _, seconds in first.values()))
@@ -165,8 +166,8 @@ class Daemon:
     def peer(self, deadline: float) -> Peer:
         """See ports.Eyes."""
         peer, seconds = self.world.network.peer(self.host, deadline)
-        self.call(seconds)
-        return peer
+        self.call(0.003 if self.host.blind else seconds)
+        return Peer(Server.UNKNOWN) if self.host.blind else peer
 
     def vip_conflict(self, wait: float) -> bool:
         """See ports.Eyes."""

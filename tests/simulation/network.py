@@ -125,26 +125,32 @@ class Network:
             return False
         return self.world.random.random() < (1 - (1 - self.loss) ** 2) ** TRIES
 
-    def _paused_for(self, host: Host) -> float | None:
+    def _paused_for(self, host: Host) -> float:
         until = host.pg.control("paused")
-        if not isinstance(until, float):
-            return None
-        left = until - self.world.kernel.now
-        return left if left > 0 else None
+        return max(0.0, until - self.world.kernel.now) if isinstance(until, float) else 0.0
 
     def local(self, host: Host, deadline: float) -> tuple[Local, float]:
-        """A node's own server."""
+        """A node's own server; what PostgreSQL does not tell is not known, as in probes/eyes.py."""
         pg = host.pg
         self.world.settle()
         role = Role.NONE if not pg.exists else Role.STANDBY if pg.is_standby else Role.PRIMARY
         role = Role.UNKNOWN if pg.unreadable else role
-        common = {"timeline": pg.timeline, "slots": tuple(sorted(pg.slots)), "vip_held": host.vip}
         if pg.state == "down":
-            return Local(Server.DOWN, role, write_lsn=pg.lsn, clean_shutdown=pg.clean, **common), QUICK
+            return Local(
+                Server.DOWN,
+                role,
+                timeline=pg.timeline,
+                write_lsn=pg.lsn if pg.clean and not pg.is_standby else None,
+                streaming=False,
+                peer_streaming=False,
+                vip_held=host.vip,
+                clean_shutdown=pg.clean,
+            ), QUICK
         if pg.hung or pg.slow > deadline:
             return Local(Server.STALLED, role, vip_held=host.vip), deadline
         if pg.state != "up":
             return Local(Server.STARTING, role, vip_held=host.vip), QUICK
+        common = {"timeline": pg.timeline, "slots": tuple(sorted(pg.slots)), "vip_held": host.vip}
         control = {
             "standby_recorded": pg.control("recorded") == pg.timeline,
             "switching": bool(pg.control("switching")),
@@ -158,12 +164,14 @@ class Network:
                 replay_lsn=pg.replayed[1],
                 replay_paused=pg.replay_paused,
                 streaming=self.world.stream.streams_to(pg),
+                peer_streaming=False,
                 **{**common, **control},
             ), QUICK
         return Local(
             Server.UP,
             role,
             write_lsn=pg.lsn,
+            streaming=False,
             peer_streaming=self.world.stream.streams_from(pg),
             **{**common, **control},
         ), QUICK

@@ -1,7 +1,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """The words that all of skyha speaks: what can be seen, what can be done, what came of it.
 
-Only immutable data. Times named `*_at` or `*_since` are seconds of one node's own monotonic clock and mean
+Only immutable data. What a look did not tell is None, in every field of it: not known, and so neither yes nor no. Times named `*_at` or `*_since` are seconds of one node's own monotonic clock and mean
 nothing on another host; durations are seconds; LSNs are plain integers (bytes of WAL).
 """
 
@@ -66,8 +66,8 @@ class Beat:
 
     lsn: int  # its WAL write position
     timeline: int
-    standby_recorded: bool  # it wrote down that a standby streams and may be promoted (S3)
-    paused_for: float | None = None  # seconds that the cluster stays paused; inf: until resumed; None: not
+    standby_recorded: bool | None  # it wrote down that a standby streams and may be promoted (S3)
+    paused_for: float | None = None  # seconds that the cluster stays paused; 0: it is not; inf: until resumed
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Look:
     sight: Sight
     detail: str = ""
     latency: float = 0.0  # seconds
-    reached: bool = False  # somebody accepted TCP at the address looked at (for VOTE: the vote host)
+    reached: bool | None = False  # somebody accepted TCP at the address looked at (for VOTE: the vote host)
     beat: Beat | None = None  # only with Sight.OK
     starting: bool = False  # only with Sight.ALIVE: it starts or stops (57P03), so nothing can be committed there
 
@@ -89,26 +89,26 @@ class Look:
 
 @dataclass(frozen=True)
 class Local:
-    """This node's own PostgreSQL and VIP."""
+    """This node's own PostgreSQL and VIP. Without an answer by SQL most of it is not known."""
 
     server: Server
     role: Role
     detail: str = ""
-    timeline: int = 0
-    write_lsn: int = 0  # primary: WAL written; DOWN after a clean shutdown: the end of its last record
-    receive_lsn: int = 0  # standby: WAL received and flushed
-    replay_lsn: int = 0  # standby: WAL replayed
-    replay_paused: bool = False
-    streaming: bool = False  # standby: its WAL receiver streams
-    peer_streaming: bool = False  # primary: the peer's walsender is in state streaming
-    standby_recorded: bool = False  # primary: the database holds this timeline's note of RECORD_STANDBY
-    switching: bool = False  # the database says that a switchover is under way
+    timeline: int | None = None
+    write_lsn: int | None = None  # primary: WAL written; DOWN after a clean shutdown: the end of its last record
+    receive_lsn: int | None = None  # standby: WAL received and flushed
+    replay_lsn: int | None = None  # standby: WAL replayed
+    replay_paused: bool | None = None
+    streaming: bool | None = None  # standby: its WAL receiver streams
+    peer_streaming: bool | None = None  # primary: the peer's walsender is in state streaming
+    standby_recorded: bool | None = None  # primary: the database holds this timeline's note of RECORD_STANDBY
+    switching: bool | None = None  # the database says that a switchover is under way
     paused_for: float | None = None  # as in Beat, from this node's own copy of the database
-    slots: tuple[str, ...] = ()  # physical replication slots that exist here
-    vip_held: bool = False
-    clean_shutdown: bool = False  # DOWN only: the control file says 'shut down'
-    pending_restart: tuple[str, ...] = ()  # changed settings that wait for a restart
-    clients_left: int | None = None  # primary: connections that ordinary clients may still open; None: not known
+    slots: tuple[str, ...] | None = None  # physical replication slots that exist here
+    vip_held: bool | None = None
+    clean_shutdown: bool | None = None  # DOWN only: the control file says 'shut down'
+    pending_restart: tuple[str, ...] | None = None  # changed settings that wait for a restart
+    clients_left: int | None = None  # primary: connections that ordinary clients may still open
 
 
 @dataclass(frozen=True)
@@ -117,10 +117,10 @@ class Peer:
 
     server: Server
     role: Role = Role.UNKNOWN
-    timeline: int = 0
-    receive_lsn: int = 0
+    timeline: int | None = None
+    receive_lsn: int | None = None
     detail: str = ""
-    replay_lsn: int = 0
+    replay_lsn: int | None = None
 
     @property
     def has_power(self) -> bool:

@@ -20,7 +20,13 @@ import sky_plugin as sky
 def check(options: argparse.Namespace, load: Callable[[], sky.Snapshot]) -> tuple[int, str, Sequence[str]]:
     """See the module's text."""
     status = load()
-    streaming = status.get("streaming", bool)
+    streaming = status.get("streaming", bool, type(None))
+    if streaming is None and status.get("server", str) == "up":
+        return (
+            sky.UNKNOWN,
+            f"PostgreSQL here does not tell skyha whether replication streams: {status.get('detail', str)}",
+            (),
+        )
     if status.role == "primary":
         if streaming:
             return sky.OK, "this node is the primary, its standby streams", ()
@@ -37,7 +43,9 @@ def check(options: argparse.Namespace, load: Callable[[], sky.Snapshot]) -> tupl
     return _standby(options, status, streaming)
 
 
-def _standby(options: argparse.Namespace, status: sky.Snapshot, streaming: bool) -> tuple[int, str, Sequence[str]]:
+def _standby(
+    options: argparse.Namespace, status: sky.Snapshot, streaming: bool | None
+) -> tuple[int, str, Sequence[str]]:
     limit, limit_bytes = status.get("limits.lag_seconds", float), status.get("limits.lag_bytes", int)
     warning = options.warning or sky.Range(sky.number(max(limit / 2, 0.0)))
     critical = options.critical or sky.Range(sky.number(max(limit, 0.0)))
@@ -51,7 +59,7 @@ def _standby(options: argparse.Namespace, status: sky.Snapshot, streaming: bool)
     if not streaming:
         states.append(sky.CRITICAL)
         texts.append("replication does not stream; see PostgreSQL's log here")
-    if status.get("replay_paused", bool):
+    if status.get("replay_paused", bool, type(None)):
         states.append(sky.WARNING)
         texts.append("WAL replay is paused; pg_wal_replay_resume() ends it")
     if lag is None:

@@ -20,7 +20,9 @@ import sky_plugin as sky
 def check(options: argparse.Namespace, load: Callable[[], sky.Snapshot]) -> tuple[int, str, Sequence[str]]:
     """See the module's text."""
     status = load()
-    vip, held = status.get("vip.address", str), status.get("vip.held", bool)
+    vip, held = status.get("vip.address", str), status.get("vip.held", bool, type(None))
+    if held is None:
+        return sky.UNKNOWN, f"whether the VIP {vip} is up here could not be asked of the kernel; see skyha's log", ()
     items = [sky.perf("held", int(held), "", "", "", 0)]
     if status.get("vip.taken", bool):
         return sky.CRITICAL, f"another host answers for the VIP {vip}: find it (arping {vip})", items

@@ -53,11 +53,27 @@ PRIMARY = Local(
     write_lsn=0x3000148,
     peer_streaming=True,
     standby_recorded=True,
+    switching=False,
+    paused_for=0.0,
     slots=("node2",),
     vip_held=True,
+    pending_restart=(),
 )
-STANDBY = Local(Server.UP, Role.STANDBY, timeline=1, receive_lsn=0x3000148, replay_lsn=0x3000148, streaming=True)
-GOOD = Look(Sight.OK, latency=0.0012, reached=True, beat=Beat(0x3000148, 1, True))
+STANDBY = Local(
+    Server.UP,
+    Role.STANDBY,
+    timeline=1,
+    receive_lsn=0x3000148,
+    replay_lsn=0x3000148,
+    replay_paused=False,
+    streaming=True,
+    switching=False,
+    paused_for=0.0,
+    slots=(),
+    vip_held=False,
+    pending_restart=(),
+)
+GOOD = Look(Sight.OK, latency=0.0012, reached=True, beat=Beat(0x3000148, 1, True, 0.0))
 SILENT = Look(Sight.UNREACHABLE, "no answer within 0.8 s", 0.8)
 DROPPED = Look(Sight.DROPPED, "closed at once", 0.001, reached=True)
 

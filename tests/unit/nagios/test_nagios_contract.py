@@ -53,6 +53,7 @@ def real(role: Role, failover: dict[str, Any] | None = None) -> dict[str, Any]:
         write_lsn=99,
         receive_lsn=99,
         replay_lsn=99,
+        replay_paused=False,
         streaming=role is Role.STANDBY,
         peer_streaming=role is Role.PRIMARY,
         vip_held=role is Role.PRIMARY,

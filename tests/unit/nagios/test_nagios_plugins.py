@@ -108,7 +108,8 @@ VIP = [
     (CRITICAL, PRIMARY, {"server": "down"}, (), "PostgreSQL of this primary is down"),
     (CRITICAL, PRIMARY, {"vip.taken": True}, (), "another host answers"),
     (CRITICAL, STANDBY, {"vip.held": True}, (), "which is no primary"),
-    (UNKNOWN, STANDBY, {"vip.held": None}, (), "'vip.held'"),
+    (UNKNOWN, STANDBY, {"vip.held": None}, (), "could not be asked"),
+    (UNKNOWN, STANDBY, {"vip.held": "no"}, (), "'vip.held'"),
 ]
 FENCE = [
     (OK, PRIMARY, {}, (), "answered 20 s ago, power on | last_answer=20s;90;150;0"),

@@ -34,7 +34,7 @@ from test_primary import CONFIG as OF_NODE1
 CONFIG = dataclasses.replace(
     OF_NODE1, node="node2", address="198.51.100.111", peer="node1", peer_address="198.51.100.110"
 )
-STANDBY = Local(Server.UP, Role.STANDBY, timeline=3, receive_lsn=100, replay_lsn=100)
+STANDBY = Local(Server.UP, Role.STANDBY, timeline=3, receive_lsn=100, replay_lsn=100, replay_paused=False)
 SILENT, DROPPED = Look(Sight.UNREACHABLE), Look(Sight.DROPPED, reached=True)
 OK, UNKNOWN = Look(Sight.OK, reached=True), Look(Sight.UNKNOWN, "no file descriptor is left")
 GONE = {Path.VIP: SILENT, Path.VOTE: DROPPED}

@@ -40,7 +40,19 @@ CONFIG = Config(
     vip="198.51.100.116",
     vote_address="198.51.100.35",
 )
-HEALTHY = Local(Server.UP, Role.PRIMARY, timeline=3, peer_streaming=True, vip_held=True, clients_left=10)
+HEALTHY = Local(
+    Server.UP,
+    Role.PRIMARY,
+    timeline=3,
+    write_lsn=100,
+    peer_streaming=True,
+    standby_recorded=False,
+    switching=False,
+    paused_for=0.0,
+    slots=("node2",),
+    vip_held=True,
+    clients_left=10,
+)
 
 
 def decided(local: Local, peer: Peer | None = None, conflict: bool | None = None, **record: object) -> Decision:

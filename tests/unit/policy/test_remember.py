@@ -52,7 +52,7 @@ def standby(replay, receive=None):
     )
 
 
-def seen(local, lsn=None, recorded=True, paused_for=None, requests=()):
+def seen(local, lsn=None, recorded=True, paused_for=0.0, requests=()):
     if lsn is None:
         return Seen(local, requests=requests)
     look = Look(Sight.OK, reached=True, beat=Beat(lsn, 1, recorded, paused_for))
@@ -152,7 +152,7 @@ class TestPause:
 
     @pytest.mark.parametrize("order", [Order.PAUSE, Order.RESUME])
     def test_an_order_counts_before_it_stands_in_the_database(self, order):
-        before = None if order is Order.PAUSE else float("inf")
+        before = 0.0 if order is Order.PAUSE else float("inf")
         memory = lived(
             (1.0, seen(standby(50), lsn=50, paused_for=before)),
             (2.0, seen(standby(50), lsn=50, paused_for=before, requests=(Request(order),))),
@@ -163,7 +163,7 @@ class TestPause:
 
     @pytest.mark.parametrize("order", [Order.PAUSE, Order.RESUME])
     def test_a_late_answer_does_not_undo_it_and_a_newer_order_does(self, order):
-        before = None if order is Order.PAUSE else float("inf")
+        before = 0.0 if order is Order.PAUSE else float("inf")
         memory = lived((1.0, seen(standby(50), lsn=50, requests=(Request(order),))))
         memory = dataclasses.replace(memory, pause_written_at=1.0)
         memory = lived((2.0, seen(standby(50), lsn=50, paused_for=before)), memory=memory)

@@ -90,7 +90,7 @@ def test_it_is_announced_before_anything_stops() -> None:
         (RUNNING, dataclasses.replace(READY, replay_lsn=99), BEGAN + 11.0, "has not replayed its announcement"),
         (RUNNING, None, BEGAN + 11.0, "has not replayed its announcement"),
         (dataclasses.replace(STOPPED, clean_shutdown=False), READY, 11.0, "did not shut down cleanly"),
-        (dataclasses.replace(STOPPED, write_lsn=0), READY, 11.0, "does not tell where the WAL ends"),
+        (dataclasses.replace(STOPPED, write_lsn=None), READY, 11.0, "does not tell where the WAL ends"),
         (STOPPED, dataclasses.replace(READY, receive_lsn=99), LATE, "node2 did not receive all WAL in time"),
         (STOPPED, Peer(Server.UNREACHABLE), LATE, "node2 did not receive all WAL in time"),
     ],

@@ -48,8 +48,8 @@ def test_control_file_tells_where_the_wal_of_a_clean_stop_ends(location: str, en
     text = CONTROL.replace("shut down in recovery", "shut down")
     text += f"Latest checkpoint location:           {location}\nWAL block size:                       8192\n"
     assert parse_control(text).end_lsn == end
-    assert parse_control(text.replace("shut down", "shut down in recovery")).end_lsn == 0
-    assert parse_control(text.replace("shut down", "in production")).end_lsn == 0
+    assert parse_control(text.replace("shut down", "shut down in recovery")).end_lsn is None
+    assert parse_control(text.replace("shut down", "in production")).end_lsn is None
 
 
 def test_control_file_in_another_language_is_refused() -> None:
@@ -200,7 +200,7 @@ class TestDamaged:
     def test_control_file_without_its_wal_layout_tells_no_end(self) -> None:
         """Then a switchover is given up: it cannot see that the peer has all."""
         control = parse_control(CONTROL.replace("shut down in recovery", "shut down"))
-        assert (control.clean, control.end_lsn) == (True, 0)
+        assert (control.clean, control.end_lsn) == (True, None)
 
     def test_control_file_is_read_again_only_when_it_changed(self, tmp_path: Path) -> None:
         program = tmp_path / "pg_controldata"

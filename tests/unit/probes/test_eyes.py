@@ -39,7 +39,7 @@ class TestPrimary:
         assert {look.sight for look in looks.values()} == {Sight.OK}
         beat = looks[Path.VIP].beat
         assert beat is not None
-        assert (beat.timeline, beat.standby_recorded, beat.paused_for) == (1, False, None)
+        assert (beat.timeline, beat.standby_recorded, beat.paused_for) == (1, False, 0.0)
         assert beat.lsn > 0
 
     def test_local_tells_role_timeline_and_position(self, eyes: ProbeEyes) -> None:
@@ -57,7 +57,7 @@ class TestPrimary:
         [
             ("paused = true, paused_until = NULL", float("inf")),
             ("paused = true, paused_until = now() + interval '1 hour'", 3600),
-            ("paused = true, paused_until = now() - interval '1 hour'", None),
+            ("paused = true, paused_until = now() - interval '1 hour'", 0.0),
         ],
     )
     def test_pause_comes_with_the_heartbeat(
@@ -71,7 +71,7 @@ class TestPrimary:
             postgres.sql("UPDATE sky_pg_cluster.cluster_control SET paused = false, paused_until = NULL")
         assert beat is not None
         for seen in (beat.paused_for, local.paused_for):
-            assert seen == (pytest.approx(paused_for, abs=60) if paused_for else None)
+            assert seen == (pytest.approx(paused_for, abs=60) if paused_for else 0.0)
 
     def test_note_of_another_timeline_does_not_count(self, eyes: ProbeEyes, postgres: RealPostgres) -> None:
         postgres.sql("UPDATE sky_pg_cluster.cluster_control SET standby_recorded = true, recorded_timeline = 7")

@@ -103,7 +103,11 @@ def _primary(config: Config | None, status: Status, paint: Paint) -> list[str]:
         return []
     attempts = "" if config is None else f" (up to {config.timing.restart_attempts} times)"
     lines = [wrap(f"If PostgreSQL crashes here, skyha starts it again in place{attempts}.")]
-    if not status["streaming"]:
+    if status["streaming"] is None:
+        lines.append(
+            paint(wrap("Whether a standby streams is not known: PostgreSQL here does not tell skyha."), "warn")
+        )
+    elif not status["streaming"]:
         lines.append(paint(wrap(f"No standby streams: if {status['node']} dies now, nothing can take over."), "bad"))
     return lines
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from ..daemon.page import lsn_text
+from ..daemon.page import lsn_text, replication
 from ..daemon.status import role_text
 from .sources import Status, View
 from .text import Paint, clean, duration, fit, wrap
@@ -77,7 +77,7 @@ def _grid(both: Sequence[Status], marks: Sequence[str], paint: Paint) -> list[st
 
 
 def _cells(status: Status) -> dict[str, Cell]:
-    up, role, streaming = status["server"] == "up", status["role"], status["streaming"]
+    up, role = status["server"] == "up", status["role"]
     lag = status["lag"]
     cells: dict[str, Cell] = {
         "role": (role_text(status), "bold" if role in ("primary", "standby") and status["server"] != "down" else "bad"),
@@ -85,16 +85,18 @@ def _cells(status: Status) -> dict[str, Cell]:
             status["server"] + (f": {status['detail']}" if status["detail"] else ""),
             "good" if up else "bad",
         ),
-        "replication": ("streaming" if streaming else "not streaming", "good" if streaming else "bad"),
+        "replication": replication(status),
         "timeline": (str(status["timeline"] or "unknown"), ""),
         "WAL": (_wal(status["lsn"]), ""),
         "lag": ("-", "")
         if role != "standby"
         else (
-            "unknown" if lag["seconds"] is None else f"{lag['seconds']:.1f} s, {lag['bytes'] or 0} bytes",
+            "unknown"
+            if lag["seconds"] is None
+            else f"{lag['seconds']:.1f} s" + ("" if lag["bytes"] is None else f", {lag['bytes']} bytes"),
             _lag_kind(status),
         ),
-        "VIP": ("held" if status["vip"]["held"] else "-", "good" if status["vip"]["held"] else ""),
+        "VIP": {True: ("held", "good"), False: ("-", "")}.get(status["vip"]["held"], ("not known", "warn")),
     }
     for name, path in status["paths"].items():
         cells[f"{name} path"] = _path(path)
@@ -115,7 +117,7 @@ def _cells(status: Status) -> dict[str, Cell]:
         )
     )
     waiting = status["pending_restart"]
-    cells["restart due"] = (", ".join(waiting) or "no", "warn" if waiting else "")
+    cells["restart due"] = ("not known" if waiting is None else ", ".join(waiting) or "no", "warn" if waiting else "")
     if status["intent"]:
         cells["under way"] = (
             f"{status['intent']['stage'].replace('_', ' ')}, {duration(status['intent']['for'])}",

@@ -67,7 +67,7 @@ def drawing(status: Snapshot) -> str:
 def _here(status: Snapshot) -> _Node:
     server, alarms = status["server"], status["alarms"]
     state = "good" if server == "up" and not alarms else "warn" if server == "up" else "bad"
-    line = f"timeline {status['timeline']}" if server == "up" else server
+    line = f"timeline {status['timeline'] or 'unknown'}" if server == "up" else server
     if status["lag"]["seconds"] is not None:
         line = f"lag {status['lag']['seconds']:.1f} s"
     return _Node(status["node"], status["address"], role_text(status), state, line, bool(status["vip"]["held"]))
@@ -79,7 +79,9 @@ def _there(status: Snapshot) -> _Node:
     if status["role"] == "primary" and status["streaming"]:
         return _Node(name, address, "standby", "good", "streaming", False)
     if status["role"] == "standby" and any(_is_good(status, path) for path in status["paths"]):
-        return _Node(name, address, "primary", "good", "answers", _is_good(status, "vip") and not status["vip"]["held"])
+        return _Node(
+            name, address, "primary", "good", "answers", _is_good(status, "vip") and status["vip"]["held"] is False
+        )
     if status["role"] == "standby" and any(path["sight"] is not None for path in status["paths"].values()):
         return _Node(name, address, "primary?", "bad", "does not answer", False)
     if seen is not None and seen["age"] < _OLD:
@@ -132,7 +134,7 @@ def _ways(status: Snapshot, here: _Node, there: _Node, x: dict[str, int], holder
             parts.append(_line(center[here.name] - 10, end, from_vote - 10, 54, _class(vote, reached)))
             parts.append(_line(from_vote + 10, 54, center[here.name] + 10, end, _class(vote, None)))
         # Replication flows from the primary.
-        parts.append(_line(far, 246, near, 246, "good" if status["streaming"] else "bad"))
+        parts.append(_line(far, 246, near, 246, {True: "good", False: "bad"}.get(status["streaming"], "dim")))
         parts.append(_label("replication", 238))
     label = f"vote path: {vote['sight'] or 'not looked at'}"
     parts.append(_label(label, 104))
@@ -160,7 +162,8 @@ def _words(status: Snapshot, here: _Node, there: _Node) -> str:
     holder = here.name if here.vip else there.name if there.vip else "no node that was seen"
     return (
         f"{here.name}: {here.role}, {here.line}; {there.name}: {there.role}, {there.line}; the VIP {status['vip']['address']} "
-        f"is on {holder}; replication {'streams' if status['streaming'] else 'does not stream'}"
+        f"is on {holder}; replication "
+        + {True: "streams", False: "does not stream"}.get(status["streaming"], "may stream or not")
     )
 
 

@@ -21,6 +21,7 @@ REASONS = (
     "not_standby",
     "catch_up",
     "lag",
+    "local",
     "replay_paused",
     "paused",
     "fence_distrusted",
@@ -89,17 +90,17 @@ def _node(out: _Text, status: Snapshot) -> None:
         status["server"],
     )
     out.gauge("serving", "1 while this node lawfully serves as primary.", int(is_serving(status)))
-    out.gauge("timeline", "Timeline of this node's PostgreSQL.", status["timeline"] or None)
+    out.gauge("timeline", "Timeline of this node's PostgreSQL.", status["timeline"])
     out.family(
         "wal_position_bytes",
         "gauge",
         "WAL position: written (primary), received and replayed (standby).",
-        [({"kind": kind}, lsn or None) for kind, lsn in status["lsn"].items()],
+        [({"kind": kind}, lsn) for kind, lsn in status["lsn"].items()],
     )
     out.gauge(
         "replication_streaming",
         "1 while replication streams: from the peer (standby) or to it (primary).",
-        int(status["streaming"]),
+        status["streaming"],
     )
     out.gauge(
         "replication_lag_seconds",
@@ -107,7 +108,7 @@ def _node(out: _Text, status: Snapshot) -> None:
         status["lag"]["seconds"],
     )
     out.gauge("replication_lag_bytes", "WAL bytes of the primary that were not received here.", status["lag"]["bytes"])
-    out.gauge("vip_held", "1 while the virtual IP is up on this node.", int(status["vip"]["held"]))
+    out.gauge("vip_held", "1 while the virtual IP is up on this node.", status["vip"]["held"])
     out.gauge("vip_conflict", "1 while another host answers for the virtual IP.", int(status["vip"]["taken"]))
 
 

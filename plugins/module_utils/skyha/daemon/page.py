@@ -12,6 +12,7 @@ from .status import STALE_AFTER, Snapshot, is_well, role_text
 
 REFRESH = 5
 NEWEST_EVENTS = 12
+_HELD = {True: "is up here", False: "is not here", None: "is not known to be here"}
 
 STYLE = """
 :root{--bg:#f6f7f9;--card:#fff;--ink:#1c2430;--soft:#5b6675;--edge:#d5dae1;--good:#157a48;--warn:#9a6200;--bad:#b3261e}
@@ -97,7 +98,9 @@ def _wanting(status: Snapshot) -> str:
     """What is not as it should be, before it becomes an alarm."""
     if status.get("server") != "up":
         return f"PostgreSQL is {status.get('server', 'not looked at yet')}"
-    return "Replication does not stream" if not status.get("streaming") else "Not armed"
+    if status.get("streaming") is None:
+        return "Whether replication streams is not known"
+    return "Replication does not stream" if not status["streaming"] else "Not armed"
 
 
 def _facts(status: Snapshot) -> list[tuple[str, str, str]]:
@@ -109,11 +112,7 @@ def _facts(status: Snapshot) -> list[tuple[str, str, str]]:
             "good" if server == "up" else "bad",
         ),
         ("Timeline", str(status["timeline"] or "unknown"), ""),
-        (
-            "Replication",
-            "streaming" if status["streaming"] else "not streaming",
-            "good" if status["streaming"] else "bad",
-        ),
+        ("Replication", *replication(status)),
     ]
     if role == "standby":
         lag = status["lag"]
@@ -126,7 +125,7 @@ def _facts(status: Snapshot) -> list[tuple[str, str, str]]:
         )
     rows += [
         ("WAL", ", ".join(f"{kind} {lsn_text(lsn)}" for kind, lsn in status["lsn"].items() if lsn), ""),
-        ("VIP", f"{vip['address']} {'is up here' if vip['held'] else 'is not here'}", ""),
+        ("VIP", f"{vip['address']} {_HELD[vip['held']]}", ""),
         ("Paused", _pause(status), "warn" if status["paused"]["on"] else ""),
         (f"BMC of {status['peer']}", bmc_text(bmc), "bad" if bmc["error"] else "" if bmc["ok_age"] is None else "good"),
         ("Timing", f"profile {status['profile']}", ""),
@@ -144,7 +143,9 @@ def _readiness(status: Snapshot) -> str:
         items = "".join(f"<li>{escape(str(reason))}</li>" for reason in status["not_armed"].values())
         text = f'<p class="bad"><b>Not armed.</b> {escape(status["node"])} would not take over:</p><ul>{items}</ul>'
     elif status["role"] == "primary":
-        streams = "streams from here" if status["streaming"] else "does not stream: nothing could take over"
+        streams = {True: "streams from here", False: "does not stream: nothing could take over"}.get(
+            status["streaming"], "may stream or not: PostgreSQL here does not tell"
+        )
         text = f"<p>This is the primary; its standby {escape(status['peer'])} {streams}. Whether it is armed stands on {_its_page(status)}.</p>"
     else:
         text = "<p>This node is neither a running primary nor a running standby.</p>"
@@ -222,6 +223,13 @@ def _pause(status: Snapshot) -> str:
     if not paused["on"]:
         return "no"
     return "yes, until resumed" if paused["left"] is None else f"yes, for {paused['left']:.0f} s more"
+
+
+def replication(status: Snapshot) -> tuple[str, str]:
+    """Whether it streams, in words, and how good that is."""
+    if status["streaming"] is None:
+        return "not known", "warn"
+    return ("streaming", "good") if status["streaming"] else ("not streaming", "bad")
 
 
 def lsn_text(lsn: int) -> str:

@@ -61,7 +61,7 @@ def snapshot(
         lsn={"write": local.write_lsn, "receive": local.receive_lsn, "replay": local.replay_lsn},
         streaming=local.peer_streaming if local.role is Role.PRIMARY else local.streaming,
         replay_paused=local.replay_paused,
-        pending_restart=list(local.pending_restart),
+        pending_restart=None if local.pending_restart is None else list(local.pending_restart),
         lag=_lag(memory, local),
         vip={
             "address": config.vip,

@@ -26,8 +26,10 @@ def lag_seconds(memory: Memory) -> float:
     return max(0.0, memory.sampled_at - memory.covered_at)
 
 
-def lag_bytes(memory: Memory, local: Local) -> int:
-    """WAL bytes that the primary had when it was last heard and that were not received here."""
+def lag_bytes(memory: Memory, local: Local) -> int | None:
+    """WAL bytes that the primary had when it was last heard and that were not received here; None: not known."""
+    if local.receive_lsn is None:
+        return None
     return max(0, memory.samples[-1][1] - local.receive_lsn) if memory.samples else 0
 
 
@@ -83,7 +85,7 @@ def _peer_lived_at(memory: Memory) -> float:
 def unfit(config: Config, memory: Memory, local: Local, now: float) -> Mapping[str, str]:
     """Why this node may not take over at this moment, whatever was seen before."""
     found = {}
-    lag = lag_seconds(memory)
+    lag, lacking = lag_seconds(memory), lag_bytes(memory, local)
     if local.server is not Server.UP or local.role is not Role.STANDBY:
         found["not_standby"] = (
             f"PostgreSQL here is {local.server.value}, role {local.role.value}; a running standby is needed"
@@ -92,9 +94,12 @@ def unfit(config: Config, memory: Memory, local: Local, now: float) -> Mapping[s
         found["catch_up"] = "this standby has not caught up with the primary since it started"
     elif lag > config.max_lag_seconds:
         found["lag"] = f"this standby was {lag:.1f} s behind, the limit is {config.max_lag_seconds:g} s"
-    elif config.max_lag_bytes and lag_bytes(memory, local) > config.max_lag_bytes:
-        found["lag"] = (
-            f"this standby lacks {lag_bytes(memory, local)} bytes of WAL, the limit is {config.max_lag_bytes}"
+    elif config.max_lag_bytes and lacking is not None and lacking > config.max_lag_bytes:
+        found["lag"] = f"this standby lacks {lacking} bytes of WAL, the limit is {config.max_lag_bytes}"
+    if local.server is Server.UP and (local.receive_lsn is None or local.replay_paused is None):
+        found["local"] = (
+            "PostgreSQL here does not tell skyha what it has received and replayed: "
+            f"{local.detail or 'no reason given'}; nothing is promoted unseen"
         )
     if local.replay_paused:
         found["replay_paused"] = "WAL replay is paused here (pg_wal_replay_resume() ends it)"

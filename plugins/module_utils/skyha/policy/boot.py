@@ -43,13 +43,13 @@ def fence_forgotten_after(config: Config) -> float:
 def next_step(
     record: Record,
     role: Role,
-    timeline: int,
+    timeline: int | None,
     peer: Peer | None,
     served_in_this_boot: bool,
     confirmed_off: bool,
     fence_forgotten: bool = True,
 ) -> tuple[Step, str]:
-    """The boot table: (what, why in a sentence). `role` and `timeline` are those of the data directory.
+    """The boot table: (what, why in a sentence). `role` and `timeline` are those of the data directory; None: not known.
 
     fence_forgotten: this daemon has run for longer than `fence_forgotten_after`.
     """
@@ -62,25 +62,14 @@ def next_step(
         return Step.WAIT, "the data directory cannot be read; see the log"
     if role is Role.STANDBY:
         return Step.START, "a standby never writes: starting it is always safe"
-    if peer is not None and peer.server is Server.UP and peer.role is Role.PRIMARY:
-        if peer.timeline > timeline:
-            return Step.REJOIN, f"the peer is primary on the newer timeline {peer.timeline}: becoming its standby"
-        return Step.WAIT, (
-            f"the peer runs as primary on timeline {peer.timeline}, not newer than {timeline} here: both "
-            "may hold commits that the other lacks; an operator must choose (docs/operations.md)"
-        )
-    if peer is not None and peer.server is Server.UP and peer.role is Role.STANDBY:
-        if peer.timeline <= timeline:
-            if served_in_this_boot or alone or fence_forgotten:
-                return Step.START, "the peer is a standby that was not promoted"
-            return Step.WAIT, (
-                "the peer is a standby that was not promoted; it may have fenced this node and be about to promote: "
-                "waiting until it would have to fence again"
+    if peer is not None and peer.server is Server.UP and peer.role in (Role.PRIMARY, Role.STANDBY):
+        if timeline is None or peer.timeline is None:
+            whose = "this node" if timeline is None else "the peer"
+            return (
+                Step.WAIT,
+                f"the peer runs as {peer.role.value}, and the timeline of {whose} could not be read; see the log",
             )
-        return (
-            Step.WAIT,
-            f"the peer was promoted to timeline {peer.timeline} and is a standby now; an operator must look",
-        )
+        return _beside(peer.role, peer.timeline, timeline, served_in_this_boot or alone or fence_forgotten)
     if served_in_this_boot:
         return Step.START, "this node was serving in this very boot: it was not fenced since"
     if alone:
@@ -90,6 +79,28 @@ def next_step(
     return Step.WAIT, (
         "this node was primary and its peer may have been promoted since: waiting until the peer answers; "
         "if it never will, see 'Only the old primary comes back' in docs/operations.md"
+    )
+
+
+def _beside(peer: Role, its_timeline: int, timeline: int, not_fenced: bool) -> tuple[Step, str]:
+    """The rows of the boot table in which the peer's PostgreSQL answers, as `peer`. not_fenced: it cannot be about to promote."""
+    if peer is Role.PRIMARY:
+        if its_timeline > timeline:
+            return Step.REJOIN, f"the peer is primary on the newer timeline {its_timeline}: becoming its standby"
+        return Step.WAIT, (
+            f"the peer runs as primary on timeline {its_timeline}, not newer than {timeline} here: both "
+            "may hold commits that the other lacks; an operator must choose (docs/operations.md)"
+        )
+    if its_timeline > timeline:
+        return (
+            Step.WAIT,
+            f"the peer was promoted to timeline {its_timeline} and is a standby now; an operator must look",
+        )
+    if not_fenced:
+        return Step.START, "the peer is a standby that was not promoted"
+    return Step.WAIT, (
+        "the peer is a standby that was not promoted; it may have fenced this node and be about to promote: "
+        "waiting until it would have to fence again"
     )
 
 

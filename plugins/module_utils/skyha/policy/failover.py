@@ -217,7 +217,7 @@ def _proven(
     how: str,
     events: tuple[Event, ...],
     by_operator: bool,
-    last_receive: int = -1,
+    last_receive: int | None = None,
 ) -> Decision:
     memory = begin(memory, Stage.LISTENING, now, by_operator=by_operator)
     memory = on_record(memory, power_on_due=config.power_on_after and not by_operator)
@@ -271,7 +271,14 @@ def _listening(config: Config, memory: Memory, seen: Seen, now: float) -> Decisi
         if belied is not None:
             return belied
         memory = dataclasses.replace(memory, proof_at=now)
-    if seen.looks[Path.VIP].sight is Sight.UNREACHABLE and seen.local.receive_lsn == memory.last_receive:
+    received, before = seen.local.receive_lsn, memory.last_receive
+    if received is None:
+        memory = dataclasses.replace(memory, last_receive=None)
+        sentence = (
+            f"standby, cannot listen for WAL: PostgreSQL here does not tell what it received: {seen.local.detail}"
+        )
+        return Decision(memory, sentence, listen, (), (), {"listening": sentence})
+    if seen.looks[Path.VIP].sight is Sight.UNREACHABLE and before is not None and received == before:
         memory = begin(memory, Stage.PROMOTING, now)
         memory = on_record(memory, role=Role.PRIMARY, standby_recorded=False)
         # What was seen of the old primary is no sign of trouble on the way to the new one.
@@ -284,7 +291,7 @@ def _listening(config: Config, memory: Memory, seen: Seen, now: float) -> Decisi
             (Action(Do.PROMOTE),),
             (event,),
         )
-    memory = dataclasses.replace(memory, last_receive=seen.local.receive_lsn)
+    memory = dataclasses.replace(memory, last_receive=received)
     sentence = f"standby, {config.peer} is said to be off, but it is not silent: {signs(seen.looks)}"
     if seen.looks[Path.VIP].reached or seen.looks[Path.VIP].sight is Sight.REFUSED:
         sentence += f"; if it is off indeed, another host answers for the VIP {config.vip}: find it"

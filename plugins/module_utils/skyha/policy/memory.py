@@ -131,6 +131,8 @@ class Memory:
     fresh_path: Path = Path.VOTE  # ... and along which path
     recorded_at: float | None = None  # the primary last said that this standby is on its record
     streaming_at: float | None = None  # standby: own WAL receiver; primary: the peer's walsender
+    alone_since: float | None = None  # primary: since then each look told that no standby streams
+    alone_at: float | None = None  # ... and this node's own server was last looked at
     samples: tuple[tuple[float, int], ...] = ()  # (when, the primary's LSN), not yet replayed here
     sampled_at: float | None = None
     covered_at: float | None = None  # all that the primary had written at this time is replayed here
@@ -142,7 +144,7 @@ class Memory:
     recovered_at: float = float("-inf")  # when an unreachable primary last answered again
     fence_at: float = float("-inf")  # when the last attempt began or ended
     proof_at: float = float("-inf")  # when the fence was last proven, by this very daemon
-    last_receive: int = 0  # LSN received when the BMC said off: must not grow any more
+    last_receive: int | None = None  # LSN received when the BMC said off: must not grow any more
     peer_at: float | None = None  # the peer was last looked at directly
     peer: Peer | None = None  # ... and what was seen then
     vote_look: Look | None = None  # the last along the vote path; a primary looks only now and then

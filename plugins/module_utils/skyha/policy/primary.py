@@ -13,6 +13,8 @@ from .memory import Decision, Memory, Stage, Wants, age, is_paused, on_record
 from .switchover import begin_switchover, decide_switching
 from .upkeep import POWER_ON_TRIES, check_bmc, power_on
 
+_HELD = {True: "held", False: "not held", None: "not known to be held"}
+_STREAMS = {True: "standby streaming", False: "standby NOT streaming", None: "standby not known to stream"}
 PEER_EVERY = 3.0  # how often a peer that does not stream is looked at directly
 
 
@@ -71,10 +73,7 @@ def decide_primary(config: Config, memory: Memory, seen: Seen, now: float) -> De
     wants = dataclasses.replace(wants, delay=min(wants.delay, delay), vip_conflict=listen)
     memory = dataclasses.replace(memory, looked_at=now if wants.paths else memory.looked_at)
     alarms = _alarms(config, memory, seen, now)
-    state = (
-        f"primary on timeline {seen.local.timeline}, VIP {'held' if seen.local.vip_held else 'not held'}, "
-        f"standby {'streaming' if seen.local.peer_streaming else 'NOT streaming'}"
-    )
+    state = f"primary on {_timeline(seen)}, VIP {_HELD[seen.local.vip_held]}, " + _STREAMS[seen.local.peer_streaming]
     return Decision(memory, "; ".join([state, *alarms.values()]), wants, actions, events, alarms)
 
 
@@ -91,17 +90,23 @@ def _unlawful(config: Config, memory: Memory, seen: Seen, now: float) -> str | N
     return None if step is Step.START else why
 
 
-def newer_primary(seen: Seen) -> int:
-    """The peer's timeline when it is a primary on a newer timeline than this node's, else 0."""
+def _timeline(seen: Seen) -> str:
+    return "a timeline not known" if seen.local.timeline is None else f"timeline {seen.local.timeline}"
+
+
+def newer_primary(seen: Seen) -> int | None:
+    """The peer's timeline when it is known to be a primary on a newer timeline than this node's, else None."""
     peer = seen.peer
     if (
         peer is not None
         and peer.server is Server.UP
         and peer.role is Role.PRIMARY
-        and peer.timeline > seen.local.timeline > 0  # 0: PostgreSQL here did not tell its own
+        and peer.timeline is not None
+        and seen.local.timeline is not None
+        and peer.timeline > seen.local.timeline
     ):
         return peer.timeline
-    return 0
+    return None
 
 
 def _settle(config: Config, memory: Memory, seen: Seen, now: float) -> tuple[Memory, tuple[Event, ...]]:
@@ -120,7 +125,7 @@ def _settle(config: Config, memory: Memory, seen: Seen, now: float) -> tuple[Mem
         events = (
             Event(
                 "promoted",
-                f"this node is primary on timeline {seen.local.timeline}, {took:.1f} s after the trouble began",
+                f"this node is primary on {_timeline(seen)}, {took:.1f} s after the trouble began",
                 "warning",
                 {"timeline": seen.local.timeline, "seconds": round(took, 3)},
             ),
@@ -134,9 +139,9 @@ def _settle(config: Config, memory: Memory, seen: Seen, now: float) -> tuple[Mem
     elif record.role is Role.STANDBY:
         # By the peer's switchover (that is written in the database): it will not serve before this node did. By an
         # operator: nothing is known of the peer, so the cautious value.
-        events = (Event("found_primary", f"this node was made primary on timeline {seen.local.timeline}", "warning"),)
-        memory = on_record(memory, standby_recorded=not seen.local.switching, served_boot=record.boot)
-    timeline = seen.local.timeline or memory.record.timeline
+        events = (Event("found_primary", f"this node was made primary on {_timeline(seen)}", "warning"),)
+        memory = on_record(memory, standby_recorded=seen.local.switching is not True, served_boot=record.boot)
+    timeline = memory.record.timeline if seen.local.timeline is None else seen.local.timeline
     if memory.record.role is not Role.PRIMARY or memory.record.timeline != timeline:
         memory = on_record(memory, role=Role.PRIMARY, timeline=timeline)
     return memory, events
@@ -144,28 +149,28 @@ def _settle(config: Config, memory: Memory, seen: Seen, now: float) -> tuple[Mem
 
 def _keep_record(config: Config, memory: Memory, seen: Seen, now: float) -> tuple[Memory, tuple[Action, ...]]:
     """S3. The record on disk says first that a standby may be promoted, then the database tells that standby so; in
-    the other direction the database first. A standby that was never told is not armed."""
+    the other direction the database first. A standby that was never told is not armed. What PostgreSQL here does not tell
+    changes nothing."""
     local = seen.local
     actions: tuple[Action, ...] = ()
     if local.peer_streaming:
         if not memory.record.standby_recorded:
             memory = on_record(memory, standby_recorded=True)
-        if not local.standby_recorded:
+        if local.standby_recorded is False:
             actions = (Action(Do.RECORD_STANDBY, True),)
     elif memory.record.standby_recorded and _alone_for(memory, now) > config.timing.alone_after:
         if local.standby_recorded:
             actions = (Action(Do.RECORD_STANDBY, False),)
-        else:
+        elif local.standby_recorded is False:
             memory = on_record(memory, standby_recorded=False)
-    if config.peer_slot not in local.slots:
+    if local.slots is not None and config.peer_slot not in local.slots:
         actions += (Action(Do.ENSURE_SLOT, config.peer_slot),)
     return memory, actions
 
 
 def _alone_for(memory: Memory, now: float) -> float:
-    """Seconds that this node has served, as far as this daemon saw it, without a streaming standby."""
-    served = age(now, memory.up_since) if memory.up_since is not None else 0.0
-    return min(served, age(now, memory.streaming_at))
+    """Seconds that this node has served, as far as this daemon saw it, and surely without a streaming standby."""
+    return 0.0 if memory.alone_since is None else now - memory.alone_since
 
 
 def _keep_vip(config: Config, memory: Memory, seen: Seen, now: float) -> tuple[Memory, tuple[Action, ...], float, bool]:
@@ -176,6 +181,8 @@ def _keep_vip(config: Config, memory: Memory, seen: Seen, now: float) -> tuple[M
             memory = dataclasses.replace(memory, announcements=memory.announcements - 1)
             return memory, (Action(Do.ANNOUNCE_VIP),), config.timing.interval, False
         return memory, (), config.timing.interval, False
+    if seen.local.vip_held is None:
+        return memory, (), config.timing.retry_interval, False
     if age(now, memory.vip_free_at) <= 2 * config.timing.dad_wait + 1.0:
         memory = dataclasses.replace(memory, vip_free_at=None, announcements=config.arp_announcements)
         return memory, (Action(Do.ADD_VIP),), 0.0, False
@@ -199,10 +206,15 @@ def _wants(config: Config, memory: Memory, now: float) -> Wants:
 
 def _alarms(config: Config, memory: Memory, seen: Seen, now: float) -> dict[str, str]:
     alarms = {}
-    if not seen.local.peer_streaming:
+    if seen.local.peer_streaming is False:
         alarms["standby"] = f"no standby streams: if this node dies now, nothing can take over; look at {config.peer}"
     if seen.local.detail:
         alarms["local"] = f"PostgreSQL here answers skyha with an error: {seen.local.detail}"
+    if seen.local.peer_streaming is None:
+        alarms["local"] = (
+            f"PostgreSQL here does not tell skyha whether {config.peer} streams: {seen.local.detail or 'no reason given'}; "
+            "the record keeps what it says about the standby until it does"
+        )
     if seen.local.clients_left is not None and seen.local.clients_left <= 0:
         alarms["connections"] = (
             "all connections for clients are in use: new clients are refused, heartbeats go on by the reserved ones; "
@@ -219,7 +231,7 @@ def _alarms(config: Config, memory: Memory, seen: Seen, now: float) -> dict[str,
     if memory.record.fence_distrusted:
         alarms["fence_distrusted"] = memory.record.fence_distrusted
     given_up = memory.power_on_tries >= POWER_ON_TRIES and not memory.record.power_on_due
-    if given_up and not seen.local.peer_streaming:
+    if given_up and seen.local.peer_streaming is not True:
         alarms["power_on"] = f"{config.peer} could not be switched on again: do so by hand, and see to its BMC"
     peer = memory.peer
     if peer is not None and peer.server is Server.UP and peer.role is Role.PRIMARY:

@@ -7,12 +7,14 @@ import dataclasses
 
 from ..config import Config
 from ..words import Local, Order, Outcome, Path, Power, Role, Seen, Server, Sight, Task
-from .memory import MAX_SAMPLES, Memory, Record, on_record
+from .memory import MAX_SAMPLES, Memory, Record, age, on_record
 
 RAN_WELL = 60.0  # seconds up, after which earlier restarts are forgotten
 WORD_HOLDS = 30.0  # seconds in which an operator's word that the peer is off must be used
 # Seconds in which an answer that is late, and so older than the order, does not undo a pause or resume just written.
 PAUSE_SETTLES = 3.0
+# Seconds between two looks at this primary's own server after which what was between them is not known.
+ALONE_GAP = 10.0
 
 
 def remember(config: Config, memory: Memory, seen: Seen, now: float) -> Memory:
@@ -35,13 +37,14 @@ def remember(config: Config, memory: Memory, seen: Seen, now: float) -> Memory:
 
 def _remember_role(memory: Memory, local: Local) -> Memory:
     """What was seen in another role, of oneself for the most part, says nothing of the present primary."""
-    if local.server is not Server.UP or local.role is memory.lived_as:
+    if local.server is not Server.UP or local.role in (memory.lived_as, Role.UNKNOWN):
         return memory
     return dataclasses.replace(
         memory,
         lived_as=local.role,
         recorded_at=None,
         streaming_at=None,
+        alone_since=None,
         samples=(),
         sampled_at=None,
         covered_at=None,
@@ -54,7 +57,8 @@ def _remember_looks(memory: Memory, seen: Seen, now: float) -> Memory:
     if not heard:
         return memory
     beats = [look.beat for look in seen.looks.values() if look.beat is not None]
-    recorded = now if any(beat.standby_recorded for beat in beats) else None
+    notes = [beat.standby_recorded for beat in beats if beat.standby_recorded is not None]
+    recorded = (now if any(notes) else None) if notes else memory.recorded_at
     memory = dataclasses.replace(memory, heard_at={**memory.heard_at, **heard}, recorded_at=recorded)
     if not beats:
         return memory
@@ -72,6 +76,9 @@ def _sampled(samples: tuple[tuple[float, int], ...], now: float, lsn: int) -> tu
 
 
 def _remember_local(memory: Memory, local: Local, now: float) -> Memory:
+    memory = _remember_alone(memory, local, now)
+    if local.server is Server.UNKNOWN:
+        return memory
     if local.server is Server.UP:
         up_since = now if memory.up_since is None else memory.up_since
         starts = 0 if now - up_since > RAN_WELL else memory.starts
@@ -88,15 +95,27 @@ def _remember_local(memory: Memory, local: Local, now: float) -> Memory:
         memory = dataclasses.replace(memory, streaming_at=now)
     if local.peer_streaming:  # then it is a standby, whatever it was when last looked at
         memory = dataclasses.replace(memory, peer=None)
-    switching = (memory.switching_since if memory.switching_since is not None else now) if local.switching else None
-    memory = dataclasses.replace(memory, switching_since=switching)
-    if local.role is not Role.STANDBY:
+    if local.switching is not None:
+        since = memory.switching_since if memory.switching_since is not None else now
+        memory = dataclasses.replace(memory, switching_since=since if local.switching else None)
+    if local.role is not Role.STANDBY or local.replay_lsn is None:
         return memory
     covered = [at for at, lsn in memory.samples if lsn <= local.replay_lsn]
     if not covered:
         return memory
     rest = tuple(sample for sample in memory.samples if sample[0] > covered[-1])
     return dataclasses.replace(memory, samples=rest, covered_at=covered[-1])
+
+
+def _remember_alone(memory: Memory, local: Local, now: float) -> Memory:
+    """Since when each look of this primary told that no standby streams.
+
+    One look that did not tell, or none for long, ends it: a standby may have streamed meanwhile, and be armed (S3).
+    """
+    told = local.server is Server.UP and local.role is Role.PRIMARY and local.peer_streaming is False
+    unbroken = memory.alone_since is not None and age(now, memory.alone_at) <= ALONE_GAP
+    since = memory.alone_since if unbroken else now
+    return dataclasses.replace(memory, alone_since=since if told else None, alone_at=now)
 
 
 def _forget_the_catch_up(memory: Memory) -> Memory:
@@ -147,14 +166,14 @@ def _remember_pause(memory: Memory, seen: Seen, now: float) -> Memory:
     if pending is not None:
         wanted = pending.order is Order.PAUSE
         if pending in seen.requests:
-            told = (pending.seconds if pending.seconds is not None else float("inf"),) if wanted else (None,)
-        elif told is not None and ((told[0] is not None) == wanted or _has_settled(memory, now)):
+            told = (pending.seconds if pending.seconds is not None else float("inf")) if wanted else 0.0
+        elif told is not None and ((told > 0) == wanted or _has_settled(memory, now)):
             memory = dataclasses.replace(memory, pause_request=None)
         else:
             return memory
     if told is None:
         return memory
-    return dataclasses.replace(memory, record=_paused(memory.record, told[0], now))
+    return dataclasses.replace(memory, record=_paused(memory.record, told, now))
 
 
 def _has_settled(memory: Memory, now: float) -> bool:
@@ -162,19 +181,19 @@ def _has_settled(memory: Memory, now: float) -> bool:
     return memory.pause_written_at is not None and now - memory.pause_written_at >= PAUSE_SETTLES
 
 
-def _pause_told(seen: Seen) -> tuple[float | None] | None:
-    """What the primary's database says of the pause, as a tuple of one; None when it was not asked."""
+def _pause_told(seen: Seen) -> float | None:
+    """For how long the primary's database says that the cluster is paused, 0 for not; None when it did not tell."""
     for path in (Path.VIP, Path.VOTE):
         look = seen.looks.get(path)
-        if look is not None and look.beat is not None:
-            return (look.beat.paused_for,)
+        if look is not None and look.beat is not None and look.beat.paused_for is not None:
+            return look.beat.paused_for
     if seen.local.server is Server.UP and seen.local.role is Role.PRIMARY:
-        return (seen.local.paused_for,)
+        return seen.local.paused_for
     return None
 
 
-def _paused(record: Record, seconds: float | None, now: float) -> Record:
-    if seconds is None:
+def _paused(record: Record, seconds: float, now: float) -> Record:
+    if seconds <= 0:
         return record if not record.paused else dataclasses.replace(record, paused=False, paused_until=None)
     until = None if seconds == float("inf") else now + seconds
     same = (

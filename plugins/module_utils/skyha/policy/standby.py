@@ -32,12 +32,8 @@ def decide_standby(config: Config, memory: Memory, seen: Seen, now: float) -> De
         return hand_over(config, memory, seen, now)
     if stage is not None:  # what a former primary had begun ended with this node as a running standby
         memory = on_record(memory, intent=None)
-    if (
-        memory.record.role is not Role.STANDBY
-        or memory.record.timeline != seen.local.timeline
-        or memory.record.served_boot
-    ):
-        memory = on_record(memory, role=Role.STANDBY, timeline=seen.local.timeline, served_boot="")
+    timeline = memory.record.timeline if seen.local.timeline is None else seen.local.timeline
+    memory = on_record(memory, role=Role.STANDBY, timeline=timeline, served_boot="")
     since = memory.switching_since
     if since is not None and now - since < config.timing.switchover_deadline:
         if memory.switch_evidence is None:
@@ -66,13 +62,13 @@ def _quiet(config: Config, memory: Memory, seen: Seen, now: float, life: str) ->
     memory = dataclasses.replace(memory, trouble=None, confirmed_off=False, switch_evidence=None)
     memory = on_record(memory, trouble_at=None, power_on_due=False)
     actions = check_bmc(config, memory, seen, now)
-    if config.peer_slot in seen.local.slots and not is_paused(memory.record, now):
+    if config.peer_slot in (seen.local.slots or ()) and not is_paused(memory.record, now):
         # Left from its time as primary: unused here, it would only hold WAL back.
         actions += (Action(Do.DROP_SLOTS, (config.peer_slot,)),)
     memory, fresh = _newly(config, memory, seen, now)
     alarms = dict(not_armed(config, memory, seen.local, now))
     alarms.update(_path_alarms(seen.looks))
-    if seen.local.detail:
+    if seen.local.detail and "local" not in alarms:
         alarms["local"] = f"PostgreSQL here answers skyha with an error: {seen.local.detail}"
     why = "; ".join(alarms.values())
     lag = lag_seconds(memory)

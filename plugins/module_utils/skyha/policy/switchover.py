@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 
 from ..config import Config
-from ..words import Action, Do, Event, Role, Seen, Server
+from ..words import Action, Do, Event, Peer, Role, Seen, Server
 from .memory import Decision, Intent, Memory, Stage, Wants, age, begin, on_record
 
 POLL = 0.05
@@ -24,6 +24,8 @@ ANNOUNCE_LIMIT = 10.0  # seconds in which the peer must have replayed the announ
 
 def obstacle(config: Config, memory: Memory, seen: Seen) -> str | None:
     """Why a switchover cannot begin, None when it can."""
+    if seen.local.peer_streaming is None or seen.local.standby_recorded is None:
+        return f"PostgreSQL here does not tell whether {config.peer} streams and is on record: {seen.local.detail}"
     if not seen.local.peer_streaming:
         return f"{config.peer} does not stream"
     if not seen.local.standby_recorded:
@@ -61,15 +63,23 @@ def decide_switching(config: Config, memory: Memory, seen: Seen, now: float) -> 
     late = now - intent.since > min(ANNOUNCE_LIMIT, config.timing.switchover_deadline / 2)
     if not seen.local.switching:
         if late:
-            return give_up(config, memory, "it could not be announced in this node's database")
+            told = "it could not be announced in this node's database"
+            why = (
+                told
+                if seen.local.switching is False
+                else f"PostgreSQL here does not tell its state: {seen.local.detail}"
+            )
+            return give_up(config, memory, why)
         return Decision(memory, f"primary, switchover to {config.peer}: announcing it", wants)
-    if not seen.local.peer_streaming:
+    if seen.local.peer_streaming is False:
         return give_up(config, memory, f"{config.peer} does not stream any more")
+    if seen.local.write_lsn is None:
+        return Decision(memory, f"primary, switchover to {config.peer}: PostgreSQL here does not tell its state", wants)
     if not intent.lsn:
         memory = begin(memory, Stage.SWITCHING, now, lsn=seen.local.write_lsn)
         return Decision(memory, f"primary, switchover to {config.peer}: announced", wants)
-    peer = seen.peer
-    if peer is None or peer.server is not Server.UP or peer.role is not Role.STANDBY or peer.replay_lsn < intent.lsn:
+    peer = _standby(seen.peer)
+    if peer is None or peer.replay_lsn is None or peer.replay_lsn < intent.lsn:
         # Unwarned it would take the stop for a failure, and fence this node.
         if late:
             why = f"{config.peer} has not replayed its announcement: it is behind, or its replay is paused"
@@ -109,13 +119,7 @@ def hand_over(config: Config, memory: Memory, seen: Seen, now: float) -> Decisio
             )
         sentence = f"handed over to {config.peer}, waiting until it is primary; this node does not serve meanwhile"
         actions: tuple[Action, ...] = ()
-        if (
-            peer is not None
-            and peer.server is Server.UP
-            and peer.role is Role.STANDBY
-            and peer.receive_lsn >= intent.lsn
-            and (now - memory.promote_at >= PROMOTE_AGAIN)
-        ):
+        if _has_received(peer, intent.lsn) and now - memory.promote_at >= PROMOTE_AGAIN:
             memory = dataclasses.replace(memory, promote_at=now)
             actions = (Action(Do.PROMOTE_PEER),)
         if peer is not None and peer.server is Server.DOWN and now - max(intent.at, memory.start_at) > START_AFTER:
@@ -131,16 +135,15 @@ def hand_over(config: Config, memory: Memory, seen: Seen, now: float) -> Decisio
             {"handed_over": sentence} if now - intent.at > 5.0 else {},
         )
     late = now - intent.since > config.timing.switchover_deadline
-    if not seen.local.clean_shutdown:
+    if seen.local.clean_shutdown is False:
         return give_up(config, memory, "PostgreSQL did not shut down cleanly")
-    if not seen.local.write_lsn:
-        return give_up(config, memory, "the control file does not tell where the WAL ends")
-    behind = (
-        peer is None
-        or peer.server is not Server.UP
-        or peer.role is not Role.STANDBY
-        or (peer.receive_lsn < seen.local.write_lsn)
-    )
+    if seen.local.clean_shutdown is None and not late:
+        return Decision(memory, "stopped for the switchover, looking at the control file again", Wants(POLL, peer=True))
+    if seen.local.write_lsn is None:
+        return give_up(
+            config, memory, f"the control file does not tell where the WAL ends {seen.local.detail}".rstrip()
+        )
+    behind = not _has_received(peer, seen.local.write_lsn)
     if behind and late:
         return give_up(config, memory, f"{config.peer} did not receive all WAL in time")
     if behind:
@@ -151,6 +154,17 @@ def hand_over(config: Config, memory: Memory, seen: Seen, now: float) -> Decisio
     return Decision(
         memory, f"{config.peer} has all WAL: promoting it", Wants(POLL, peer=True), (Action(Do.PROMOTE_PEER),)
     )
+
+
+def _standby(peer: Peer | None) -> Peer | None:
+    """The peer where it is known to be a running standby."""
+    return peer if peer is not None and peer.server is Server.UP and peer.role is Role.STANDBY else None
+
+
+def _has_received(peer: Peer | None, lsn: int) -> bool:
+    """Is the peer known to be a running standby that has all WAL up to `lsn`?"""
+    standby = _standby(peer)
+    return standby is not None and standby.receive_lsn is not None and standby.receive_lsn >= lsn
 
 
 def give_up(config: Config, memory: Memory, why: str) -> Decision:

@@ -36,7 +36,7 @@ class Control:
 
     timeline: int
     clean: bool  # shut down cleanly, as primary or as standby
-    end_lsn: int = 0  # shut down cleanly as primary: where its WAL ends
+    end_lsn: int | None = None  # shut down cleanly as primary: where its WAL ends
 
 
 @dataclass(frozen=True)
@@ -132,17 +132,17 @@ def parse_control(text: str) -> Control:
     if not timeline or not state:
         raise ValueError("pg_controldata: no timeline or no state in its answer")
     latest = max(int(timeline.group(1)), int(ending.group(1)) if ending else 0)
-    end = _end_of_wal(text) if state.group(1) == "shut down" else 0
+    end = _end_of_wal(text) if state.group(1) == "shut down" else None
     return Control(latest, state.group(1) in ("shut down", "shut down in recovery"), end)
 
 
-def _end_of_wal(text: str) -> int:
-    """Where the shutdown checkpoint's record ends, which is the last one; 0 where that is not told."""
+def _end_of_wal(text: str) -> int | None:
+    """Where the shutdown checkpoint's record ends, which is the last one; None where that is not told."""
     at = re.search(r"^Latest checkpoint location:\s*([0-9A-F]+)/([0-9A-F]+)", text, re.M)
     block = re.search(r"^WAL block size:\s*(\d+)", text, re.M)
     segment = re.search(r"^Bytes per WAL segment:\s*(\d+)", text, re.M)
     if not at or not block or not segment:
-        return 0
+        return None
     begin = (int(at.group(1), 16) << 32) + int(at.group(2), 16)
     page = int(block.group(1))
     if begin % page + _CHECKPOINT_RECORD > page:  # it goes on in the next page, behind that page's header

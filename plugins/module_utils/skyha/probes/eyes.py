@@ -44,7 +44,7 @@ class ProbeEyes:
         self._data = DataDir(config.data_dir, config.bin_dir)
         self._vip = Watch(config.vip)
         self._restart_asked_at = float("-inf")
-        self._pending_restart: tuple[str, ...] = ()
+        self._pending_restart: tuple[str, ...] | None = None
 
     # --- the port -----------------------------------------------------------------------------------------------
 
@@ -113,13 +113,12 @@ class ProbeEyes:
     def _lines(self) -> list[Line]:
         return [*self._paths.values(), self._local, self._peer, self._restart]
 
-    def _restart_pending(self, now: float, deadline: float) -> tuple[str, ...]:
+    def _restart_pending(self, now: float, deadline: float) -> tuple[str, ...] | None:
         if now - self._restart_asked_at >= _PENDING_RESTART_EVERY:
             answer = look([self._restart], deadline, clock=self._clock)[0]
             self._restart.close()  # once a minute is no reason to keep a connection
             self._restart_asked_at = now
-            if answer.sight is Sight.OK and answer.row:
-                self._pending_restart = tuple(answer.row[0])
+            self._pending_restart = tuple(answer.row[0]) if answer.sight is Sight.OK and answer.row else None
         return self._pending_restart
 
 
@@ -127,7 +126,8 @@ def _look(answer: Answer) -> Look:
     """What a heartbeat's answer says of the primary."""
     if answer.sight is not Sight.OK:
         starting = answer.sight is Sight.ALIVE and answer.code == STARTING
-        return Look(answer.sight, answer.detail, answer.latency, answer.reached, starting=starting)
+        reached = answer.reached or (None if answer.sight is Sight.UNKNOWN else False)
+        return Look(answer.sight, answer.detail, answer.latency, reached, starting=starting)
     beat = queries.beat(answer.row or ())
     if beat is None:
         return Look(Sight.ALIVE, "in recovery: this path leads to a standby", answer.latency, True)
@@ -135,7 +135,7 @@ def _look(answer: Answer) -> Look:
 
 
 def local_without_sql(answer: Answer, disk: Disk) -> Local:
-    """This node's state from what the failed look and the data directory say."""
+    """This node's state from what the failed look and the data directory say; all else of it is not known."""
     role, running, control = disk.role, disk.postmaster, disk.control
     detail = "; ".join(part for part in (answer.detail, disk.problem) if part)
     if running is not None and running.stopped:
@@ -152,9 +152,11 @@ def local_without_sql(answer: Answer, disk: Disk) -> Local:
             Server.DOWN,
             role,
             detail,
-            timeline=control.timeline if control else 0,
-            write_lsn=control.end_lsn if control else 0,
-            clean_shutdown=bool(control and control.clean),
+            timeline=control.timeline if control else None,
+            write_lsn=control.end_lsn if control else None,
+            streaming=False,
+            peer_streaming=False,
+            clean_shutdown=control.clean if control else None,
         )
     return Local(Server.STALLED, role, detail)
 

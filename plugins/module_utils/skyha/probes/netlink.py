@@ -83,7 +83,7 @@ class Watch:
         self._address = str(ipaddress.ip_address(address))
         self._every = every
         self._asked_at = float("-inf")
-        self._is_held = False
+        self._is_held: bool | None = None
         self._events = _open(_GROUPS)
         self._events.setblocking(False)
 
@@ -101,15 +101,16 @@ class Watch:
         except OSError:  # ENOBUFS: changes were lost
             self._asked_at = float("-inf")
 
-    def is_held(self, now: float) -> bool:
-        """Whether this host holds the address; `now`: the caller's monotonic time."""
+    def is_held(self, now: float) -> bool | None:
+        """Whether this host holds the address, None while it could not be asked; `now`: the caller's monotonic time."""
         self.absorb()
         if now - self._asked_at >= self._every:
             try:
                 self._is_held = any(held.address == self._address for held in addresses())
             except OSError:
-                return self._is_held
-            self._asked_at = now
+                self._is_held = None
+            else:
+                self._asked_at = now
         return self._is_held
 
 

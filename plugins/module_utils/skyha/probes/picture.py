@@ -99,7 +99,7 @@ def take(config: Config, deadline: float, clock: Callable[[], float] = time.mono
     skyha = status(config.run_dir)
     primary_lsn = max(
         [int(answer.row[1]) for name, answer in answers.items() if name in ("vip", "vote") and answer.row]
-        + [local.write_lsn]
+        + [local.write_lsn or 0]
     )
     return {
         "node": config.node,
@@ -111,7 +111,7 @@ def take(config: Config, deadline: float, clock: Callable[[], float] = time.mono
         "streaming": local.streaming,
         "peer_streaming": local.peer_streaming,
         "replay_paused": local.replay_paused,
-        "slots": list(local.slots),
+        "slots": None if local.slots is None else list(local.slots),
         "pending_restart": list(answers["waiting"].row[0]) if answers["waiting"].row else [],
         "lag_bytes": _lag(local, primary_lsn),
         "vip_held": local.vip_held,
@@ -203,9 +203,9 @@ def status(run_dir: str, wall: Callable[[], float] = time.time) -> dict[str, Any
 
 def _local(config: Config, answer: Answer, deadline: float) -> Local:
     try:
-        held = any(one.address == config.vip for one in addresses())
+        held: bool | None = any(one.address == config.vip for one in addresses())
     except OSError:
-        held = False
+        held = None
     if answer.sight is Sight.OK and answer.row:
         return dataclasses.replace(queries.local(answer.row), vip_held=held)
     disk = DataDir(config.data_dir, config.bin_dir).look(deadline)
@@ -234,7 +234,7 @@ def _path(answer: Answer | None, config: Config, started: float | None) -> dict[
 
 
 def _lag(local: Local, primary_lsn: int) -> int | None:
-    if local.role is not Role.STANDBY or local.server is not Server.UP or not primary_lsn:
+    if local.role is not Role.STANDBY or local.server is not Server.UP or local.receive_lsn is None or not primary_lsn:
         return None
     return max(0, primary_lsn - local.receive_lsn)
 

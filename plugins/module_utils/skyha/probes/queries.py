@@ -34,8 +34,8 @@ _CLIENTS_LEFT = """current_setting('max_connections')::int - current_setting('su
        - (SELECT count(*) FROM pg_stat_get_activity(NULL) WHERE backend_type = 'client backend')::int"""
 
 _NO_NOTES = (
-    "(SELECT 1 AS id, false AS standby_recorded, 0 AS recorded_timeline, false AS switching, false AS paused, "
-    "NULL::timestamptz AS paused_until)"
+    "(SELECT 1 AS id, NULL::bool AS standby_recorded, NULL::int AS recorded_timeline, NULL::bool AS switching, "
+    "NULL::bool AS paused, NULL::timestamptz AS paused_until)"
 )
 
 PEER = f"""SELECT r.yes, t.line,
@@ -55,7 +55,7 @@ def local_sql(config: Config, notes: bool = True) -> str:
     # A base backup streams WAL as well, from the same address: it is no standby.
     is_standby = f"({is_peer}) AND application_name <> 'pg_basebackup'"
     return f"""SELECT r.yes, t.line,
-       CASE WHEN r.yes THEN 0 ELSE pg_current_wal_lsn() - '0/0' END,
+       CASE WHEN NOT r.yes THEN pg_current_wal_lsn() - '0/0' END,
        {_RECEIVED}, pg_last_wal_replay_lsn() - '0/0', CASE WHEN r.yes THEN pg_is_wal_replay_paused() END,
        EXISTS (SELECT FROM pg_stat_get_wal_receiver() WHERE status = 'streaming'),
        NOT r.yes AND EXISTS (SELECT FROM pg_stat_replication WHERE state = 'streaming' AND {is_standby}),
@@ -132,15 +132,21 @@ def beat(row: Row) -> Beat | None:
     if not row:
         return None
     _in_recovery, lsn, timeline, recorded, paused, left = row
-    return Beat(int(lsn), int(timeline), bool(recorded), _paused_for(paused, left))
+    return Beat(int(lsn), int(timeline), recorded, _paused_for(paused, left))
 
 
-def _paused_for(paused: Any, left: float | None) -> float | None:
-    if not paused:
+def _paused_for(paused: bool | None, left: float | None) -> float | None:
+    """Seconds; `paused` None: there is no row to read it from, so it is not known."""
+    if paused is None:
         return None
-    if left is None:
-        return float("inf")
-    return float(left) if left > 0 else None
+    if not paused:
+        return 0.0
+    return float("inf") if left is None else max(0.0, float(left))
+
+
+def _whole(value: Any) -> int | None:
+    """A number of PostgreSQL's (numeric, for an LSN) as an int; NULL stays unknown."""
+    return None if value is None else int(value)
 
 
 def local(row: Row) -> Local:
@@ -164,18 +170,18 @@ def local(row: Row) -> Local:
     return Local(
         server=Server.UP,
         role=Role.STANDBY if standby else Role.PRIMARY,
-        timeline=int(timeline or 0),
-        write_lsn=int(written or 0),
-        receive_lsn=int(received or 0) if standby else 0,
-        replay_lsn=int(replayed or 0) if standby else 0,
-        replay_paused=bool(replay_paused),
+        timeline=_whole(timeline),
+        write_lsn=_whole(written),
+        receive_lsn=_whole(received) if standby else None,
+        replay_lsn=_whole(replayed) if standby else None,
+        replay_paused=replay_paused,
         streaming=bool(standby and streaming),
-        peer_streaming=bool(peer_streaming),
-        standby_recorded=bool(recorded),
-        switching=bool(switching),
+        peer_streaming=peer_streaming,
+        standby_recorded=recorded,
+        switching=switching,
         paused_for=_paused_for(paused, left),
-        slots=tuple(slots or ()),
-        clients_left=None if clients_left is None else int(clients_left),
+        slots=tuple(slots),
+        clients_left=_whole(clients_left),
     )
 
 
@@ -185,7 +191,7 @@ def peer(row: Row) -> Peer:
     return Peer(
         Server.UP,
         Role.STANDBY if standby else Role.PRIMARY,
-        int(timeline or 0),
-        int(received or 0),
-        replay_lsn=int(replayed or 0) if standby else 0,
+        _whole(timeline),
+        _whole(received),
+        replay_lsn=_whole(replayed) if standby else None,
     )
