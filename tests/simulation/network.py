@@ -135,6 +135,7 @@ class Network:
         self.world.settle()
         role = Role.NONE if not pg.exists else Role.STANDBY if pg.is_standby else Role.PRIMARY
         role = Role.UNKNOWN if pg.unreadable else role
+        system = pg.system_identifier if pg.exists and not pg.unreadable else None
         if pg.state == "down":
             return Local(
                 Server.DOWN,
@@ -145,12 +146,18 @@ class Network:
                 peer_streaming=False,
                 vip_held=host.vip,
                 clean_shutdown=pg.clean,
+                system_identifier=system,
             ), QUICK
         if pg.hung or pg.slow > deadline:
             return Local(Server.STALLED, role, vip_held=host.vip), deadline
         if pg.state != "up":
             return Local(Server.STARTING, role, vip_held=host.vip), QUICK
-        common = {"timeline": pg.timeline, "slots": tuple(sorted(pg.slots)), "vip_held": host.vip}
+        common = {
+            "timeline": pg.timeline,
+            "slots": tuple(sorted(pg.slots)),
+            "vip_held": host.vip,
+            "system_identifier": system,
+        }
         control = {
             "standby_recorded": pg.control("recorded") == pg.timeline,
             "switching": bool(pg.control("switching")),
@@ -191,5 +198,7 @@ class Network:
         self.world.settle()
         role = Role.STANDBY if pg.is_standby else Role.PRIMARY
         if role is Role.PRIMARY:
-            return Peer(Server.UP, role, pg.timeline), QUICK
-        return Peer(Server.UP, role, pg.timeline, pg.lsn, replay_lsn=pg.replayed[1]), QUICK
+            return Peer(Server.UP, role, pg.timeline, system_identifier=pg.system_identifier), QUICK
+        return Peer(
+            Server.UP, role, pg.timeline, pg.lsn, replay_lsn=pg.replayed[1], system_identifier=pg.system_identifier
+        ), QUICK

@@ -120,6 +120,8 @@ class Stream:
                 continue
             if not self.world.linked(source.host, sink.host) or self.walsender_stopped:
                 break
+            if source.system_identifier != sink.system_identifier:
+                break  # PostgreSQL streams within one cluster only
             if not self.world.branches.looks_contained(source.position, sink.position):
                 break  # requested starting point is ahead, or the timelines parted
             self.world.oracles.streams(sink.host)

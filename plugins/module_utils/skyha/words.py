@@ -109,6 +109,7 @@ class Local:
     clean_shutdown: bool | None = None  # DOWN only: the control file says 'shut down'
     pending_restart: tuple[str, ...] | None = None  # changed settings that wait for a restart
     clients_left: int | None = None  # primary: connections that ordinary clients may still open
+    system_identifier: str | None = None  # which cluster's data this is, as initdb drew it
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,7 @@ class Peer:
     receive_lsn: int | None = None
     detail: str = ""
     replay_lsn: int | None = None
+    system_identifier: str | None = None
 
     @property
     def has_power(self) -> bool:

@@ -17,7 +17,17 @@ from collections.abc import Callable, Sequence
 import sky_plugin as sky
 
 # The document alarmed when nothing was heard for 2 minutes; skyha completes a cycle at least every 5 seconds.
-DANGERS = ("unlawful", "two_primaries", "vip_conflict", "record", "down", "no_failover", "promotion")
+DANGERS = (
+    "unlawful",
+    "two_primaries",
+    "vip_conflict",
+    "record",
+    "down",
+    "no_failover",
+    "promotion",
+    "other_cluster",
+    "no_data",
+)
 # Shown by check_standby_lag, check_fence and (with all reasons that a standby gives) check_skyha_armed.
 ELSEWHERE = ("standby", "bmc", "failover")
 

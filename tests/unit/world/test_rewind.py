@@ -230,12 +230,15 @@ def test_clean_stop_tells_where_its_wal_ends_and_the_standby_has_all_of_it(
         make_config(port=new.port, data_dir=str(new.data_dir), socket_dir=str(new.root), bin_dir=str(new.bin_dir))
     )
     wait_until(lambda: eyes.local(2.0).peer_streaming, "node2 streams")
+    system = old.sql("SELECT system_identifier FROM pg_control_system()")
+    assert eyes.local(2.0).system_identifier == system
     for turn in range(3):
         old.sql(f"CREATE TABLE t{turn} AS SELECT generate_series(1, {turn * 1000 + 1})")
         wait_until(lambda: eyes.local(2.0).peer_streaming, "node2 streams")
         old.stop("fast")
         local = eyes.local(2.0)
         assert (local.server, local.clean_shutdown) == (Server.DOWN, True)
+        assert local.system_identifier == peer.local(2.0).system_identifier == system
         assert local.write_lsn == peer.local(2.0).receive_lsn
         old.start()
     eyes.close()

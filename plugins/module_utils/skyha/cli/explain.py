@@ -30,6 +30,9 @@ NEXT = {
     "local": "if skyha's objects are missing run the role ha_schema (site.yml --tags ha_schema); see PostgreSQL's log",
     "fence_failed": "mend the BMC; or make sure that the host is off and run 'skyctl confirm-off'",
     "unlawful": "see 'Only the old primary comes back' in docs/operations.md",
+    "other_cluster": "is the right disk mounted, and data_dir the right directory? On purpose: 'A new cluster on nodes that had one' "
+    "in docs/operations.md",
+    "no_data": "mount the data directory's disk; if it is lost for good run failover_rebuild.yml",
     "cut_off": "look at this node's own network and at the vote host",
 }
 

@@ -12,6 +12,7 @@ from enum import Enum
 
 from ..config import Config
 from ..words import Action, Do, Event, Order, Path, Peer, Role, Seen, Server, Task
+from .belongs import Obstacle, not_ours
 from .memory import Decision, Memory, Record, Stage, Wants, begin, is_paused, on_record
 from .switchover import hand_over
 
@@ -129,6 +130,9 @@ def decide_down(config: Config, memory: Memory, seen: Seen, now: float) -> Decis
         return _rewound(config, memory, rewound.ok, rewound.detail, now)
     if Task.REWIND in seen.running:
         return Decision(memory, "down, pg_rewind is at work", Wants(1.0), (), (), {"down": "pg_rewind is at work"})
+    obstacle = not_ours(memory, local)
+    if obstacle is not None:
+        return _untouched(memory, obstacle, wants, (Action(Do.DROP_VIP),) if local.vip_held else ())
     if is_paused(record, now):
         # The primary's database tells of the end of the pause, wherever that was ordered.
         look = Wants(1.0, (Path.VIP, Path.VOTE), config.timing.look_deadline, peer=True)
@@ -147,6 +151,11 @@ def decide_down(config: Config, memory: Memory, seen: Seen, now: float) -> Decis
 
 def _waiting(memory: Memory, why: str, wants: Wants, actions: tuple[Action, ...] = ()) -> Decision:
     return Decision(memory, f"down: {why}", wants, actions, (), {"down": f"PostgreSQL is down here: {why}"})
+
+
+def _untouched(memory: Memory, obstacle: Obstacle, wants: Wants, actions: tuple[Action, ...]) -> Decision:
+    alarms = {"down": f"PostgreSQL is down here and is not started: {obstacle.text}", obstacle.code: obstacle.text}
+    return Decision(memory, f"down: {obstacle.text}", wants, actions, (), alarms)
 
 
 def _start(config: Config, memory: Memory, seen: Seen, now: float, why: str) -> Decision:

@@ -7,6 +7,7 @@ import dataclasses
 
 from ..config import Config
 from ..words import Action, Do, Order, Role, Seen, Server, Task
+from .belongs import adopt_cluster, foreign_peer, not_ours, only_own_cluster
 from .boot import decide_down
 from .memory import Decision, Memory, Wants, is_paused, on_record
 from .primary import decide_primary
@@ -16,13 +17,17 @@ from .standby import decide_standby
 
 def decide(config: Config, memory: Memory, seen: Seen, now: float) -> Decision:
     """(what to remember, what to do) from what was seen at monotonic time `now`. Pure: touches nothing."""
-    memory = remember(config, memory, seen, now)
+    seen = only_own_cluster(memory, seen)
+    memory = adopt_cluster(remember(config, memory, seen, now), seen)
     if any(request.order is Order.ACKNOWLEDGE for request in seen.requests):
         memory = on_record(memory, failover_noted=True, fence_distrusted="")
     if memory.record.paused and not is_paused(memory.record, now):
         memory = on_record(memory, paused=False, paused_until=None, paused_until_wall=None)
     decision = _by_role(config, memory, seen, now)
     record = decision.memory.record
+    stranger = foreign_peer(config, decision.memory)
+    if stranger:
+        decision = dataclasses.replace(decision, alarms={"other_cluster": stranger, **decision.alarms})
     if record.role is Role.PRIMARY and not record.failover_noted:  # through a restart in place, too
         text = "a failover took place and was not acknowledged (skyctl acknowledge)"
         decision = dataclasses.replace(decision, alarms={**decision.alarms, "failover": text})
@@ -45,6 +50,12 @@ def decide(config: Config, memory: Memory, seen: Seen, now: float) -> Decision:
 
 def _by_role(config: Config, memory: Memory, seen: Seen, now: float) -> Decision:
     local = seen.local
+    obstacle = not_ours(memory, local) if local.server is Server.UP else None
+    if obstacle is not None:
+        # Its role, timeline and history say nothing of this node's own, so nothing of it goes on record.
+        text = f"PostgreSQL runs here, and skyha has no part in it: {obstacle.text}"
+        drop = (Action(Do.DROP_VIP),) if local.vip_held else ()
+        return Decision(memory, text, Wants(config.timing.interval), drop, (), {obstacle.code: text})
     if local.server is Server.UP and local.role is Role.PRIMARY:
         return decide_primary(config, memory, seen, now)
     if local.server is Server.UP and local.role is Role.STANDBY:

@@ -63,6 +63,7 @@ class Record:
     paused: bool = False
     paused_until: float | None = None  # in `boot`; None with paused: until resumed
     paused_until_wall: float | None = None  # the same on the wall clock, for the next boot only
+    system_identifier: str = ""  # of the cluster that this node belongs to; '': not seen yet
 
     def to_json(self) -> Mapping[str, Any]:
         """As plain data for the store."""

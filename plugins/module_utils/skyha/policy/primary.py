@@ -8,6 +8,7 @@ import dataclasses
 from ..config import Config
 from ..words import Action, Do, Event, Order, Path, Role, Seen, Server, Sight
 from .armed import bmc_problem
+from .belongs import on_own_cluster
 from .boot import Step, fence_forgotten_after, next_step
 from .memory import Decision, Memory, Stage, Wants, age, is_paused, on_record
 from .switchover import begin_switchover, decide_switching
@@ -56,7 +57,7 @@ def decide_primary(config: Config, memory: Memory, seen: Seen, now: float) -> De
             events,
             {"unlawful": text},
         )
-    memory = on_record(memory, served_boot=memory.record.boot)
+    memory = on_own_cluster(on_record(memory, served_boot=memory.record.boot), seen.local)
     if memory.record.intent is not None and memory.record.intent.stage is Stage.SWITCHING:
         return decide_switching(config, memory, seen, now)
     if any(request.order is Order.SWITCHOVER for request in seen.requests):

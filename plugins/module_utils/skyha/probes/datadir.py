@@ -37,6 +37,7 @@ class Control:
     timeline: int
     clean: bool  # shut down cleanly, as primary or as standby
     end_lsn: int | None = None  # shut down cleanly as primary: where its WAL ends
+    system_identifier: str | None = None
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,9 @@ def parse_control(text: str) -> Control:
         raise ValueError("pg_controldata: no timeline or no state in its answer")
     latest = max(int(timeline.group(1)), int(ending.group(1)) if ending else 0)
     end = _end_of_wal(text) if state.group(1) == "shut down" else None
-    return Control(latest, state.group(1) in ("shut down", "shut down in recovery"), end)
+    system = re.search(r"^Database system identifier:\s*(\d+)", text, re.M)
+    is_clean = state.group(1) in ("shut down", "shut down in recovery")
+    return Control(latest, is_clean, end, system.group(1) if system else None)
 
 
 def _end_of_wal(text: str) -> int | None:

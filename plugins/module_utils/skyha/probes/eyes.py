@@ -19,6 +19,7 @@ from .race import Answer, Line, Target, look
 
 _LOG = logging.getLogger("skyha.probes")
 _PENDING_RESTART_EVERY = 60.0  # that view of PostgreSQL costs more than all else together
+_SYSTEM_EVERY = 60.0  # it cannot change while a server runs; a restart from another directory may go unseen
 
 
 class ProbeEyes:
@@ -34,6 +35,7 @@ class ProbeEyes:
         local = queries.local_dsn(config, lock_timeout=queries.lock_limit(config.timing.look_deadline))
         self._local = Line(Target("local", local, queries.local_sql(config)))
         self._restart = Line(Target("pending restart", local, queries.PENDING_RESTART))
+        self._system = Line(Target("system identifier", local, queries.SYSTEM))
         self._peer = Line(
             Target(
                 "peer",
@@ -45,6 +47,8 @@ class ProbeEyes:
         self._vip = Watch(config.vip)
         self._restart_asked_at = float("-inf")
         self._pending_restart: tuple[str, ...] | None = None
+        self._system_identifier: str | None = None  # of the server that runs
+        self._system_asked_at = float("-inf")
 
     # --- the port -----------------------------------------------------------------------------------------------
 
@@ -62,8 +66,14 @@ class ProbeEyes:
         answer = look([self._local], deadline, clock=self._clock)[0]
         if answer.sight is Sight.OK and answer.row:
             seen = queries.local(answer.row)
-            return dataclasses.replace(seen, vip_held=held, pending_restart=self._restart_pending(now, deadline))
+            return dataclasses.replace(
+                seen,
+                vip_held=held,
+                pending_restart=self._restart_pending(now, deadline),
+                system_identifier=self._identified(now, deadline),
+            )
         self._restart_asked_at = float("-inf")  # a restart may be under way: ask anew after it
+        self._system_identifier = None
         disk = self._data.look(max(0.1, deadline - (self._clock() - now)))
         return dataclasses.replace(local_without_sql(answer, disk), vip_held=held)
 
@@ -111,7 +121,15 @@ class ProbeEyes:
             line.close()
 
     def _lines(self) -> list[Line]:
-        return [*self._paths.values(), self._local, self._peer, self._restart]
+        return [*self._paths.values(), self._local, self._peer, self._restart, self._system]
+
+    def _identified(self, now: float, deadline: float) -> str | None:
+        if not self._system_identifier or now - self._system_asked_at >= _SYSTEM_EVERY:
+            answer = look([self._system], deadline, clock=self._clock)[0]
+            self._system.close()
+            self._system_asked_at = now
+            self._system_identifier = str(answer.row[0]) if answer.sight is Sight.OK and answer.row else None
+        return self._system_identifier
 
     def _restart_pending(self, now: float, deadline: float) -> tuple[str, ...] | None:
         if now - self._restart_asked_at >= _PENDING_RESTART_EVERY:
@@ -157,6 +175,7 @@ def local_without_sql(answer: Answer, disk: Disk) -> Local:
             streaming=False,
             peer_streaming=False,
             clean_shutdown=control.clean if control else None,
+            system_identifier=control.system_identifier if control else None,
         )
     return Local(Server.STALLED, role, detail)
 

@@ -39,7 +39,8 @@ _NO_NOTES = (
 )
 
 PEER = f"""SELECT r.yes, t.line,
-       CASE WHEN r.yes THEN {_RECEIVED} ELSE pg_current_wal_lsn() - '0/0' END, pg_last_wal_replay_lsn() - '0/0'
+       CASE WHEN r.yes THEN {_RECEIVED} ELSE pg_current_wal_lsn() - '0/0' END, pg_last_wal_replay_lsn() - '0/0',
+       (SELECT system_identifier::text FROM pg_control_system())
   FROM (SELECT pg_is_in_recovery() AS yes) r CROSS JOIN LATERAL ({_TIMELINE}) t"""
 
 
@@ -67,6 +68,8 @@ def local_sql(config: Config, notes: bool = True) -> str:
   LEFT JOIN {table} c ON c.id = 1"""
 
 
+# Reads the control file, so it is no part of the look that is taken each second.
+SYSTEM = "SELECT system_identifier::text FROM pg_control_system()"
 PENDING_RESTART = "SELECT ARRAY(SELECT name FROM pg_settings WHERE pending_restart ORDER BY 1)"
 
 
@@ -187,11 +190,12 @@ def local(row: Row) -> Local:
 
 def peer(row: Row) -> Peer:
     """The row of PEER."""
-    standby, timeline, received, replayed = row
+    standby, timeline, received, replayed, system = row
     return Peer(
         Server.UP,
         Role.STANDBY if standby else Role.PRIMARY,
         _whole(timeline),
         _whole(received),
         replay_lsn=_whole(replayed) if standby else None,
+        system_identifier=None if system is None else str(system),
     )

@@ -1,0 +1,53 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A node's data is not what it was: another cluster's, or not there at all."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.simulation.verbs import converges, fails_over, nobody_is_fenced
+
+OTHER = "7300000000000000099"
+
+
+class TestAnotherDataDirectory:
+    def test_old_primary_that_boots_with_another_cluster_leaves_it_alone(self, world):
+        own = world.node1.pg.system_identifier
+        world.node1.switch_off("test")
+        world.node1.pg.system_identifier = OTHER
+        fails_over(world, within=5)
+        world.run(120)
+        assert world.node1.pg.state == "down"
+        assert "other_cluster" in world.alarms("node1")
+        assert "rejoining" not in world.events("node1")
+        world.node1.pg.system_identifier = own
+        converges(world)
+
+    def test_primary_that_crashes_over_another_cluster_is_taken_over_from(self, world):
+        """An empty database made in the wrong place must not be what the clients find behind the VIP."""
+        world.node1.pg.system_identifier = OTHER
+        world.node1.pg.crash("test")
+        fails_over(world, within=20)
+
+    def test_standby_that_boots_with_another_cluster_is_never_promoted(self, world):
+        world.node2.switch_off("test")
+        world.node2.pg.system_identifier = OTHER
+        world.node2.switch_on("test")
+        world.run(60)
+        assert "other_cluster" in world.alarms("node2")
+        world.node1.switch_off("test")
+        world.node1.mains = False
+        nobody_is_fenced(world, 120)
+        assert world.node2.pg.state == "down"
+
+    @pytest.mark.parametrize("name", ["node1", "node2"])
+    def test_missing_data_directory_asks_for_its_disk(self, world, name):
+        host = world.hosts[name]
+        host.switch_off("test")
+        host.pg.exists = False
+        host.switch_on("test")
+        world.run(60)
+        assert "is its disk mounted?" in world.alarms(name)["no_data"]
+        assert host.pg.state == "down"
+        host.pg.exists = True
+        converges(world)
