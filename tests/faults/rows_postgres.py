@@ -11,6 +11,7 @@ from tests.faults.scene import Scene
 from tests.lab import faults, lab
 
 HA = "sky_pg_cluster"
+CHECKPOINTER = "pgrep -f '[p]ostgres: .*checkpointer'"
 
 
 @row("postmaster killed -9", "R", selection=True, outage=15)
@@ -19,6 +20,18 @@ def postmaster_killed(scene: Scene) -> None:
     faults.postmaster_killed(scene.primary)
     # Its backends outlive it for a moment, and commit: only a new connection tells that it is back.
     lab.wait_for("the primary serving again", lambda: lab.is_writable(scene.primary), 40)
+    scene.commits()
+
+
+@row("PostgreSQL restarted by the system's upgrade tools (systemctl restart), with a slow stop", "R+A", outage=30)
+def restarted_slowly(scene: Scene) -> None:
+    """Its last checkpoint stands still for longer than every patience."""
+    lab.on(
+        scene.primary, "sh", "-c", f"kill -STOP $({CHECKPOINTER}); systemctl restart --no-block sky-postgresql.service"
+    )
+    scene.alarm(scene.standby, "stopping", "shuts down", within=15)
+    scene.quiet()
+    lab.on(scene.primary, "sh", "-c", f"kill -CONT $({CHECKPOINTER})")
     scene.commits()
 
 

@@ -294,7 +294,7 @@ MUTANTS = (
     Mutant(
         "'starting up' counts as death",
         "probes/meaning.py",
-        "        return Failure(Sight.ALIVE, line, STARTING)\n",
+        "        return Failure(Sight.ALIVE, line, STARTING, _STOPPING in low)\n",
         "        return Failure(Sight.REFUSED, line, STARTING)\n",
         ("tests/unit/probes/test_meaning.py",),
     ),
@@ -348,6 +348,21 @@ MUTANTS = (
         "    if received is None:\n",
         "    if False:\n",
         (UNKNOWN,),
+    ),
+    Mutant(
+        "a slow stop of the primary's server counts as its death",
+        "policy/standby.py",
+        "    trouble = shutting_down(config.timing, trouble, seen.peer, now)\n",
+        "",
+        ("tests/simulation/test_scenarios_stops.py",),
+        row="PostgreSQL restarted by the system's upgrade tools (systemctl restart), with a slow stop",
+    ),
+    Mutant(
+        "a stop that hangs is waited for without end",
+        "policy/patience.py",
+        "now - since > STOP_LIMIT:\n",
+        "False:\n",
+        ("tests/simulation/test_scenarios_stops.py",),
     ),
     Mutant(
         "a postmaster that lets nobody in is never found",

@@ -154,6 +154,18 @@ class Daemon:
         self.world.oracles.looked(self.host, looks)
         return looks
 
+    def look_around(
+        self, paths: Sequence[Path], deadline: float, fresh: Collection[Path]
+    ) -> tuple[Mapping[Path, Look], Peer]:
+        """See ports.Eyes."""
+        network = self.world.network
+        first = {path: network.look(self.host, path, deadline) for path in paths}
+        peer, took = network.peer(self.host, deadline)
+        self.call(max([took, *(seconds for _, seconds in first.values())]))
+        looks = {path: look for path, (look, _) in first.items()}
+        self.world.oracles.looked(self.host, looks)
+        return looks, peer
+
     def local(self, deadline: float) -> Local:
         """See ports.Eyes."""
         _, seconds = self.world.network.local(self.host, deadline)

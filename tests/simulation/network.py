@@ -194,7 +194,7 @@ class Network:
         if pg.state == "down":
             return Peer(Server.DOWN), QUICK
         if pg.state != "up":
-            return Peer(Server.STARTING), QUICK
+            return Peer(Server.STARTING, stopping=pg.state == "stopping"), QUICK
         self.world.settle()
         role = Role.STANDBY if pg.is_standby else Role.PRIMARY
         if role is Role.PRIMARY:

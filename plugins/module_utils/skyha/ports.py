@@ -32,6 +32,11 @@ class Eyes(Protocol):
     def look(self, paths: Sequence[Path], deadline: float, fresh: Collection[Path]) -> Mapping[Path, Look]:
         """Send a heartbeat along each path at once; along those in `fresh` a new connection must be let in as well."""
 
+    def look_around(
+        self, paths: Sequence[Path], deadline: float, fresh: Collection[Path]
+    ) -> tuple[Mapping[Path, Look], Peer]:
+        """Both `look` and `peer` at once, in no more time than one of them."""
+
     def local(self, deadline: float) -> Local:
         """This node's own PostgreSQL and VIP."""
 

@@ -123,6 +123,7 @@ class Peer:
     detail: str = ""
     replay_lsn: int | None = None
     system_identifier: str | None = None
+    stopping: bool = False  # with STARTING: it says that it shuts down
 
     @property
     def has_power(self) -> bool:

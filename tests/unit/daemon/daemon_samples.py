@@ -101,6 +101,11 @@ class Eyes:
     def look(self, paths: Sequence[Path], deadline: float, fresh: Collection[Path]) -> Mapping[Path, Look]:
         return {path: self.looks[path] for path in paths}
 
+    def look_around(
+        self, paths: Sequence[Path], deadline: float, fresh: Collection[Path]
+    ) -> tuple[Mapping[Path, Look], Peer]:
+        return self.look(paths, deadline, fresh), self.peer(deadline)
+
     def local(self, deadline: float) -> Local:
         if self.error is not None:
             raise self.error

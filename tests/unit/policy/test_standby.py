@@ -8,9 +8,19 @@ import dataclasses
 import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.decide import decide
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import Memory, Record, Stage, Trouble
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Do, Look, Path, Role, Seen, Sight
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import (
+    Do,
+    Look,
+    Path,
+    Peer,
+    Role,
+    Seen,
+    Server,
+    Sight,
+)
 from test_failover import CONFIG, GONE, NOW, OK, STANDBY, deeds
 
+OFF = Peer(Server.UNREACHABLE)
 CALM = {Path.VIP: OK, Path.VOTE: OK}
 BOTH = {Path.VIP, Path.VOTE}
 
@@ -75,7 +85,7 @@ class TestTooLate:
 
     def test_nobody_is_fenced_any_more_and_the_alarm_says_what_to_do(self) -> None:
         limit = CONFIG.timing.failover_limit
-        in_time = decide(CONFIG, self.troubled_for(limit - 1), Seen(STANDBY, GONE), NOW)
+        in_time = decide(CONFIG, self.troubled_for(limit - 1), Seen(STANDBY, GONE, OFF), NOW)
         assert deeds(in_time) == [Do.RUN]
         late = decide(CONFIG, self.troubled_for(limit + 1), Seen(STANDBY, GONE), NOW)
         assert deeds(late) == []
@@ -83,6 +93,6 @@ class TestTooLate:
 
     def test_an_operators_word_makes_up_for_it(self) -> None:
         late = self.troubled_for(CONFIG.timing.failover_limit + 1, confirmed_off=True)
-        decision = decide(CONFIG, late, Seen(STANDBY, GONE), NOW)
+        decision = decide(CONFIG, late, Seen(STANDBY, GONE, OFF), NOW)
         assert decision.memory.record.intent is not None
         assert decision.memory.record.intent.stage in (Stage.FENCING, Stage.LISTENING)

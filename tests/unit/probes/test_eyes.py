@@ -121,6 +121,32 @@ class TestPrimary:
         assert (look.sight, look.reached) == (Sight.STALLED, True)
 
 
+def test_server_that_shuts_down_says_so_until_its_end(
+    make_config: Callable[..., Config], postgres: RealPostgres
+) -> None:
+    """Its last checkpoint may take long; the VIP is gone by then, its own address tells."""
+    other = RealPostgres(postgres.root, "slow")
+    other.initdb()
+    eyes = ProbeEyes(make_config(port=other.port, vote_port=other.port))
+    pid = int(other.sql("SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'"))
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        assert eyes.look_around([Path.VIP], 2.0, ())[1].server is Server.UP
+        other.run(["pg_ctl", "-D", str(other.data_dir), "-m", "fast", "-W", "stop"])
+        until = time.monotonic() + 10.0
+        while not eyes.look_around([Path.VIP], 2.0, [Path.VIP])[1].stopping and time.monotonic() < until:
+            pass
+        for _look in range(3):
+            looks, peer = eyes.look_around([Path.VIP, Path.VOTE], 2.0, [Path.VIP, Path.VOTE])
+            assert (peer.server, peer.stopping) == (Server.STARTING, True)
+            assert {look.sight for look in looks.values()} == {Sight.ALIVE}
+    finally:
+        os.kill(pid, signal.SIGCONT)
+        other.stop()
+        eyes.close()
+    assert not eyes.peer(2.0).stopping
+
+
 def test_server_that_is_down_is_seen_from_its_directory(
     make_config: Callable[..., Config], postgres: RealPostgres
 ) -> None:

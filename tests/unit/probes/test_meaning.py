@@ -85,6 +85,7 @@ def test_text_while_connecting(text: str, accepted: bool, sight: Sight) -> None:
 def test_server_that_starts_is_alive_and_known_to_start(text: str) -> None:
     failure = of_connection(f"{AT}FATAL:  {text}", accepted=True)
     assert (failure.sight, failure.code) == (Sight.ALIVE, STARTING)
+    assert failure.stopping == ("shutting down" in text)
 
 
 def test_unix_socket_that_is_missing_means_that_nobody_listens() -> None:

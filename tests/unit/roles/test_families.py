@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.patience import STOP_LIMIT
 from render import ROLES, template, value, variables
 
 NAMES = sorted(path.name for path in ROLES.iterdir() if (path / "tasks").is_dir())
@@ -119,6 +120,13 @@ def test_rhel_installs_the_servers_packages_where_the_units_look(
     assert value("pg_cluster_pg_home", known) == home
     units = {**variables("streaming_replication", family="RedHat", major=major), **given}
     assert f"ExecStart={home}/bin/postgres -D" in template("streaming_replication", "sky-postgresql.service.j2", units)
+
+
+def test_skyha_waits_for_a_stop_as_long_as_systemd_does() -> None:
+    known = variables("streaming_replication", family="RedHat", major="9")
+    assert f"TimeoutStopSec={STOP_LIMIT / 60:g}min\n" in template(
+        "streaming_replication", "sky-postgresql.service.j2", known
+    )
 
 
 @pytest.mark.parametrize(("major", "version"), [("8", "13"), ("9", "13"), ("10", "16")])

@@ -33,6 +33,7 @@ NEXT = {
     "other_cluster": "is the right disk mounted, and data_dir the right directory? On purpose: 'A new cluster on nodes that had one' "
     "in docs/operations.md",
     "no_data": "mount the data directory's disk; if it is lost for good run failover_rebuild.yml",
+    "stopping": "wait for its end; if it hangs see PostgreSQL's log there, after 300 s it counts as a failure",
     "cut_off": "look at this node's own network and at the vote host",
 }
 

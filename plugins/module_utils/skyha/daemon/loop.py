@@ -13,7 +13,7 @@ from ..errors import StateError, WorldError
 from ..policy.decide import decide
 from ..policy.memory import Decision, Memory, Record, Wants, adopt, record_from_json
 from ..ports import Clock, Eyes, Hands, Pause, Store, Tasks
-from ..words import Action, Do, Event, Request, Seen, Task
+from ..words import Action, Do, Event, Look, Path, Peer, Request, Seen, Task
 
 MAX_WAIT = 5.0
 STALE = 5.0  # seconds too long, and what was seen is not acted upon: the host was frozen, or its disk stood still
@@ -112,9 +112,8 @@ class Loop:
         wants, eyes, timing, clock = self._wants, self.ports.eyes, self.config.timing, self.ports.clock
         while True:
             began = clock.monotonic()
-            looks = eyes.look(wants.paths, wants.deadline, wants.fresh) if wants.paths else {}
+            looks, peer = self._look_out(wants)
             conflict = eyes.vip_conflict(timing.dad_wait) if wants.vip_conflict else None
-            peer = eyes.peer(timing.look_deadline) if wants.peer else None
             local = eyes.local(timing.look_deadline)
             if clock.monotonic() - began <= 3 * timing.look_deadline + timing.dad_wait + STALE:
                 break  # else the host was frozen in between: its pictures do not belong together
@@ -127,6 +126,14 @@ class Loop:
             running=self.ports.tasks.running(),
             requests=self._requests(),
         )
+
+    def _look_out(self, wants: Wants) -> tuple[Mapping[Path, Look], Peer | None]:
+        """Along the paths and at the peer, at once where both are wanted."""
+        eyes = self.ports.eyes
+        if wants.paths and wants.peer:
+            return eyes.look_around(wants.paths, wants.deadline, wants.fresh)
+        looks = eyes.look(wants.paths, wants.deadline, wants.fresh) if wants.paths else {}
+        return looks, eyes.peer(self.config.timing.look_deadline) if wants.peer else None
 
     def _with_wall(self, memory: Memory, now: float) -> Memory:
         record = memory.record

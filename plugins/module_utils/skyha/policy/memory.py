@@ -116,6 +116,8 @@ class Trouble:
     since: float
     unreachable: int = 0  # looks in a row along the VIP path that found it unreachable
     flapping: bool = False  # the link was just back from the last one
+    stopping_since: float | None = None  # the primary's server said first, on its own address, that it shuts down ...
+    stopping_at: float = float("-inf")  # ... and last: patience begins then
     not_armed: Mapping[str, str] = field(default_factory=dict)  # what spoke against a failover when the trouble began
 
 

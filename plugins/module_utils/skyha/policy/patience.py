@@ -7,10 +7,12 @@ import dataclasses
 from collections.abc import Mapping
 
 from ..config import Config, Timing
-from ..words import Look, Path, Seen, Sight
+from ..words import Look, Path, Peer, Seen, Server, Sight
 from .memory import Trouble, Wants
 
 BOTH = (Path.VIP, Path.VOTE)
+# Seconds that a server may shut down: TimeoutStopSec of sky-postgresql.service, after which systemd ends it by force.
+STOP_LIMIT = 300.0
 FLAPPING = 10.0  # seconds after an unreachable primary answered again: the next trouble is the same bad link
 
 
@@ -40,6 +42,22 @@ def worsened(trouble: Trouble, looks: Mapping[Path, Look]) -> Trouble:
     return dataclasses.replace(trouble, unreachable=trouble.unreachable + 1 if unreachable else 0)
 
 
+def shutting_down(timing: Timing, trouble: Trouble, peer: Peer | None, now: float) -> Trouble:
+    """The trouble, told apart from a planned stop by what the primary's server says on its own address.
+
+    Its VIP is gone by then. As long as the server itself says that it shuts down, or only stalls in between, no patience is
+    used up; for STOP_LIMIT at most, since a stop may hang. Nothing that is said here proves a death.
+    """
+    if peer is None:
+        return trouble
+    stalls = peer.server is Server.STALLED and now - trouble.stopping_at <= timing.hang_timeout
+    since = now if trouble.stopping_since is None else trouble.stopping_since
+    if not (peer.stopping or stalls) or now - since > STOP_LIMIT:
+        return trouble
+    at = now if peer.stopping else trouble.stopping_at
+    return dataclasses.replace(trouble, stopping_since=since, stopping_at=at, unreachable=0)
+
+
 def used_up(timing: Timing, trouble: Trouble, looks: Mapping[Path, Look], now: float) -> tuple[bool, str]:
     """Whether the trouble has lasted long enough, and a sentence that says how long it has and must.
 
@@ -48,7 +66,7 @@ def used_up(timing: Timing, trouble: Trouble, looks: Mapping[Path, Look], now: f
     that goes up and down lets a few looks in a row fail on a healthy primary: after one such trouble the next needs hang_timeout.
     """
     vip, vote = looks[Path.VIP].sight, looks[Path.VOTE].sight
-    elapsed = now - trouble.since
+    elapsed = now - max(trouble.since, trouble.stopping_at)
     if Sight.STALLED in (vip, vote) or Sight.SICK in (vip, vote):
         return elapsed >= timing.hang_timeout, f"stalled or sick for {elapsed:.1f} of {timing.hang_timeout:g} s"
     if vip in (Sight.REFUSED, Sight.DROPPED):

@@ -13,7 +13,19 @@ from ..words import Action, Do, Event, Look, Path, Role, Seen, Sight
 from .armed import evidence_missing, lag_seconds, not_armed, unfit
 from .failover import decide_failover, fence_once
 from .memory import Decision, Intent, Memory, Stage, Trouble, Wants, age, is_paused, on_record
-from .patience import BOTH, FLAPPING, cut_off, facts, living, look_at_primary, signs, used_up, worsened
+from .patience import (
+    BOTH,
+    FLAPPING,
+    STOP_LIMIT,
+    cut_off,
+    facts,
+    living,
+    look_at_primary,
+    shutting_down,
+    signs,
+    used_up,
+    worsened,
+)
 from .switchover import hand_over
 from .upkeep import check_bmc, power_on
 
@@ -123,8 +135,9 @@ def _troubled(config: Config, memory: Memory, seen: Seen, now: float) -> Decisio
         memory = _trouble_begins(config, memory, seen, now)
         events = (Event("trouble", f"the primary shows no life: {signs(seen.looks)}", "warning", facts(seen)),)
     trouble = worsened(memory.trouble, seen.looks)  # type: ignore[arg-type]  # set just above
+    trouble = shutting_down(config.timing, trouble, seen.peer, now)
     memory = dataclasses.replace(memory, trouble=trouble)
-    wants = look_at_primary(config, config.timing.retry_interval)
+    wants = dataclasses.replace(look_at_primary(config, config.timing.retry_interval), peer=True)
     if cut_off(seen.looks):
         # What is seen from here proves nothing meanwhile: patience and evidence begin anew when the vote port accepts.
         trouble = Trouble(now, not_armed=evidence_missing(config, memory, now), flapping=trouble.flapping)
@@ -151,6 +164,16 @@ def _troubled(config: Config, memory: Memory, seen: Seen, now: float) -> Decisio
             # Its failover was cut short (this node was rebooted after the fence): the old primary is to serve again.
             memory, actions = power_on(memory, seen, now)
         return Decision(memory, "standby, " + alarms["no_failover"], wants, actions, events, alarms)
+    if trouble.stopping_at == now:
+        text = (
+            f"PostgreSQL on {config.peer} says that it shuts down, for {now - (trouble.stopping_since or now):.0f} s: "
+            f"nobody is fenced for a clean stop within {STOP_LIMIT:g} s"
+        )
+        return Decision(memory, f"standby, {text}", wants, (), events, {"stopping": text})
+    if waited and seen.peer is None:  # it is not asked in quiet times
+        return Decision(
+            memory, f"standby, primary shows no life: {patience}", dataclasses.replace(wants, delay=0.0), (), events
+        )
     if not waited:
         return Decision(
             memory,

@@ -54,10 +54,15 @@ class ProbeEyes:
 
     def look(self, paths: Sequence[Path], deadline: float, fresh: Collection[Path]) -> Mapping[Path, Look]:
         """See ports.Eyes."""
-        answers = look(
-            [self._paths[path] for path in paths], deadline, [self._paths[path] for path in fresh], self._clock
-        )
+        answers = self._race([self._paths[path] for path in paths], deadline, fresh)
         return {path: _look(answer) for path, answer in zip(paths, answers)}
+
+    def look_around(
+        self, paths: Sequence[Path], deadline: float, fresh: Collection[Path]
+    ) -> tuple[Mapping[Path, Look], Peer]:
+        """See ports.Eyes."""
+        answers = self._race([*(self._paths[path] for path in paths), self._peer], deadline, fresh)
+        return {path: _look(answer) for path, answer in zip(paths, answers)}, peer_from(answers[-1])
 
     def local(self, deadline: float) -> Local:
         """See ports.Eyes."""
@@ -119,6 +124,9 @@ class ProbeEyes:
         """Give all connections up."""
         for line in self._lines():
             line.close()
+
+    def _race(self, lines: Sequence[Line], deadline: float, fresh: Collection[Path]) -> list[Answer]:
+        return look(lines, deadline, [self._paths[path] for path in fresh], self._clock)
 
     def _lines(self) -> list[Line]:
         return [*self._paths.values(), self._local, self._peer, self._restart, self._system]
@@ -185,7 +193,8 @@ def peer_from(answer: Answer) -> Peer:
     if answer.sight is Sight.OK and answer.row:
         return queries.peer(answer.row)
     if answer.sight in (Sight.ALIVE, Sight.SICK):
-        return Peer(Server.STARTING if answer.code == STARTING else Server.UP, detail=answer.detail)
+        server = Server.STARTING if answer.code == STARTING else Server.UP
+        return Peer(server, detail=answer.detail, stopping=answer.stopping)
     server = {
         Sight.STALLED: Server.STALLED,
         Sight.REFUSED: Server.DOWN,

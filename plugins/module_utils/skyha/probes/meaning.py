@@ -64,6 +64,7 @@ _STARTING = (
     "the database system is not yet accepting connections",
     "the database system is not accepting connections",
 )
+_STOPPING = "the database system is shutting down"
 _SICK = (
     "input/output error",
     "no space left on device",
@@ -91,6 +92,7 @@ class Failure:
     sight: Sight
     detail: str
     code: str = ""
+    stopping: bool = False  # with STARTING: it shuts down
 
 
 def of_answer(code: str | None, text: str) -> Failure:
@@ -116,7 +118,7 @@ def of_connection(text: str, accepted: bool, unix: bool = False) -> Failure:
     if _has(low, _HERE):
         return Failure(Sight.UNKNOWN, line)
     if _has(low, _STARTING):
-        return Failure(Sight.ALIVE, line, STARTING)
+        return Failure(Sight.ALIVE, line, STARTING, _STOPPING in low)
     if unix and "no such file or directory" in low and not accepted:
         return Failure(Sight.REFUSED, line)
     if "resource temporarily unavailable" in low and not accepted:

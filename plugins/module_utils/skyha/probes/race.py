@@ -53,6 +53,7 @@ class Answer:
     latency: float = 0.0
     reached: bool = False
     row: Row | None = None
+    stopping: bool = False  # the server says that it shuts down
 
 
 class Line:
@@ -238,7 +239,8 @@ class Line:
                 return
             if best.sight is Sight.UNREACHABLE:  # the host is there: it is its queue of new connections that is full
                 best = Failure(Sight.STALLED, f"the kept connection answers, but a new one: {best.detail}")
-        self._finish(Answer(best.sight, best.detail, best.code, now - self._began, reached=self._reached))
+        latency = now - self._began
+        self._finish(Answer(best.sight, best.detail, best.code, latency, self._reached, stopping=best.stopping))
 
     def _finish(self, answer: Answer) -> None:
         self.answer = answer
