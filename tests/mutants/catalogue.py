@@ -343,6 +343,20 @@ MUTANTS = (
         (UNKNOWN,),
     ),
     Mutant(
+        "a look that failed here is taken for the primary's life",
+        "words.py",
+        "        return self.sight in (Sight.OK, Sight.ALIVE, Sight.SICK)\n",
+        "        return self.sight in (Sight.OK, Sight.ALIVE, Sight.SICK, Sight.UNKNOWN)\n",
+        (UNKNOWN,),
+    ),
+    Mutant(
+        "a look that failed here is taken for the primary's death",
+        "policy/standby.py",
+        "    if life is None and blind(seen.looks):\n",
+        "    if False:\n",
+        (UNKNOWN,),
+    ),
+    Mutant(
         "a standby is promoted though it cannot see whether WAL arrives",
         "policy/failover.py",
         "    if received is None:\n",

@@ -363,6 +363,7 @@ WEIGHTS = {
     "promotion_hangs": 2,
     "store_fails": 2,
     "hand_fails": 4,
+    "blind": 4,
     "asks_in_vain": 3,
     "kill_skyha": 8,
     "skyha_off": 2,

@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Order
 
 from tests.simulation.story import story
-from tests.simulation.verbs import converges, fails_over, ready
+from tests.simulation.verbs import converges, fails_over, nobody_is_fenced, ready
 
 REFUSED = "FATAL: too many clients already"
 
@@ -77,3 +78,71 @@ class TestOwnServerDoesNotTell:
         world.run(10)
         assert world.primary() is world.node1
         assert "switchover_refused" in world.events("node1")
+
+
+class TestOwnLooksFail:
+    """No descriptor, no buffer: that proves nothing in either direction, whatever is under way."""
+
+    @staticmethod
+    def blind_for(world, seconds):
+        world.node2.blind = True
+        world.run(seconds)
+        world.node2.blind = False
+
+    def test_in_quiet_it_is_no_trouble_and_told(self):
+        world = ready()
+        before = len(world.events("node2"))
+        world.node2.blind = True
+        nobody_is_fenced(world)
+        assert "trouble" not in world.events("node2")[before:]
+        assert "No buffer space available" in world.alarms("node2")["blind"]
+        world.node2.blind = False
+        converges(world)
+
+    def test_trouble_neither_ends_nor_uses_up_patience(self):
+        world = ready()
+        world.node1.skyha_off = True
+        world.node1.daemon.kill()
+        world.node1.pg.crash("crashes, and nobody starts it")
+        assert world.run_until(lambda: "trouble" in world.alarms("node2"), 5) is not None
+        before = len(world.events("node2"))
+        grace = world.config("node2").timing.restart_grace
+        self.blind_for(world, grace)
+        world.run(1)
+        assert not {"recovered", "fencing"} & set(world.events("node2")[before:])
+        assert world.run_until(lambda: world.primary() is world.node2, grace + 10) is not None, story(world)
+
+    def test_between_two_attempts_to_fence_nothing_is_called_off(self):
+        world = ready()
+        world.bmcs["node1"].up = False
+        world.node1.mains = False
+        world.node1.switch_off("dies")
+        assert world.run_until(lambda: "fence_failed" in world.events("node2"), 40) is not None
+        self.blind_for(world, 1.5)
+        world.bmcs["node1"].up = True
+        assert world.run_until(lambda: world.primary() is world.node2, 60) is not None, story(world)
+        assert "called_off" not in world.events("node2")
+
+    @pytest.mark.parametrize("event", ["fencing", "fence_read_back", "fenced"])
+    @pytest.mark.parametrize("seconds", [1.5, 9.0])
+    def test_on_the_way_to_the_promotion_no_bmc_is_distrusted_and_no_promotion_killed(self, event, seconds):
+        world = ready()
+        world.node2.pg.promote_time = 9.0
+        world.node1.mains = False
+        world.node1.switch_off("dies")
+        assert world.run_until(lambda: event in world.events("node2"), 40) is not None
+        self.blind_for(world, seconds)
+        assert world.run_until(lambda: world.primary() is world.node2, 60) is not None, story(world)
+        assert "called_off" not in world.events("node2")
+        assert not world.node2.daemon.loop.memory.record.fence_distrusted
+
+    def test_when_the_proof_is_renewed_the_promotion_goes_on(self):
+        world = ready()
+        world.node2.pg.promote_time = 9.0
+        world.node1.mains = False
+        world.node1.switch_off("dies")
+        assert world.run_until(lambda: world.node2.pg.promoting, 40) is not None
+        world.run(5.0)
+        self.blind_for(world, 1.5)
+        assert world.run_until(lambda: world.primary() is world.node2, 10) is not None, story(world)
+        assert "called_off" not in world.events("node2")

@@ -83,8 +83,8 @@ class Look:
 
     @property
     def shows_life(self) -> bool:
-        """The primary's PostgreSQL answered, or the look proves nothing: no reason to fence anybody."""
-        return self.sight in (Sight.OK, Sight.ALIVE, Sight.SICK, Sight.UNKNOWN)
+        """The primary's PostgreSQL answered. A look that failed on this node (UNKNOWN) shows neither life nor its lack."""
+        return self.sight in (Sight.OK, Sight.ALIVE, Sight.SICK)
 
 
 @dataclass(frozen=True)

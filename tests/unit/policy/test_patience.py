@@ -9,15 +9,17 @@ import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import DOCUMENT, Timing
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import Trouble
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.patience import (
+    blind,
     cut_off,
     living,
+    not_counted,
     used_up,
     worsened,
 )
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Look, Path, Sight
 
 DEAD = (Sight.STALLED, Sight.REFUSED, Sight.DROPPED, Sight.UNREACHABLE)
-ALIVE = (Sight.OK, Sight.ALIVE, Sight.SICK, Sight.UNKNOWN)
+ALIVE = (Sight.OK, Sight.ALIVE, Sight.SICK)
 
 
 def looks(vip, vote, reached=True):
@@ -27,6 +29,21 @@ def looks(vip, vote, reached=True):
 @pytest.mark.parametrize(("vip", "vote"), list(itertools.product(Sight, Sight)))
 def test_one_sign_of_life_on_one_path_is_enough(vip, vote):
     assert (living(looks(vip, vote)) is not None) == (vip in ALIVE or vote in ALIVE)
+
+
+@pytest.mark.parametrize(("vip", "vote"), list(itertools.product(Sight, Sight)))
+def test_a_look_that_failed_here_is_told(vip, vote):
+    assert (blind(looks(vip, vote)) is not None) == (Sight.UNKNOWN in (vip, vote))
+
+
+def test_seconds_in_which_this_node_could_not_look_use_up_no_patience():
+    trouble = worsened(Trouble(100.0), looks(Sight.REFUSED, Sight.DROPPED), 100.0)
+    for now in (101.0, 103.0, 104.0):
+        trouble = not_counted(trouble, now)
+    trouble = worsened(trouble, looks(Sight.REFUSED, Sight.DROPPED), 105.0)
+    grace = Timing().restart_grace
+    assert not used_up(Timing(), trouble, looks(Sight.REFUSED, Sight.DROPPED), 100.0 + grace + 3.9)[0]
+    assert used_up(Timing(), trouble, looks(Sight.REFUSED, Sight.DROPPED), 100.0 + grace + 4.0)[0]
 
 
 def test_failing_storage_is_life_unless_the_policy_says_otherwise():
@@ -71,5 +88,5 @@ def test_a_link_that_was_just_back_gets_more_patience(timing):
 def test_only_looks_in_a_row_count():
     trouble = Trouble(0.0)
     for sight, count in ((Sight.UNREACHABLE, 1), (Sight.UNREACHABLE, 2), (Sight.REFUSED, 0), (Sight.UNREACHABLE, 1)):
-        trouble = worsened(trouble, looks(sight, Sight.DROPPED))
+        trouble = worsened(trouble, looks(sight, Sight.DROPPED), 1.0)
         assert trouble.unreachable == count

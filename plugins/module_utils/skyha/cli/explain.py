@@ -34,6 +34,7 @@ NEXT = {
     "in docs/operations.md",
     "no_data": "mount the data directory's disk; if it is lost for good run failover_rebuild.yml",
     "stopping": "wait for its end; if it hangs see PostgreSQL's log there, after 300 s it counts as a failure",
+    "blind": "look at this node's memory, its open files (skyha.service) and the kernel's log",
     "cut_off": "look at this node's own network and at the vote host",
 }
 

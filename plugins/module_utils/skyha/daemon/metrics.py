@@ -29,6 +29,7 @@ REASONS = (
     "switchover",
     "evidence",
     "cut_off",
+    "blind",
 )
 
 

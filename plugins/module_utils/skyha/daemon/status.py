@@ -164,8 +164,9 @@ def _armed(config: Config, memory: Memory, local: Local, decision: Decision, now
         reasons = dict(unfit(config, memory, local, now))
         if memory.trouble.not_armed:
             reasons["evidence"] = "when the trouble began: " + "; ".join(memory.trouble.not_armed)
-        if "cut_off" in decision.alarms:
-            reasons["cut_off"] = decision.alarms["cut_off"]
+    for code in ("blind", "cut_off"):
+        if code in decision.alarms:
+            reasons[code] = decision.alarms[code]
     return {"armed": not reasons, "not_armed": reasons}
 
 

@@ -10,6 +10,7 @@ from ..words import Action, Do, Order, Role, Seen, Server, Task
 from .belongs import adopt_cluster, foreign_peer, not_ours, only_own_cluster
 from .boot import decide_down
 from .memory import Decision, Memory, Wants, is_paused, on_record
+from .patience import not_counted
 from .primary import decide_primary
 from .remember import remember
 from .standby import decide_standby
@@ -62,6 +63,11 @@ def _by_role(config: Config, memory: Memory, seen: Seen, now: float) -> Decision
         return decide_standby(config, memory, seen, now)
     if local.server is Server.DOWN:
         return decide_down(config, memory, seen, now)
+    if local.server is Server.UNKNOWN:
+        if memory.trouble is not None:
+            memory = dataclasses.replace(memory, trouble=not_counted(memory.trouble, now))
+        text = f"this node cannot look at its own PostgreSQL: {local.detail or 'no reason given'}; it looks again"
+        return Decision(memory, text, Wants(config.timing.retry_interval), alarms={"blind": text})
     waited = now - (memory.down_since if memory.down_since is not None else now)
     sentence = f"PostgreSQL here is {local.server.value} for {waited:.0f} s" + (
         f": {local.detail}" if local.detail else ""

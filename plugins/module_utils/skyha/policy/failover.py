@@ -12,7 +12,7 @@ from ..config import Config
 from ..words import Action, Do, Event, Outcome, Path, Role, Seen, Sight, Task
 from .boot import PROOF_FRESH
 from .memory import Decision, Intent, Memory, Stage, Wants, begin, is_paused, on_record
-from .patience import BOTH, cut_off, facts, living, look_at_primary, signs
+from .patience import BOTH, blind, cut_off, facts, living, look_at_primary, signs
 
 TASK_POLL = 0.2  # a task's end wakes the loop; this is only for a wake that was lost
 PROMOTE_POLL = 0.03
@@ -120,15 +120,19 @@ def _fencing(config: Config, memory: Memory, seen: Seen, now: float) -> Decision
             events,
             alarms,
         )
-    if cut_off(seen.looks):
+    # Cut off, frozen or dead for long between two attempts: nobody knows what the primary did meanwhile.
+    unseen = now - intent.at - config.timing.fence_deadline - config.timing.fence_interval
+    why = blind(seen.looks)
+    if why is not None and unseen <= config.timing.arming_window and not memory.confirmed_off:
+        sentence = f"standby, fencing of {config.peer} waits, this node cannot see whether it lives: {why}"
+        return Decision(memory, sentence, look, (), events, {**alarms, "blind": sentence})
+    if why is None and cut_off(seen.looks):
         sentence = f"standby, fencing of {config.peer} waits: the vote port does not accept, this node may be cut off"
         return Decision(memory, sentence, look, (), events, {**alarms, "cut_off": sentence})
     spent = intent.attempts >= config.timing.fence_attempts or now - intent.since > config.timing.failover_limit
-    # Cut off, frozen or dead for long between two attempts: nobody knows what the primary did meanwhile.
-    blind = now - intent.at - config.timing.fence_deadline - config.timing.fence_interval
-    if not spent and blind > config.timing.arming_window and not memory.confirmed_off:
+    if not spent and unseen > config.timing.arming_window and not memory.confirmed_off:
         sentence = (
-            f"standby, nothing was seen of {config.peer} for {blind:.0f} s in the middle of its fencing, nothing is "
+            f"standby, nothing was seen of {config.peer} for {unseen:.0f} s in the middle of its fencing, nothing is "
             "promoted: make sure that the host is off and run 'skyctl confirm-off'"
         )
         return _for_the_operator(memory, sentence, look, events, alarms)
@@ -262,10 +266,12 @@ def _listening(config: Config, memory: Memory, seen: Seen, now: float) -> Decisi
             listen,
         )
     life = living(seen.looks, config.tablespace_policy)
-    if life is not None and any(look.sight is Sight.UNKNOWN for look in seen.looks.values()):
-        return Decision(memory, f"standby, cannot listen: {life}", listen, (), (), {"listening": life})
     if life is not None:
         return _answers_after_all(config, memory, now, life, ())
+    why = blind(seen.looks)
+    if why is not None:
+        sentence = f"standby, cannot listen whether {config.peer} still answers: {why}"
+        return Decision(memory, sentence, listen, (), (), {"listening": sentence})
     if intent.by_operator:
         belied = _belied(config, memory, seen, now)
         if belied is not None:

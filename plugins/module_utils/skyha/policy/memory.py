@@ -118,6 +118,8 @@ class Trouble:
     flapping: bool = False  # the link was just back from the last one
     stopping_since: float | None = None  # the primary's server said first, on its own address, that it shuts down ...
     stopping_at: float = float("-inf")  # ... and last: patience begins then
+    blind_for: float = 0.0  # seconds of it in which this node could not look
+    blind_since: float | None = None  # since when it cannot
     not_armed: Mapping[str, str] = field(default_factory=dict)  # what spoke against a failover when the trouble began
 
 

@@ -30,16 +30,39 @@ def living(looks: Mapping[Path, Look], tablespace_policy: str = "alarm") -> str 
     return None
 
 
+def blind(looks: Mapping[Path, Look]) -> str | None:
+    """Which look failed on this node itself, where none showed life: nobody knows then whether the primary lives."""
+    for path in BOTH:
+        look = looks.get(path)
+        if look is not None and look.sight is Sight.UNKNOWN:
+            return (
+                f"the look along the {path.value} path failed on this node itself ({look.detail or 'no reason given'})"
+            )
+    return None
+
+
 def cut_off(looks: Mapping[Path, Look]) -> bool:
     """The vote port does not accept: then it may be this node that is cut off, and nothing is proven."""
     vote = looks.get(Path.VOTE)
     return vote is None or not vote.reached
 
 
-def worsened(trouble: Trouble, looks: Mapping[Path, Look]) -> Trouble:
+def worsened(trouble: Trouble, looks: Mapping[Path, Look], now: float) -> Trouble:
     """The trouble with one more cycle counted."""
     unreachable = looks[Path.VIP].sight is Sight.UNREACHABLE
-    return dataclasses.replace(trouble, unreachable=trouble.unreachable + 1 if unreachable else 0)
+    unseen = 0.0 if trouble.blind_since is None else now - trouble.blind_since
+    return dataclasses.replace(
+        trouble,
+        unreachable=trouble.unreachable + 1 if unreachable else 0,
+        blind_for=trouble.blind_for + unseen,
+        blind_since=None,
+    )
+
+
+def not_counted(trouble: Trouble, now: float) -> Trouble:
+    """The trouble after a cycle in which this node could not look: that uses up no patience, and resets none."""
+    since = now if trouble.blind_since is None else trouble.blind_since
+    return dataclasses.replace(trouble, blind_since=since)
 
 
 def shutting_down(timing: Timing, trouble: Trouble, peer: Peer | None, now: float) -> Trouble:
@@ -55,7 +78,7 @@ def shutting_down(timing: Timing, trouble: Trouble, peer: Peer | None, now: floa
     if not (peer.stopping or stalls) or now - since > STOP_LIMIT:
         return trouble
     at = now if peer.stopping else trouble.stopping_at
-    return dataclasses.replace(trouble, stopping_since=since, stopping_at=at, unreachable=0)
+    return dataclasses.replace(trouble, stopping_since=since, stopping_at=at, unreachable=0, blind_for=0.0)
 
 
 def used_up(timing: Timing, trouble: Trouble, looks: Mapping[Path, Look], now: float) -> tuple[bool, str]:
@@ -66,7 +89,7 @@ def used_up(timing: Timing, trouble: Trouble, looks: Mapping[Path, Look], now: f
     that goes up and down lets a few looks in a row fail on a healthy primary: after one such trouble the next needs hang_timeout.
     """
     vip, vote = looks[Path.VIP].sight, looks[Path.VOTE].sight
-    elapsed = now - max(trouble.since, trouble.stopping_at)
+    elapsed = now - max(trouble.since, trouble.stopping_at) - trouble.blind_for
     if Sight.STALLED in (vip, vote) or Sight.SICK in (vip, vote):
         return elapsed >= timing.hang_timeout, f"stalled or sick for {elapsed:.1f} of {timing.hang_timeout:g} s"
     if vip in (Sight.REFUSED, Sight.DROPPED):

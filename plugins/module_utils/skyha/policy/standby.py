@@ -17,10 +17,12 @@ from .patience import (
     BOTH,
     FLAPPING,
     STOP_LIMIT,
+    blind,
     cut_off,
     facts,
     living,
     look_at_primary,
+    not_counted,
     shutting_down,
     signs,
     used_up,
@@ -59,6 +61,8 @@ def decide_standby(config: Config, memory: Memory, seen: Seen, now: float) -> De
     life = living(seen.looks, config.tablespace_policy)
     if not seen.looks:
         return Decision(memory, "standby: about to look at the primary", look_at_primary(config, 0.0))
+    if life is None and blind(seen.looks):
+        return _blind(config, memory, seen, now)
     if life is None:
         return _troubled(config, memory, seen, now)
     return _quiet(config, memory, seen, now, life)
@@ -86,6 +90,17 @@ def _quiet(config: Config, memory: Memory, seen: Seen, now: float, life: str) ->
     lag = lag_seconds(memory)
     sentence = f"standby, primary answers, lag {lag:.1f} s, " + ("armed" if not alarms else f"NOT armed: {why}")
     return Decision(memory, sentence, look_at_primary(config, config.timing.interval, fresh), actions, events, alarms)
+
+
+def _blind(config: Config, memory: Memory, seen: Seen, now: float) -> Decision:
+    """This node cannot look: nothing begins by that, ends by it, or goes on."""
+    text = f"this node cannot see whether the primary lives: {blind(seen.looks)}; it looks again"
+    delay = config.timing.interval
+    if memory.trouble is not None:
+        memory = dataclasses.replace(memory, trouble=not_counted(memory.trouble, now))
+        delay = config.timing.retry_interval
+    actions = check_bmc(config, memory, seen, now)
+    return Decision(memory, f"standby, {text}", look_at_primary(config, delay), actions, (), {"blind": text})
 
 
 def _newly(config: Config, memory: Memory, seen: Seen, now: float) -> tuple[Memory, tuple[Path, ...]]:
@@ -134,7 +149,7 @@ def _troubled(config: Config, memory: Memory, seen: Seen, now: float) -> Decisio
     if memory.trouble is None:
         memory = _trouble_begins(config, memory, seen, now)
         events = (Event("trouble", f"the primary shows no life: {signs(seen.looks)}", "warning", facts(seen)),)
-    trouble = worsened(memory.trouble, seen.looks)  # type: ignore[arg-type]  # set just above
+    trouble = worsened(memory.trouble, seen.looks, now)  # type: ignore[arg-type]  # set just above
     trouble = shutting_down(config.timing, trouble, seen.peer, now)
     memory = dataclasses.replace(memory, trouble=trouble)
     wants = dataclasses.replace(look_at_primary(config, config.timing.retry_interval), peer=True)
