@@ -13,6 +13,7 @@ from tests.lab import faults, lab
 
 IMAGE = "/data/lab.img"
 MOUNT = "/data/lab"
+STATE = "/var/lib/skyha"
 WAL = f"{faults.DATA}/pg_wal"
 UNIT = f"""[Unit]
 Before=skyha.service sky-postgresql.service
@@ -51,6 +52,28 @@ def for_tablespace(node: str) -> Iterator[str]:
         lab.on(node, "mount", "-o", "remount,rw", MOUNT)
         lab.sql(lab.primary(), "DROP TABLESPACE lab")
         faults.make_whole()
+        _detach(node)
+
+
+@contextmanager
+def for_the_record(node: str) -> Iterator[None]:
+    """skyha's record and history are on that disk."""
+    _attach(node)
+    lab.on(
+        node,
+        "sh",
+        "-c",
+        f"systemctl stop skyha; cp -a {STATE} {MOUNT}/state && chown -R postgres: {MOUNT}/state && "
+        f"mount --bind {MOUNT}/state {STATE} && systemctl start skyha",
+    )
+    lab.wait_for("the cluster with that disk", lab.is_whole, 60, every=0.5)
+    try:
+        yield
+    finally:
+        free(node)
+        # After a boot of the host it is not mounted, and skyha lived on with what was there before.
+        keep = f"if mountpoint -q {STATE}; then umount {STATE}; cp -a {MOUNT}/state/*.json* {STATE}/; fi"
+        lab.on(node, "sh", "-c", f"systemctl stop skyha; {keep}; rm -rf {MOUNT}/state; systemctl start skyha")
         _detach(node)
 
 

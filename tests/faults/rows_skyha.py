@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import time
+from contextlib import AbstractContextManager
 
-from tests.faults import clock
+from tests.faults import clock, disk
 from tests.faults.rows import row
 from tests.faults.scene import CONF, Scene
 from tests.lab import faults, lab
@@ -141,3 +142,28 @@ def clock_back_and_power(scene: Scene) -> None:
     scene.quiet(5)
     faults.power_loss(scene.primary)
     scene.took_over()
+
+
+def _record_of_the_standby(primary: str) -> AbstractContextManager[None]:
+    return disk.for_the_record(lab.other(primary))
+
+
+@row("disk of skyha's record full on the standby, then the primary dies", "F+A", before=_record_of_the_standby)
+def record_full_on_the_standby(scene: Scene) -> None:
+    """Alarmed in quiet times; nothing is done while nothing can be written down; what waited goes on when there is room."""
+    disk.fill(scene.standby)
+    scene.alarm(scene.standby, "record", "No space left", within=60)
+    assert not lab.status(scene.standby)["armed"], lab.status(scene.standby)
+    faults.power_loss(scene.primary)
+    scene.quiet()
+    assert not lab.is_writable(scene.standby)
+    disk.free(scene.standby)
+    scene.took_over(40)
+
+
+@row("disk of skyha's record full on the primary", "N+A", outage=5, before=disk.for_the_record)
+def record_full_on_the_primary(scene: Scene) -> None:
+    disk.fill(scene.primary)
+    scene.alarm(scene.primary, "record", "No space left", within=60)
+    disk.free(scene.primary)
+    lab.wait_for("the end of the alarm", lambda: "record" not in lab.status(scene.primary)["alarms"], 30, every=0.5)

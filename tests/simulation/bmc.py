@@ -63,9 +63,10 @@ class Tasks:
             Task.FENCE: self._fence,
             Task.CHECK_BMC: self._check,
             Task.POWER_ON: self._power_on,
+            Task.CHECK_RECORD: self._check_record,
             Task.REWIND: self._rewind,
         }[task]
-        self._later(self._bmc.latency if task is not Task.REWIND else 0.1, verb, began)
+        self._later(self._bmc.latency if task not in (Task.REWIND, Task.CHECK_RECORD) else 0.1, verb, began)
 
     def prepare(self, task: Task) -> None:
         """See ports.Tasks."""
@@ -152,6 +153,10 @@ class Tasks:
     def _check(self, began: float) -> None:
         if not self._fails(Task.CHECK_BMC, began, 5.0):
             self._end(Outcome(Task.CHECK_BMC, True, "", self._read()))
+
+    def _check_record(self, began: float) -> None:
+        full = self.host.store_fails
+        self._end(Outcome(Task.CHECK_RECORD, not full, "no space left on device" if full else ""))
 
     def _power_on(self, began: float) -> None:
         if not self._fails(Task.POWER_ON, began, 5.0):

@@ -69,7 +69,8 @@ class Oracles:
         monotonic = host.daemon.monotonic()
         paused = record.paused and (record.paused_until is None or record.paused_until > monotonic)
         if paused and any(
-            action.do is not Do.SET_PAUSE and action.value is not Task.CHECK_BMC for action in decision.actions
+            action.do is not Do.SET_PAUSE and action.value not in (Task.CHECK_BMC, Task.CHECK_RECORD)
+            for action in decision.actions
         ):
             self.breaks("S6", f"{host.name} is paused and does {[action.do.value for action in decision.actions]}")
         second, count = self._second.get(host.name, (-1, 0))

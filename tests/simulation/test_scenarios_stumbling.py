@@ -93,6 +93,17 @@ class TestStumblingOnTheWay:
         world.node2.store_fails = False
         assert world.run_until(lambda: world.primary() is world.node2, 30) is not None, story(world)
 
+    def test_record_that_cannot_be_written_is_found_in_quiet_times(self, world):
+        """Within a minute, on either node; the standby is not armed, and takes over soon after there is room."""
+        for host in ("node1", "node2"):
+            getattr(world, host).store_fails = True
+            assert world.run_until(lambda host=host: "record" in world.alarms(host), 60) is not None, story(world)
+        assert not world.armed()
+        world.node1.switch_off("test")
+        nobody_is_fenced(world, 60)
+        world.node2.store_fails = False
+        assert world.run_until(lambda: world.primary() is world.node2, 15) is not None, story(world)
+
     @pytest.mark.parametrize("after", [0.5, 1.0, 1.5, 2.0, 2.5])
     def test_skyha_killed_before_the_fencing_began(self, world, after):
         world.node1.switch_off("test")

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Callable
 
-from .errors import ConfigError
+from .errors import ConfigError, may_pass
 
 
 @dataclass(frozen=True)
@@ -208,7 +208,9 @@ def read(path: str) -> Config:
         with open(path, encoding="utf-8") as file:
             text = file.read()
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError([f"{path}: cannot be read: {error}; run the role skyha_daemon, or mend the file"]) from error
+        raise ConfigError(
+            [f"{path}: cannot be read: {error}; run the role skyha_daemon, or mend the file"], may_pass(error)
+        ) from error
     return parse(text, path)
 
 

@@ -137,6 +137,7 @@ class Task(str, Enum):
     FENCE = "fence"  # switch the peer off (or reset it) and read it back
     POWER_ON = "power_on"  # switch the peer on again after a failover
     CHECK_BMC = "check_bmc"  # authenticated power status of the peer
+    CHECK_RECORD = "check_record"  # can the record be written? a write and fsync beside it
     REWIND = "rewind"  # pg_rewind this node's data from the peer
 
 

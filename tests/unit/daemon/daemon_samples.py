@@ -139,6 +139,8 @@ class Tasks:
         self.started.append(task)
         if task is Task.CHECK_BMC:
             self.over.append(Outcome(task, True, "on", self.power))
+        elif task is Task.CHECK_RECORD:
+            self.over.append(Outcome(task, True))
 
     def prepare(self, task: Task) -> None:
         pass

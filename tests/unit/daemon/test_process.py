@@ -106,3 +106,32 @@ def test_listen_address_that_is_none_is_refused_before_anything_is_done(tmp_path
     _out, said = daemon.communicate(timeout=120)
     assert daemon.returncode == 78
     assert "[http] listen = 'localhost': ADDRESS:PORT is needed" in said
+
+
+class TestErrorThatMayPass:
+    """systemd starts it anew (exit code 1): after a full /run or one EIO nobody need come. 78 would be for good."""
+
+    def left(self, daemon: subprocess.Popen[str]) -> str:
+        _out, said = daemon.communicate(timeout=120)
+        assert daemon.returncode == 1, said
+        assert "Traceback" not in said
+        return said
+
+    def test_record_that_cannot_be_read_now(self, tmp_path: Path) -> None:
+        (tmp_path / "state.json").symlink_to("/proc/self/mem")  # reads with EIO
+        assert "state.json: cannot be read: [Errno 5]" in self.left(start(tmp_path))
+        assert json.loads((tmp_path / "status.json").read_text())["state"] == "failed"
+
+    def test_configuration_that_cannot_be_read_now(self, tmp_path: Path) -> None:
+        argv, environment = command("daemon.main")
+        assert "[Errno 5]" in self.left(
+            subprocess.Popen([*argv, "--config=/proc/self/mem"], env=environment, stderr=subprocess.PIPE, text=True)
+        )
+
+    def test_run_directory_without_space(self, tmp_path: Path) -> None:
+        (tmp_path / "skyha.conf").write_text(CONF.format(directory=tmp_path))
+        argv, environment = command("daemon.main")
+        # No file may grow: what a full file system does to those who write.
+        limited = ["sh", "-c", 'ulimit -f 0; exec "$@"', "sh", *argv, f"--config={tmp_path}/skyha.conf"]
+        said = self.left(subprocess.Popen(limited, env=environment, stderr=subprocess.PIPE, text=True))
+        assert "boot: cannot be written" in said

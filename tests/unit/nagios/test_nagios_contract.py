@@ -68,6 +68,7 @@ def real(role: Role, failover: dict[str, Any] | None = None) -> dict[str, Any]:
         sampled_at=NOW - 1,
         covered_at=NOW - 1,
         bmc_ok_at=NOW - 20,
+        record_ok_at=NOW - 20,
     )
     board = Board(
         looks={path: (NOW - 1, Look(Sight.OK)) for path in Path},

@@ -9,6 +9,7 @@ import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.decide import decide
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import Memory, Record, Stage, Trouble
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import (
+    Action,
     Do,
     Look,
     Path,
@@ -17,6 +18,7 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import 
     Seen,
     Server,
     Sight,
+    Task,
 )
 from test_failover import CONFIG, GONE, NOW, OK, STANDBY, deeds
 
@@ -88,7 +90,8 @@ class TestTooLate:
         in_time = decide(CONFIG, self.troubled_for(limit - 1), Seen(STANDBY, GONE, OFF), NOW)
         assert deeds(in_time) == [Do.RUN]
         late = decide(CONFIG, self.troubled_for(limit + 1), Seen(STANDBY, GONE), NOW)
-        assert deeds(late) == []
+        assert Action(Do.RUN, Task.FENCE) not in late.actions
+        assert late.memory.record.intent is None
         assert "skyctl confirm-off" in late.alarms["no_failover"]
 
     def test_an_operators_word_makes_up_for_it(self) -> None:

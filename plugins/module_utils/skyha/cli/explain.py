@@ -12,7 +12,8 @@ from .text import Paint, wrap
 NEXT = {
     "vote_path": "on the vote host look at sky-vote-proxy.service; from here try: port_probe or psql through the vote port",
     "replication": "look at 'skyctl status', and at PostgreSQL's log on this node for what the WAL receiver says",
-    "record": "is skyha running on the primary? 'systemctl status skyha' there",
+    "record": "make room on the file system of /var/lib/skyha, see 'df' and 'df -i'; it must belong to the user that runs skyhad",
+    "note": "is skyha running on the primary? 'systemctl status skyha' there",
     "bmc": "'skyctl fence-test'; see to the BMC's address, user, password and its network",
     "not_standby": "look at 'systemctl status sky-postgresql' and PostgreSQL's log on this node",
     "catch_up": "wait; if it stays, look at replication",

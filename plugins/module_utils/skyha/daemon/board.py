@@ -46,7 +46,7 @@ def observe(board: Board, seen: Seen, now: float, took: float) -> tuple[Board, t
     power, bmc_at = board.power, board.bmc_at
     for outcome in seen.outcomes:
         _count(counts, ("tasks", outcome.task.value, "ok" if _succeeded(outcome) else "failed"))
-        if outcome.task is not Task.REWIND:
+        if outcome.task not in (Task.REWIND, Task.CHECK_RECORD):
             power, bmc_at = outcome.power, now
     events = _vip_events(board, seen)
     board = dataclasses.replace(

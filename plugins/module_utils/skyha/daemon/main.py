@@ -2,7 +2,7 @@
 """skyhad: reads the configuration, joins the loop to the world, and leaves with a code that systemd understands.
 
 Exit codes: 0 told to leave; 1 an error, systemd starts it anew; 78 (EX_CONFIG) configuration or record cannot be used:
-starting anew would not help, so systemd does not (RestartPreventExitStatus).
+starting anew would not help, so systemd does not (RestartPreventExitStatus). What may pass (a full /run, one EIO) is a 1.
 """
 
 from __future__ import annotations
@@ -65,10 +65,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         config = read_all(path)
         return _run(config)
-    except ConfigError as error:
-        return _refuse(config, "misconfigured", error.problems)
-    except StateError as error:
-        return _refuse(config, "misconfigured", [str(error)])
+    except (ConfigError, StateError) as error:
+        problems = error.problems if isinstance(error, ConfigError) else [str(error)]
+        if error.may_pass:
+            return _refuse(config, "failed", problems, code=1)
+        return _refuse(config, "misconfigured", problems)
     except SkyhaError as error:
         return _refuse(config, "failed", [str(error)], code=1)
 
@@ -95,7 +96,10 @@ def _run(config: Config) -> int:
         from .loop import Ports
     except ImportError as error:
         raise ConfigError([f"a part is missing: {error}; install python3-psycopg2 (role skyha_daemon does)"]) from error
-    world = build(config)
+    try:
+        world = build(config)
+    except OSError as error:
+        raise SkyhaError(f"what skyha works with cannot be opened: {error}; it is tried again in a second") from error
     ports = Ports(
         clock=world.clock,
         eyes=world.eyes,

@@ -16,6 +16,7 @@ from .status import STALE_AFTER, Snapshot, is_serving
 REASONS = (
     "vote_path",
     "replication",
+    "note",
     "record",
     "bmc",
     "not_standby",
@@ -190,7 +191,7 @@ def _fencing(out: _Text, status: Snapshot, wall: float) -> None:
     out.family(
         "tasks_total",
         "counter",
-        "Fence attempts, BMC checks, power-ons and rewinds by result.",
+        "Fence attempts, BMC checks, power-ons, trials of the record and rewinds by result.",
         [
             ({"task": task.value, "result": result}, counts.get(f"tasks.{task.value}.{result}", 0))
             for task in Task

@@ -11,6 +11,8 @@ from .memory import Memory, age, guard_left, is_paused
 
 # BMC checks that may be missed before the peer's BMC counts as unseen.
 MISSED_CHECKS = 2.5
+# Seconds between two trials whether the record can be written; an alarm within a minute, a hanging disk included.
+RECORD_EVERY = 30.0
 # Seconds that a primary may go on to show a dead standby as streaming (wal_sender_timeout, with room).
 STREAM_LINGERS = 30.0
 
@@ -50,13 +52,22 @@ def evidence_missing(config: Config, memory: Memory, now: float) -> Mapping[str,
     if age(now, memory.streaming_at) > window:
         found["replication"] = f"replication does not stream ({_lately(now, memory.streaming_at)})"
     if age(now, memory.recorded_at) > window:
-        found["record"] = "the primary's skyha has not noted this standby; is it running there?"
+        found["note"] = "the primary's skyha has not noted this standby; is it running there?"
+    if not memory.record_error and age(now, memory.record_ok_at) > MISSED_CHECKS * RECORD_EVERY:
+        found["record"] = f"whether skyha's record can be written was not tried {_lately(now, memory.record_ok_at)}"
     problem = bmc_problem(config, memory)
     if problem:
         found["bmc"] = problem
     elif age(now, memory.bmc_ok_at) > MISSED_CHECKS * config.timing.bmc_check_interval:
         found["bmc"] = f"the BMC of {config.peer} has not answered {_lately(now, memory.bmc_ok_at)}"
     return found
+
+
+def record_problem(memory: Memory) -> str | None:
+    """Why nothing could be written down before it is done, None where nothing speaks against it."""
+    if not memory.record_error:
+        return None
+    return f"skyha's record cannot be written, and what cannot be written down is not done: {memory.record_error}"
 
 
 def bmc_problem(config: Config, memory: Memory) -> str | None:
@@ -101,6 +112,9 @@ def unfit(config: Config, memory: Memory, local: Local, now: float) -> Mapping[s
             "PostgreSQL here does not tell skyha what it has received and replayed: "
             f"{local.detail or 'no reason given'}; nothing is promoted unseen"
         )
+    problem = record_problem(memory)
+    if problem:
+        found["record"] = problem
     if local.replay_paused:
         found["replay_paused"] = "WAL replay is paused here (pg_wal_replay_resume() ends it)"
     if is_paused(memory.record, now):

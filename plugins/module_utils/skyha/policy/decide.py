@@ -15,6 +15,8 @@ from .primary import decide_primary
 from .remember import remember
 from .standby import decide_standby
 
+_LOOKS = (Action(Do.RUN, Task.CHECK_BMC), Action(Do.RUN, Task.CHECK_RECORD))
+
 
 def decide(config: Config, memory: Memory, seen: Seen, now: float) -> Decision:
     """(what to remember, what to do) from what was seen at monotonic time `now`. Pure: touches nothing."""
@@ -33,8 +35,8 @@ def decide(config: Config, memory: Memory, seen: Seen, now: float) -> Decision:
         text = "a failover took place and was not acknowledged (skyctl acknowledge)"
         decision = dataclasses.replace(decision, alarms={**decision.alarms, "failover": text})
     if is_paused(memory.record, now):
-        # To ask the peer's BMC is a look, and keeps the node armed for the end of the pause.
-        looks = tuple(action for action in decision.actions if action == Action(Do.RUN, Task.CHECK_BMC))
+        # These only look, and keep the node armed for the end of the pause.
+        looks = tuple(action for action in decision.actions if action in _LOOKS)
         decision = dataclasses.replace(
             decision, actions=looks, alarms={"paused": "the cluster is paused", **decision.alarms}
         )

@@ -144,6 +144,9 @@ class Memory:
     bmc_ok_at: float | None = None
     bmc_asked_at: float | None = None  # the last check ended, well or not
     bmc_error: str = ""
+    record_ok_at: float | None = None  # it was last tried, and the record could be written
+    record_tried_at: float | None = None
+    record_error: str = ""  # why it could not, the last time
     bmc_off_at: float | None = None  # since when every check read 'off'
     trouble: Trouble | None = None
     recovered_at: float = float("-inf")  # when an unreachable primary last answered again

@@ -7,12 +7,12 @@ import dataclasses
 
 from ..config import Config
 from ..words import Action, Do, Event, Order, Path, Role, Seen, Server, Sight
-from .armed import bmc_problem
+from .armed import bmc_problem, record_problem
 from .belongs import on_own_cluster
 from .boot import Step, fence_forgotten_after, next_step
 from .memory import Decision, Memory, Stage, Wants, age, is_paused, on_record
 from .switchover import begin_switchover, decide_switching
-from .upkeep import POWER_ON_TRIES, check_bmc, power_on
+from .upkeep import POWER_ON_TRIES, check_bmc, check_record, power_on
 
 _HELD = {True: "held", False: "not held", None: "not known to be held"}
 _STREAMS = {True: "standby streaming", False: "standby NOT streaming", None: "standby not known to stream"}
@@ -66,7 +66,7 @@ def decide_primary(config: Config, memory: Memory, seen: Seen, now: float) -> De
     memory, vip_actions, delay, listen = _keep_vip(config, memory, seen, now)
     memory, power_actions = _keep_power(config, memory, seen, now)
     # The VIP first: clients wait for it.
-    actions = vip_actions + actions + power_actions
+    actions = vip_actions + actions + power_actions + check_record(memory, seen, now)
     if seen.local.switching:
         actions += (Action(Do.SET_SWITCHING, False),)
     memory = dataclasses.replace(memory, trouble=None, confirmed_off=False)
@@ -224,6 +224,9 @@ def _alarms(config: Config, memory: Memory, seen: Seen, now: float) -> dict[str,
     problem = bmc_problem(config, memory)
     if problem:
         alarms["bmc"] = problem
+    problem = record_problem(memory)
+    if problem:
+        alarms["record"] = problem
     if memory.vip_taken:
         alarms["vip_conflict"] = (
             f"the VIP {config.vip} is not taken: another host answers for it (find that host), or it could not be "

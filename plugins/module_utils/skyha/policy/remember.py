@@ -25,6 +25,7 @@ def remember(config: Config, memory: Memory, seen: Seen, now: float) -> Memory:
     for outcome in seen.outcomes:
         memory = _remember_bmc(memory, outcome, now)
         memory = _remember_power_on(memory, outcome)
+        memory = _remember_record(memory, outcome, now)
     if seen.peer is not None:
         memory = dataclasses.replace(memory, peer_at=now, peer=seen.peer)
     if Path.VOTE in seen.looks:
@@ -137,6 +138,14 @@ def _remember_bmc(memory: Memory, outcome: Outcome, now: float) -> Memory:
         off_at = first if outcome.power is Power.OFF else None
         return dataclasses.replace(memory, bmc_ok_at=now, bmc_error="", bmc_off_at=off_at)
     return dataclasses.replace(memory, bmc_error=outcome.detail or "no reason given")
+
+
+def _remember_record(memory: Memory, outcome: Outcome, now: float) -> Memory:
+    if outcome.task is not Task.CHECK_RECORD:
+        return memory
+    if outcome.ok:
+        return dataclasses.replace(memory, record_tried_at=now, record_ok_at=now, record_error="")
+    return dataclasses.replace(memory, record_tried_at=now, record_error=outcome.detail or "no reason given")
 
 
 def _remember_power_on(memory: Memory, outcome: Outcome) -> Memory:

@@ -29,7 +29,7 @@ from .patience import (
     worsened,
 )
 from .switchover import hand_over
-from .upkeep import check_bmc, power_on
+from .upkeep import check_bmc, check_record, power_on
 
 SWITCH_POLL = 0.05
 FREE_HOLDS = 1.0  # shorter than a primary trusts it
@@ -77,7 +77,7 @@ def _quiet(config: Config, memory: Memory, seen: Seen, now: float, life: str) ->
     memory = _note_start(config, memory, seen, now)
     memory = dataclasses.replace(memory, trouble=None, confirmed_off=False, switch_evidence=None)
     memory = on_record(memory, trouble_at=None, power_on_due=False)
-    actions = check_bmc(config, memory, seen, now)
+    actions = check_bmc(config, memory, seen, now) + check_record(memory, seen, now)
     if config.peer_slot in (seen.local.slots or ()) and not is_paused(memory.record, now):
         # Left from its time as primary: unused here, it would only hold WAL back.
         actions += (Action(Do.DROP_SLOTS, (config.peer_slot,)),)
@@ -178,6 +178,7 @@ def _troubled(config: Config, memory: Memory, seen: Seen, now: float) -> Decisio
         if not is_paused(memory.record, now):
             # Its failover was cut short (this node was rebooted after the fence): the old primary is to serve again.
             memory, actions = power_on(memory, seen, now)
+        actions += check_record(memory, seen, now)
         return Decision(memory, "standby, " + alarms["no_failover"], wants, actions, events, alarms)
     if trouble.stopping_at == now:
         text = (

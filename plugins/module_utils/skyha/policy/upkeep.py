@@ -7,11 +7,12 @@ import dataclasses
 
 from ..config import Config
 from ..words import Action, Do, Seen, Task
-from .armed import bmc_problem
+from .armed import RECORD_EVERY, bmc_problem
 from .memory import Memory, age, on_record
 
 POWER_ON_EVERY = 15.0
 POWER_ON_TRIES = 20
+RECORD_RETRY = 5.0
 
 
 def check_bmc(config: Config, memory: Memory, seen: Seen, now: float) -> tuple[Action, ...]:
@@ -21,6 +22,14 @@ def check_bmc(config: Config, memory: Memory, seen: Seen, now: float) -> tuple[A
     if Task.CHECK_BMC in seen.running or age(now, memory.bmc_asked_at) < interval:
         return ()
     return (Action(Do.RUN, Task.CHECK_BMC),)
+
+
+def check_record(memory: Memory, seen: Seen, now: float) -> tuple[Action, ...]:
+    """Try whether the record can be written, when that is due: without it there is no failover, and no restart in place."""
+    interval = RECORD_RETRY if memory.record_error else RECORD_EVERY
+    if Task.CHECK_RECORD in seen.running or age(now, memory.record_tried_at) < interval:
+        return ()
+    return (Action(Do.RUN, Task.CHECK_RECORD),)
 
 
 def power_on(memory: Memory, seen: Seen, now: float) -> tuple[Memory, tuple[Action, ...]]:

@@ -7,7 +7,7 @@ import os
 import time
 import uuid
 
-from ..errors import StateError
+from ..errors import StateError, may_pass
 
 
 class HostClock:
@@ -41,7 +41,7 @@ class HostClock:
         except FileNotFoundError:
             return ""
         except OSError as error:
-            raise StateError(f"{self._path}: cannot be read: {error}; skyha.service makes its directory") from error
+            raise self._error("read", error) from error
 
     def _make(self) -> str:
         name = str(uuid.uuid4())
@@ -56,5 +56,9 @@ class HostClock:
             finally:
                 os.unlink(temporary)
         except OSError as error:
-            raise StateError(f"{self._path}: cannot be written: {error}; skyha.service makes its directory") from error
+            raise self._error("written", error) from error
         return name
+
+    def _error(self, verb: str, error: OSError) -> StateError:
+        text = f"{self._path}: cannot be {verb}: {error}; see to the space and the rights of its directory"
+        return StateError(text, may_pass(error))

@@ -11,7 +11,7 @@ import json
 import os
 from collections.abc import Mapping
 
-from ..errors import StateError
+from ..errors import StateError, may_pass
 
 VERSION = 1
 _NEXT = (
@@ -36,7 +36,7 @@ class FileStore:
             return None
         except OSError as error:
             raise StateError(
-                f"{self._path}: cannot be read: {error}; skyhad runs as the owner of {self._directory}"
+                f"{self._path}: cannot be read: {error}; skyhad runs as the owner of {self._directory}", may_pass(error)
             ) from error
         return self._parse(data)
 

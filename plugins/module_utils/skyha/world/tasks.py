@@ -22,6 +22,7 @@ from ..words import Outcome, Power, Task
 from .child import command
 
 REWIND_DEADLINE = 4 * 3600.0
+RECORD_DEADLINE = 10.0
 _GRACE = 1.0  # for a child to end by its own deadline, with an answer
 _WARM_FOR = 20.0  # seconds after the last `prepare` that a warmed process is kept
 _DYING = 0.2
@@ -159,6 +160,8 @@ class ProcessTasks:
                 "sslmode",
             )
             return "world.rewind", {key: getattr(config, key) for key in keys}, REWIND_DEADLINE
+        if task is Task.CHECK_RECORD:
+            return "world.record_child", {"state_dir": config.state_dir}, RECORD_DEADLINE
         verb = {Task.FENCE: config.fence_action, Task.POWER_ON: "on", Task.CHECK_BMC: "status"}[task]
         deadline = config.timing.fence_deadline
         agents = [dataclasses.asdict(agent) for agent in config.agents]
