@@ -63,12 +63,14 @@ class RealPostgres:
         )
         self.bin_dir = _programs(root, self._as)
 
-    def initdb(self) -> None:
-        """A primary with the cluster's database."""
+    def initdb(self, settings: str = "") -> None:
+        """A primary with the cluster's database; `settings`: more lines of postgresql.conf."""
         self.run(
             ["initdb", "-D", str(self.data_dir), "-A", "trust", "-U", "postgres", "-N", "-E", "UTF8", "--locale=C"]
         )
         self._configure()
+        with (self.data_dir / "postgresql.conf").open("a") as file:
+            file.write(settings)
         self.start()
         self.sql("CREATE ROLE sky_pg_cluster SUPERUSER LOGIN", "postgres")
         self.sql("CREATE DATABASE sky_pg_cluster", "postgres")
@@ -184,7 +186,17 @@ def _programs(root: Path, prefix: Sequence[str]) -> Path:
         return real
     wrapped = root / "bin"
     wrapped.mkdir(exist_ok=True)
-    for name in ("initdb", "pg_ctl", "pg_basebackup", "pg_controldata", "pg_rewind", "pg_waldump", "postgres"):
+    for name in (
+        "initdb",
+        "pg_ctl",
+        "pg_basebackup",
+        "pg_controldata",
+        "pg_rewind",
+        "pg_waldump",
+        "pg_receivewal",
+        "pg_recvlogical",
+        "postgres",
+    ):
         script = wrapped / name
         script.write_text(f'#!/bin/sh\nexec {" ".join(prefix)} {real / name} "$@"\n')
         script.chmod(script.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)

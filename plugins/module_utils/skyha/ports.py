@@ -75,7 +75,7 @@ class Hands(Protocol):
         """Gratuitous ARP for the VIP."""
 
     def ensure_slot(self, name: str) -> None:
-        """Create the physical replication slot where it is missing."""
+        """Create the physical replication slot where it is missing, or has lost its WAL."""
 
     def drop_slots(self, names: Sequence[str]) -> None:
         """Drop physical replication slots."""

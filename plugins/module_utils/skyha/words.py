@@ -88,6 +88,30 @@ class Look:
 
 
 @dataclass(frozen=True)
+class Slot:
+    """One replication slot of this node, skyha's or not."""
+
+    name: str
+    logical: bool
+    active: bool  # somebody reads by it
+    lost: bool  # WAL that it was to keep is gone: it is of no use any more
+    kept: int | None  # bytes of WAL from what it keeps up to the newest; None: it keeps none
+
+
+@dataclass(frozen=True)
+class Wal:
+    """What keeps WAL on this node. Looked at now and then only."""
+
+    slots: tuple[Slot, ...]
+    slot_limit: int | None  # max_slot_wal_keep_size in bytes; None: no limit
+    kept_anyway: int  # bytes of WAL that are there without any slot
+    max_wal_size: int
+    checkpoint_timeout: float
+    redo_lsn: int | None = None  # primary: where the last completed checkpoint began
+    since_checkpoint: int | None = None  # primary: bytes of WAL written since then
+
+
+@dataclass(frozen=True)
 class Local:
     """This node's own PostgreSQL and VIP. Without an answer by SQL most of it is not known."""
 
@@ -110,6 +134,7 @@ class Local:
     pending_restart: tuple[str, ...] | None = None  # changed settings that wait for a restart
     clients_left: int | None = None  # primary: connections that ordinary clients may still open
     system_identifier: str | None = None  # which cluster's data this is, as initdb drew it
+    wal: Wal | None = None  # looked at now and then
 
 
 @dataclass(frozen=True)

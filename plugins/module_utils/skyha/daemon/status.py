@@ -7,6 +7,7 @@ It holds no secret: it is served to whoever may read the status page.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import os
@@ -62,6 +63,7 @@ def snapshot(
         streaming=local.peer_streaming if local.role is Role.PRIMARY else local.streaming,
         replay_paused=local.replay_paused,
         pending_restart=None if local.pending_restart is None else list(local.pending_restart),
+        slots=None if local.wal is None else [dataclasses.asdict(slot) for slot in local.wal.slots],
         lag=_lag(memory, local),
         vip={
             "address": config.vip,

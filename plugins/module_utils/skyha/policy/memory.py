@@ -148,6 +148,9 @@ class Memory:
     record_tried_at: float | None = None
     record_error: str = ""  # why it could not, the last time
     bmc_off_at: float | None = None  # since when every check read 'off'
+    slot_lost: bool = False  # the peer's slot was found without its WAL, and the peer has not streamed since
+    redo_lsn: int | None = None  # primary: where its last checkpoint began ...
+    redo_at: float = 0.0  # ... and since when that is the last one
     trouble: Trouble | None = None
     recovered_at: float = float("-inf")  # when an unreachable primary last answered again
     fence_at: float = float("-inf")  # when the last attempt began or ended

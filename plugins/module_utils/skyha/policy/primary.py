@@ -13,6 +13,7 @@ from .boot import Step, fence_forgotten_after, next_step
 from .memory import Decision, Memory, Stage, Wants, age, is_paused, on_record
 from .switchover import begin_switchover, decide_switching
 from .upkeep import POWER_ON_TRIES, check_bmc, check_record, power_on
+from .wal import is_lost, wal_alarms
 
 _HELD = {True: "held", False: "not held", None: "not known to be held"}
 _STREAMS = {True: "standby streaming", False: "standby NOT streaming", None: "standby not known to stream"}
@@ -164,7 +165,7 @@ def _keep_record(config: Config, memory: Memory, seen: Seen, now: float) -> tupl
             actions = (Action(Do.RECORD_STANDBY, False),)
         elif local.standby_recorded is False:
             memory = on_record(memory, standby_recorded=False)
-    if local.slots is not None and config.peer_slot not in local.slots:
+    if (local.slots is not None and config.peer_slot not in local.slots) or is_lost(config, local):
         actions += (Action(Do.ENSURE_SLOT, config.peer_slot),)
     return memory, actions
 
@@ -206,7 +207,7 @@ def _wants(config: Config, memory: Memory, now: float) -> Wants:
 
 
 def _alarms(config: Config, memory: Memory, seen: Seen, now: float) -> dict[str, str]:
-    alarms = {}
+    alarms = dict(wal_alarms(config, memory, seen.local, now))
     if seen.local.peer_streaming is False:
         alarms["standby"] = f"no standby streams: if this node dies now, nothing can take over; look at {config.peer}"
     if seen.local.detail:

@@ -8,6 +8,7 @@ import dataclasses
 from ..config import Config
 from ..words import Local, Order, Outcome, Path, Power, Role, Seen, Server, Sight, Task
 from .memory import MAX_SAMPLES, Memory, Record, age, on_record
+from .wal import remember_wal
 
 RAN_WELL = 60.0  # seconds up, after which earlier restarts are forgotten
 WORD_HOLDS = 30.0  # seconds in which an operator's word that the peer is off must be used
@@ -22,6 +23,7 @@ def remember(config: Config, memory: Memory, seen: Seen, now: float) -> Memory:
     memory = _remember_role(memory, seen.local)
     memory = _remember_looks(memory, seen, now)
     memory = _remember_local(memory, seen.local, now)
+    memory = remember_wal(config, memory, seen.local, now)
     for outcome in seen.outcomes:
         memory = _remember_bmc(memory, outcome, now)
         memory = _remember_power_on(memory, outcome)

@@ -30,6 +30,7 @@ from .patience import (
 )
 from .switchover import hand_over
 from .upkeep import check_bmc, check_record, power_on
+from .wal import wal_alarms
 
 SWITCH_POLL = 0.05
 FREE_HOLDS = 1.0  # shorter than a primary trusts it
@@ -84,6 +85,7 @@ def _quiet(config: Config, memory: Memory, seen: Seen, now: float, life: str) ->
     memory, fresh = _newly(config, memory, seen, now)
     alarms = dict(not_armed(config, memory, seen.local, now))
     alarms.update(_path_alarms(seen.looks))
+    alarms.update(wal_alarms(config, memory, seen.local, now))
     if seen.local.detail and "local" not in alarms:
         alarms["local"] = f"PostgreSQL here answers skyha with an error: {seen.local.detail}"
     why = "; ".join(alarms.values())

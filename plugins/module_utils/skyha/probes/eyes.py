@@ -10,14 +10,15 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Callable
 
 from .. import config as configuration
-from ..words import Local, Look, Path, Peer, Role, Server, Sight
-from . import arp, ndp, queries
+from ..words import Local, Look, Path, Peer, Role, Server, Sight, Wal
+from . import arp, ndp, queries, wal
 from .datadir import DataDir, Disk
 from .meaning import STARTING
 from .netlink import Watch
 from .race import Answer, Line, Target, look
 
 _LOG = logging.getLogger("skyha.probes")
+_WAL_EVERY = 20.0
 _PENDING_RESTART_EVERY = 60.0  # that view of PostgreSQL costs more than all else together
 _SYSTEM_EVERY = 60.0  # it cannot change while a server runs; a restart from another directory may go unseen
 
@@ -36,6 +37,7 @@ class ProbeEyes:
         self._local = Line(Target("local", local, queries.local_sql(config)))
         self._restart = Line(Target("pending restart", local, queries.PENDING_RESTART))
         self._system = Line(Target("system identifier", local, queries.SYSTEM))
+        self._wal = Line(Target("wal", local, wal.WAL))
         self._peer = Line(
             Target(
                 "peer",
@@ -49,6 +51,8 @@ class ProbeEyes:
         self._pending_restart: tuple[str, ...] | None = None
         self._system_identifier: str | None = None  # of the server that runs
         self._system_asked_at = float("-inf")
+        self._wal_asked_at = float("-inf")
+        self._wal_seen: Wal | None = None
 
     # --- the port -----------------------------------------------------------------------------------------------
 
@@ -75,9 +79,10 @@ class ProbeEyes:
                 seen,
                 vip_held=held,
                 pending_restart=self._restart_pending(now, deadline),
+                wal=self._wal_now(now, deadline),
                 system_identifier=self._identified(now, deadline),
             )
-        self._restart_asked_at = float("-inf")  # a restart may be under way: ask anew after it
+        self._restart_asked_at = self._wal_asked_at = float("-inf")  # a restart may be under way: ask anew after it
         self._system_identifier = None
         disk = self._data.look(max(0.1, deadline - (self._clock() - now)))
         return dataclasses.replace(local_without_sql(answer, disk), vip_held=held)
@@ -129,11 +134,11 @@ class ProbeEyes:
         return look(lines, deadline, [self._paths[path] for path in fresh], self._clock)
 
     def _lines(self) -> list[Line]:
-        return [*self._paths.values(), self._local, self._peer, self._restart, self._system]
+        return [*self._paths.values(), self._local, self._peer, self._restart, self._system, self._wal]
 
     def _identified(self, now: float, deadline: float) -> str | None:
         if not self._system_identifier or now - self._system_asked_at >= _SYSTEM_EVERY:
-            answer = look([self._system], deadline, clock=self._clock)[0]
+            answer = look([self._system, self._wal], deadline, clock=self._clock)[0]
             self._system.close()
             self._system_asked_at = now
             self._system_identifier = str(answer.row[0]) if answer.sight is Sight.OK and answer.row else None
@@ -146,6 +151,14 @@ class ProbeEyes:
             self._restart_asked_at = now
             self._pending_restart = tuple(answer.row[0]) if answer.sight is Sight.OK and answer.row else None
         return self._pending_restart
+
+    def _wal_now(self, now: float, deadline: float) -> Wal | None:
+        if now - self._wal_asked_at >= _WAL_EVERY:
+            answer = look([self._wal], deadline, clock=self._clock)[0]
+            self._wal.close()
+            self._wal_asked_at = now
+            self._wal_seen = wal.wal(answer.row) if answer.sight is Sight.OK and answer.row else None
+        return self._wal_seen
 
 
 def _look(answer: Answer) -> Look:

@@ -50,22 +50,33 @@ def local_sql(config: Config, notes: bool = True) -> str:
     notes: read what skyha wrote down in its own database as well (role ha_schema makes that table).
     """
     table = "sky_pg_cluster.cluster_control" if notes else _NO_NOTES
-    is_peer = f"application_name = {literal(config.peer)}"
-    if config.peer_address:
-        is_peer += f" OR client_addr = {literal(config.peer_address)}::inet"
-    # A base backup streams WAL as well, from the same address: it is no standby.
-    is_standby = f"({is_peer}) AND application_name <> 'pg_basebackup'"
     return f"""SELECT r.yes, t.line,
        CASE WHEN NOT r.yes THEN pg_current_wal_lsn() - '0/0' END,
        {_RECEIVED}, pg_last_wal_replay_lsn() - '0/0', CASE WHEN r.yes THEN pg_is_wal_replay_paused() END,
        EXISTS (SELECT FROM pg_stat_get_wal_receiver() WHERE status = 'streaming'),
-       NOT r.yes AND EXISTS (SELECT FROM pg_stat_replication WHERE state = 'streaming' AND {is_standby}),
+       NOT r.yes AND EXISTS (SELECT FROM pg_stat_replication s WHERE state = 'streaming' AND {_is_standby(config)}),
        ARRAY(SELECT slot_name::text FROM pg_replication_slots WHERE slot_type = 'physical' AND NOT temporary ORDER BY 1),
        NOT r.yes AND c.standby_recorded AND c.recorded_timeline = t.line, c.switching,
        c.paused, extract(epoch FROM c.paused_until - now())::float8,
        CASE WHEN NOT r.yes THEN {_CLIENTS_LEFT} END
   FROM (SELECT pg_is_in_recovery() AS yes) r CROSS JOIN LATERAL ({_TIMELINE}) t
   LEFT JOIN {table} c ON c.id = 1"""
+
+
+def _is_standby(config: Config) -> str:
+    """Is a row of pg_stat_replication the peer as a standby? By its name or its slot (role streaming_replication sets both).
+
+    From the peer's address WAL is streamed to others as well: a base backup (by the standby's own slot), pg_receivewal, a
+    logical subscriber. An address alone tells a standby only by the name that PostgreSQL gives it where nobody sets one.
+    """
+    slot = f"SELECT active_pid FROM pg_replication_slots WHERE slot_name = {literal(config.peer_slot)}"
+    is_peer = f"application_name = {literal(config.peer)} OR pid IN ({slot} AND slot_type = 'physical')"
+    if config.peer_address:
+        is_peer += f" OR (client_addr = {literal(config.peer_address)}::inet AND application_name = 'walreceiver')"
+    return (
+        f"({is_peer}) AND application_name NOT IN ('pg_basebackup', 'pg_receivewal') "
+        "AND NOT EXISTS (SELECT FROM pg_replication_slots l WHERE l.slot_type = 'logical' AND l.active_pid = s.pid)"
+    )
 
 
 # Reads the control file, so it is no part of the look that is taken each second.

@@ -91,10 +91,16 @@ class HostHands:
 
     def ensure_slot(self, name: str) -> None:
         """See ports.Hands."""
-        slot = queries.literal(name)
+        slot, what = queries.literal(name), f"the replication slot {name}"
+        lost = self._local(
+            what,
+            "SELECT count(pg_drop_replication_slot(slot_name)) FROM pg_replication_slots "
+            f"WHERE slot_name = {slot} AND slot_type = 'physical' AND wal_status = 'lost' AND NOT active",
+        )[0]
+        # Where the last one has lost its WAL, its reader must be made anew: until it comes, nothing need be kept for it.
         self._local(
-            f"the replication slot {name}",
-            f"SELECT count(pg_create_physical_replication_slot({slot}, true)) "
+            what,
+            f"SELECT count(pg_create_physical_replication_slot({slot}, {'false' if lost else 'true'})) "
             f"WHERE NOT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = {slot})",
         )
 

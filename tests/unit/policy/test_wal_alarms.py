@@ -1,0 +1,73 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What makes WAL grow is named while there is room, and nothing else is."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.decide import decide
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import Decision, Memory, Record
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Do, Role, Seen, Slot, Wal
+from test_primary import CONFIG, HEALTHY
+
+MB = 1024 * 1024
+WAL = Wal((), 1000 * MB, 100 * MB, 100 * MB, 300.0, redo_lsn=7, since_checkpoint=MB)
+START = Memory(0.0, Record("boot", role=Role.PRIMARY, timeline=3, served_boot="boot"))
+
+
+def decided(wal: Wal, now: float = 10.0, memory: Memory = START, **local: object) -> Decision:
+    return decide(CONFIG, memory, Seen(dataclasses.replace(HEALTHY, wal=wal, **local)), now)
+
+
+def with_slot(name: str, kept: int | None, logical: bool = False, active: bool = False, lost: bool = False) -> Decision:
+    return decided(dataclasses.replace(WAL, slots=(Slot(name, logical, active, lost, kept),)))
+
+
+@pytest.mark.parametrize(
+    ("slot", "told"),
+    [
+        (("barman", 101 * MB), "the physical slot barman is not in use and holds back 101 MB of WAL"),
+        (("feed", 101 * MB, True), "the logical slot feed is not in use"),
+        (("feed", 501 * MB, True, True), "is behind by 501 MB of WAL; at 1000 MB (max_slot_wal_keep_size) it is lost"),
+        (("feed", None, True, False, True), "the logical slot feed has lost WAL"),
+        (("barman", 99 * MB), None),
+        (("barman", None), None),
+        (("feed", 499 * MB, True, True), None),
+        (("node2", 900 * MB), None),
+    ],
+)
+def test_slot_of_others_that_holds_wal_back_is_named(slot: tuple[object, ...], told: str | None) -> None:
+    alarms = with_slot(*slot).alarms  # type: ignore[arg-type]
+    assert ("slots" in alarms) == (told is not None), alarms
+    assert told is None or told in alarms["slots"]
+
+
+def test_peers_slot_that_lost_its_wal_is_made_anew_and_told_until_the_peer_streams() -> None:
+    lost = dataclasses.replace(WAL, slots=(Slot("node2", False, False, True, None),))
+    away = {"peer_streaming": False, "slots": ("node2",), "standby_recorded": True}
+    first = decided(lost, **away)
+    assert Do.ENSURE_SLOT in {action.do for action in first.actions}
+    assert "failover_rebuild.yml" in first.alarms["slot_lost"]
+    anew = dataclasses.replace(WAL, slots=(Slot("node2", False, False, False, None),))
+    second = decided(anew, 11.0, first.memory, **away)
+    assert Do.ENSURE_SLOT not in {action.do for action in second.actions}
+    assert "slot_lost" in second.alarms
+    third = decided(anew, 12.0, second.memory, slots=("node2",))
+    assert "slot_lost" not in third.alarms
+
+
+class TestCheckpoint:
+    def later(self, since: int, seconds: float) -> dict[str, str]:
+        first = decided(WAL)
+        return dict(decided(dataclasses.replace(WAL, since_checkpoint=since), 10.0 + seconds, first.memory).alarms)
+
+    def test_wal_far_beyond_its_size_without_one_is_named(self) -> None:
+        assert "checkpointer" in self.later(301 * MB, 30.0)["checkpoint"]
+
+    def test_one_that_is_long_overdue_is_named(self) -> None:
+        assert "checkpoint" in self.later(65 * MB, 1000.0)
+
+    @pytest.mark.parametrize(("since", "seconds"), [(299 * MB, 30.0), (299 * MB, 600.0), (MB, 100_000.0)])
+    def test_load_and_idleness_are_not(self, since: int, seconds: float) -> None:
+        assert "checkpoint" not in self.later(since, seconds)
