@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Renders the tables of docs/failover.md from the code that decides. `python tests/docs_tables.py` writes them there;
+"""Renders the tables of docs/failover.md and docs/alarms.md from the code. `python tests/docs_tables.py` writes them there;
 tests/unit/test_docs.py checks that they are current."""
 
 from __future__ import annotations
@@ -11,13 +11,15 @@ from pathlib import Path as File
 ROOT = File(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "collections"))
 
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.alarms import ALARMS  # noqa: E402  (needs the path above)
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import PROFILES  # noqa: E402  (needs the path above)
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.boot import Step, next_step  # noqa: E402
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import Intent, Record, Stage, Trouble  # noqa: E402
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.patience import cut_off, living, used_up  # noqa: E402
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Look, Path, Peer, Role, Server, Sight  # noqa: E402
 
-DOC = ROOT / "docs/failover.md"
+FAILOVER = ROOT / "docs/failover.md"
+ALARM_PAGE = ROOT / "docs/alarms.md"
 SIGHTS = (Sight.OK, Sight.ALIVE, Sight.SICK, Sight.STALLED, Sight.DROPPED, Sight.REFUSED, Sight.UNREACHABLE)
 
 
@@ -102,17 +104,35 @@ def boot() -> str:
     return "\n".join(lines)
 
 
-TABLES = {"patience": patience, "boot": boot}
+def alarms() -> str:
+    """Every alarm code with its severity, its meaning and its next step; the headings are what is linked to."""
+    parts = []
+    for code, alarm in ALARMS.items():
+        disarms = " No failover works while it lasts." if alarm.disarms else ""
+        parts += [
+            f"### {code}",
+            "",
+            f"*{alarm.severity.value}.* {alarm.meaning}{disarms}",
+            "",
+            f"Next: {alarm.next}.",
+            "",
+        ]
+    return "\n".join(parts[:-1])
 
 
-def rendered(text: str) -> str:
-    """`text` with the tables between their marks made anew."""
-    for name, make in TABLES.items():
+TABLES = {FAILOVER: {"patience": patience, "boot": boot}, ALARM_PAGE: {"alarms": alarms}}
+
+
+def rendered(doc: File) -> str:
+    """The page with the tables between their marks made anew."""
+    text = doc.read_text()
+    for name, make in TABLES[doc].items():
         marks = re.compile(rf"(<!-- {name}: begin -->\n).*?(<!-- {name}: end -->)", re.DOTALL)
-        assert marks.search(text), f"docs/failover.md has no marks for the table {name}"
+        assert marks.search(text), f"{doc.name} has no marks for the table {name}"
         text = marks.sub(lambda match, make=make: match.group(1) + make() + "\n" + match.group(2), text)
     return text
 
 
 if __name__ == "__main__":
-    DOC.write_text(rendered(DOC.read_text()))
+    for page in TABLES:
+        page.write_text(rendered(page))

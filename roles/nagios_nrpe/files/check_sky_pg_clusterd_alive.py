@@ -5,7 +5,8 @@
 OK        its last cycle is not older than the thresholds allow; the line says the node's role
 WARNING   the last cycle is old, or a failover was not acknowledged yet (skyctl acknowledge), or an alarm is on that no
           other plugin of the cluster shows
-CRITICAL  skyha does not run, hangs, or says that the cluster is in danger (two primaries, PostgreSQL down ...)
+CRITICAL  skyha does not run, hangs, or has an alarm that it calls critical (two primaries, PostgreSQL down, the primary
+          is silent and could not be fenced ...); docs/alarms.md lists them all
 """
 
 from __future__ import annotations
@@ -16,20 +17,11 @@ from collections.abc import Callable, Sequence
 
 import sky_plugin as sky
 
-# The document alarmed when nothing was heard for 2 minutes; skyha completes a cycle at least every 5 seconds.
-DANGERS = (
-    "unlawful",
-    "two_primaries",
-    "vip_conflict",
-    "record",
-    "down",
-    "no_failover",
-    "promotion",
-    "other_cluster",
-    "no_data",
-)
-# Shown by check_standby_lag, check_fence and (with all reasons that a standby gives) check_skyha_armed.
-ELSEWHERE = ("standby", "bmc", "failover")
+# Told below in words of its own, with the time.
+FAILOVER = "failover"
+# Others show these. What check_skyha_armed shows are the reasons of a standby, so a primary's are shown here.
+ELSEWHERE = ("check_standby_lag", "check_fence", "check_vip")
+ARMED = "check_skyha_armed"
 
 
 def check(options: argparse.Namespace, load: Callable[[], sky.Snapshot]) -> tuple[int, str, Sequence[str]]:
@@ -43,10 +35,17 @@ def check(options: argparse.Namespace, load: Callable[[], sky.Snapshot]) -> tupl
     items = [sky.perf("heartbeat_age", round(status.age, 2), "s", options.warning, options.critical, 0)]
     if age == sky.CRITICAL:
         return age, f"skyha has not completed a cycle for {status.age:.0f} s: journalctl -u skyha", items
-    shown = {**dict.fromkeys(ELSEWHERE, ""), **status.texts("not_armed")}
     alarms = status.texts("alarms")
-    dangers = [text for code, text in alarms.items() if code in DANGERS]
-    others = [text for code, text in alarms.items() if code not in DANGERS and code not in shown]
+    reasons = status.texts("not_armed")
+    mine = {
+        code: text
+        for code, text in alarms.items()
+        if code != FAILOVER
+        and status.shown_by(code) not in ELSEWHERE
+        and not (code in reasons and status.shown_by(code) == ARMED)
+    }
+    dangers = [text for code, text in mine.items() if status.is_critical(code)]
+    others = [text for code, text in mine.items() if not status.is_critical(code)]
     states, texts = [age], [*dangers]
     if dangers:
         states.append(sky.CRITICAL)

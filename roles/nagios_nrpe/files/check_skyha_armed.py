@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Would a failover to this node work now, and if not, what would stop it?
 
-OK        this node is the primary, or an armed standby
-WARNING   what stops a failover was ordered or passes by itself (paused, switchover, flap guard, catching up)
+OK        this node is the primary, or an armed standby, or a standby that only waits until a second failover may follow
+WARNING   what stops a failover was ordered or passes by itself (paused, switchover, catching up); or one is under way
 CRITICAL  something that a failover needs does not work; or skyha does not run, so that there would be none
 
--w and -c are ranges of the number of reasons; what skyha calls passing counts for -w only.
+-w and -c are ranges of the number of reasons; what skyha calls a warning counts for -w only.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from collections.abc import Callable, Sequence
 
 import sky_plugin as sky
 
-PASSING = ("paused", "switchover", "flap_guard", "catch_up")
+# A failover is told by its new primary, once; this reason of the other node belongs to it and passes by itself.
+FAILOVER = "flap_guard"
 
 
 def check(options: argparse.Namespace, load: Callable[[], sky.Snapshot]) -> tuple[int, str, Sequence[str]]:
@@ -28,15 +29,19 @@ def check(options: argparse.Namespace, load: Callable[[], sky.Snapshot]) -> tupl
     if status.role == "primary":
         return sky.OK, f"this node is the primary; ask its standby {status.get('peer', str)}", ()
     armed, reasons = status.get("armed", bool, type(None)), status.texts("not_armed")
-    count = max(len(reasons), 0 if armed else 1)
+    event = reasons.pop(FAILOVER, "")
+    count = max(len(reasons), 0 if armed or event else 1)
     items = [sky.perf("reasons", count, "", options.warning, options.critical, 0)]
     stage = status.get("intent", dict, type(None))
     if stage is not None:
-        return sky.WARNING, f"under way: {status.get('intent.stage', str)}; {status.get('sentence', str)}", items
+        state = sky.CRITICAL if any(status.is_critical(code) for code in reasons) else sky.WARNING
+        return state, f"under way: {status.get('intent.stage', str)}; {status.get('sentence', str)}", items
     if armed is None:
         return sky.CRITICAL, f"this node is no standby (role {status.role}): {status.get('sentence', str)}", items
-    lasting = sum(code not in PASSING for code in reasons) if reasons else count
+    lasting = sum(status.is_critical(code) for code in reasons) if reasons else count
     state = sky.worst([sky.judge(count, options.warning, None), sky.judge(lasting, None, options.critical)])
+    if event and not reasons:
+        return state, f"not armed for the moment, as after every failover (its new primary tells of it): {event}", items
     if armed:
         return state, "armed: a failover to this standby would work now", items
     return state, "not armed: " + "; ".join(reasons.values() or [status.get("sentence", str)]), items

@@ -169,6 +169,18 @@ class Snapshot:
                 raise Unknown(f"{path!r} in the snapshot holds something else than sentences")
         return dict(value)
 
+    def is_critical(self, code: str) -> bool:
+        """Does skyha call this alarm or reason critical? One that it says nothing of is."""
+        return self._of_code(code, "severity") != "warning"
+
+    def shown_by(self, code: str) -> str:
+        """The check that shows this alarm."""
+        return self._of_code(code, "check")
+
+    def _of_code(self, code: str, what: str) -> str:
+        meaning = self.get("codes", dict).get(code)
+        return str(meaning.get(what, "")) if isinstance(meaning, dict) else ""
+
     @property
     def role(self) -> str:
         """primary, standby, none, unknown."""

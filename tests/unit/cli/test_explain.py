@@ -8,12 +8,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.cli.explain import NEXT, explain
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.alarms import ALARMS
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.cli.explain import explain
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.cli.sources import View, _fresh
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.cli.text import Paint
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import Config
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Local, Server
-from daemon_samples import CONFIG, OF_NODE1, PRIMARY, STANDBY, World
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Local, Outcome, Path, Server, Task
+from daemon_samples import CONFIG, DROPPED, OF_NODE1, PRIMARY, STANDBY, World
+from daemon_samples import SILENT as SILENT_LOOK
 
 SILENT = View(None, "skyha at 198.51.100.111:8008 does not answer: timed out")
 
@@ -57,23 +59,56 @@ def test_without_a_configuration_the_patience_is_left_out() -> None:
     assert "looks without an answer" not in text
 
 
-@pytest.mark.parametrize("code", sorted(NEXT))
+@pytest.mark.parametrize("code", sorted(ALARMS))
 def test_every_reason_comes_with_its_next_step(code: str) -> None:
     text = told(changed(view(STANDBY), armed=False, not_armed={code: "this is why"}, alarms={code: "this is why"}))
     assert "node2 would NOT take over if node1 died now: - this is why next: " in text
-    assert " ".join(NEXT[code].split()) in text
+    assert " ".join(ALARMS[code].next.split()) in text
     assert text.count("this is why") == 1  # not once more among the alarms
 
 
-def test_reason_without_a_known_next_step_is_told_all_the_same() -> None:
+def test_reason_of_another_version_is_told_all_the_same() -> None:
     text = told(changed(view(STANDBY), armed=False, not_armed={"novel": "nobody knows"}))
-    assert text.endswith("would NOT take over if node1 died now: - nobody knows")
+    assert "would NOT take over if node1 died now: - nobody knows next: 'skyctl explain' on the other node" in text
 
 
 def test_alarm_that_does_not_stop_a_failover_stands_by_itself() -> None:
     text = told(changed(view(STANDBY), alarms={"path_vip": "the VIP path fails", "local": "no such table"}))
     assert "Nothing would stop node2" in text
-    assert "Alarms - the VIP path fails - no such table next: if skyha's objects are missing" in text
+    assert "Alarms - the VIP path fails next: see what the sentence says" in text
+    assert "- no such table next: if skyha's objects are missing" in text
+
+
+def in_trouble(turns: int) -> World:
+    """A standby whose primary fell silent, `turns` cycles ago; its BMC answers no order."""
+    world = World(STANDBY, "/nonexistent")
+    world.turn(3)
+    world.eyes.looks = {Path.VIP: SILENT_LOOK, Path.VOTE: DROPPED}
+    world.turn(turns)
+    return world
+
+
+def test_dead_primary_is_no_question_of_what_if() -> None:
+    text = told(View(in_trouble(2).daemon.status))
+    assert "node1 shows no life for" in text
+    assert "Nothing would stop" not in text
+    assert "if node1 died now" not in text
+
+
+def test_failed_fence_is_what_keeps_the_standby_from_taking_over() -> None:
+    world = in_trouble(8)
+    for _attempt in range(2):
+        world.tasks.over.append(Outcome(Task.FENCE, False, "the BMC does not answer"))
+        world.turn(12)
+    status = world.daemon.status
+    assert status["intent"]["stage"] == "fencing"
+    assert status["armed"] is False
+    assert status["bmc"]["error"] == "the BMC does not answer"
+    assert status["codes"]["fence_failed"]["severity"] == "critical"
+    text = told(View(status))
+    assert "What keeps node2 from taking over: - node1 is not fenced after" in text
+    assert "next: mend the BMC; or make sure that the host is off" in text
+    assert "Nothing would stop" not in text
 
 
 def test_primary_tells_what_its_standby_would_do() -> None:

@@ -92,7 +92,8 @@ def test_file_is_readable_by_all_and_written_whole(tmp_path: Path) -> None:
 
 
 def test_password_file_is_not_named(tmp_path: Path) -> None:
-    assert "password" not in module.as_text(World(STANDBY, str(tmp_path)).turn(1))
+    told = module.as_text(World(STANDBY, str(tmp_path)).turn(1))
+    assert not [agent.password_file for agent in World(STANDBY, "").config.agents if agent.password_file in told]
 
 
 def test_misconfigured_lists_every_problem() -> None:

@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.alarms import of
 
 FILES = Path(__file__).parents[3] / "roles/nagios_nrpe/files"
 PLUGINS = ("check_sky_pg_clusterd_alive", "check_standby_lag", "check_skyha_armed", "check_vip", "check_fence")
@@ -70,6 +71,7 @@ STANDBY: dict[str, Any] = {
     "trouble": None,
     "armed": True,
     "not_armed": {},
+    "codes": {},
 }
 PRIMARY: dict[str, Any] = {
     **STANDBY,
@@ -92,6 +94,9 @@ def altered(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
         for key in parents:
             place = place[key]
         place[last] = value
+    for code in (code for name in ("alarms", "not_armed") if isinstance(made[name], dict) for code in made[name]):
+        alarm = of(code)
+        made["codes"][code] = {"severity": alarm.severity.value, "check": alarm.check}
     return made
 
 

@@ -3,44 +3,11 @@
 
 from __future__ import annotations
 
+from ..alarms import of as meaning_of
 from ..config import Config
 from .sources import Status, View
 from .table import not_running
-from .text import Paint, wrap
-
-# code (policy/armed.py and the alarms) -> what to do about it
-NEXT = {
-    "vote_path": "on the vote host look at sky-vote-proxy.service; from here try: port_probe or psql through the vote port",
-    "replication": "look at 'skyctl status', and at PostgreSQL's log on this node for what the WAL receiver says",
-    "record": "make room on the file system of /var/lib/skyha, see 'df' and 'df -i'; it must belong to the user that runs skyhad",
-    "note": "is skyha running on the primary? 'systemctl status skyha' there",
-    "bmc": "'skyctl fence-test'; see to the BMC's address, user, password and its network",
-    "not_standby": "look at 'systemctl status sky-postgresql' and PostgreSQL's log on this node",
-    "catch_up": "wait; if it stays, look at replication",
-    "lag": "look at the load, the network and 'select * from pg_stat_wal_receiver'; the limit is [failover] max_lag_seconds",
-    "replay_paused": "select pg_wal_replay_resume();",
-    "paused": "skyctl resume",
-    "fence_distrusted": "make sure that the BMC configured is that of the peer, then 'skyctl acknowledge'",
-    "flap_guard": "wait, or look into why the last failover happened: 'skyctl history 1'",
-    "switchover": "wait",
-    "standby": "look at the other node: 'systemctl status skyha sky-postgresql' there, or run failover_rebuild.yml",
-    "failover": "read 'skyctl history 1', then 'skyctl acknowledge'",
-    "listening": "is the BMC that of the peer? else find the host that answers for the VIP: 'ip neigh', 'arping'",
-    "vip_conflict": "find the host that answers for the VIP: 'ip neigh', 'arping'",
-    "slots": "select * from pg_replication_slots; see 'Slots of others' in docs/operations.md",
-    "slot_lost": "run failover_rebuild.yml, unless that node catches up from an archive",
-    "checkpoint": "ps -C postgres u | grep checkpointer (state T: stopped, kill -CONT it); PostgreSQL's log; df of pg_wal",
-    "connections": "select usename, state, count(*) from pg_stat_activity group by 1, 2; or raise max_connections",
-    "local": "if skyha's objects are missing run the role ha_schema (site.yml --tags ha_schema); see PostgreSQL's log",
-    "fence_failed": "mend the BMC; or make sure that the host is off and run 'skyctl confirm-off'",
-    "unlawful": "see 'Only the old primary comes back' in docs/operations.md",
-    "other_cluster": "is the right disk mounted, and data_dir the right directory? On purpose: 'A new cluster on nodes that had one' "
-    "in docs/operations.md",
-    "no_data": "mount the data directory's disk; if it is lost for good run failover_rebuild.yml",
-    "stopping": "wait for its end; if it hangs see PostgreSQL's log there, after 300 s it counts as a failure",
-    "blind": "look at this node's memory, its open files (skyha.service) and the kernel's log",
-    "cut_off": "look at this node's own network and at the vote host",
-}
+from .text import Paint, duration, wrap
 
 
 def explain(config: Config | None, mine: View, theirs: View, paint: Paint) -> str:
@@ -76,12 +43,31 @@ def explain(config: Config | None, mine: View, theirs: View, paint: Paint) -> st
 
 def _standby(config: Config | None, status: Status, paint: Paint) -> list[str]:
     node, peer = status["node"], status["peer"]
+    if status["trouble"] or status["intent"]:
+        return _under_way(status, paint)
     if status["armed"]:
         return [
             paint(wrap(f"Nothing would stop {node} from taking over if {peer} died now."), "good"),
             *_steps(config, status),
         ]
     lines = [paint(wrap(f"{node} would NOT take over if {peer} died now:"), "bad")]
+    for code, reason in status["not_armed"].items():
+        lines += _reason(code, reason)
+    return lines
+
+
+def _under_way(status: Status, paint: Paint) -> list[str]:
+    """The primary is silent, or something has begun: what would be if it died is no question any more."""
+    node, peer = status["node"], status["peer"]
+    if not status["trouble"]:
+        stage = str(status["intent"]["stage"]).replace("_", " ")
+        lines = [paint(wrap(f"Under way on {node}: {stage}."), "bad")]
+    else:
+        lines = [paint(wrap(f"{peer} shows no life for {duration(status['trouble']['for'])}."), "bad")]
+        if not status["not_armed"]:
+            lines.append(wrap(f"Nothing is known that stops {node} from taking over; it is at it."))
+    if status["not_armed"]:
+        lines.append(paint(wrap(f"What keeps {node} from taking over:"), "bad"))
     for code, reason in status["not_armed"].items():
         lines += _reason(code, reason)
     return lines
@@ -132,7 +118,4 @@ def _alarms(status: Status, paint: Paint) -> list[str]:
 
 
 def _reason(code: str, text: str) -> list[str]:
-    lines = [wrap(text, "  - ")]
-    if code in NEXT:
-        lines.append(wrap(f"next: {NEXT[code]}", "    "))
-    return lines
+    return [wrap(text, "  - "), wrap(f"next: {meaning_of(code).next}", "    ")]

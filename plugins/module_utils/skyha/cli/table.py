@@ -7,6 +7,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from ..alarms import Severity
+from ..alarms import of as meaning_of
 from ..daemon.page import lsn_text, replication
 from ..daemon.status import role_text
 from .sources import Status, View
@@ -104,6 +106,8 @@ def _cells(status: Status) -> dict[str, Cell]:
     cells["armed"] = (
         ("-", "")
         if status["armed"] is None
+        else ("a failover is under way", "warn")
+        if status["armed"] and (status["trouble"] or status["intent"])
         else ("yes", "good")
         if status["armed"]
         else ("NO: " + ", ".join(status["not_armed"]), "bad")
@@ -162,6 +166,7 @@ def _bmc(bmc: Any) -> Cell:
 def _alarms(both: Sequence[Status], paint: Paint) -> list[str]:
     lines = []
     for status in both:
-        for text in status["alarms"].values():
-            lines.append(paint(wrap(text, f"  {status['node']}: ", "    "), "warn"))
+        for code, text in status["alarms"].items():
+            kind = "bad" if meaning_of(code).severity is Severity.CRITICAL else "warn"
+            lines.append(paint(wrap(text, f"  {status['node']}: ", "    "), kind))
     return ["", paint("Alarms", "bold"), *lines] if lines else ["", paint("No alarms.", "good")]

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from ..words import Event, Look, Outcome, Path, Peer, Power, Role, Seen, Server, Task
 
 MAX_EVENTS = 50
+SAME_ALARM = 15.0  # seconds: an alarm that is back sooner was on all the time
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class Board:
     power: Power = Power.UNKNOWN
     bmc_at: float | None = None  # the BMC last gave an answer of any kind, good or bad
     vip_held: bool | None = None  # None: before the first cycle
+    alarms: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # code -> (since when, when last on)
+    fence_error: str = ""  # why the last try to switch the peer's power failed
     counts: Mapping[tuple[str, ...], int] = field(default_factory=dict)
     cycle_seconds: float = 0.0
 
@@ -43,11 +46,12 @@ def observe(board: Board, seen: Seen, now: float, took: float) -> tuple[Board, t
     _count(counts, ("cycles",))
     for path, look in seen.looks.items():
         _count(counts, ("looks", path.value, look.sight.value))
-    power, bmc_at = board.power, board.bmc_at
+    power, bmc_at, fence_error = board.power, board.bmc_at, board.fence_error
     for outcome in seen.outcomes:
         _count(counts, ("tasks", outcome.task.value, "ok" if _succeeded(outcome) else "failed"))
         if outcome.task not in (Task.REWIND, Task.CHECK_RECORD):
             power, bmc_at = outcome.power, now
+            fence_error = "" if _succeeded(outcome) else outcome.detail or "no reason given"
     events = _vip_events(board, seen)
     board = dataclasses.replace(
         board,
@@ -55,11 +59,18 @@ def observe(board: Board, seen: Seen, now: float, took: float) -> tuple[Board, t
         peer=board.peer if seen.peer is None else (now, seen.peer),
         power=power,
         bmc_at=bmc_at,
+        fence_error=fence_error,
         vip_held=seen.local.vip_held,
         counts=counts,
         cycle_seconds=took,
     )
     return board, events
+
+
+def alarmed(board: Board, codes: Iterable[str], now: float) -> Board:
+    """The board with the alarms that are on now, each with its beginning."""
+    kept = {code: times for code, times in board.alarms.items() if now - times[1] < SAME_ALARM}
+    return dataclasses.replace(board, alarms={**kept, **{code: (kept.get(code, (now, now))[0], now) for code in codes}})
 
 
 def count_events(board: Board, events: Iterable[Event]) -> Board:

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..config import Config
 from ..words import Event, Request, Task
-from .board import Board, count_events, observe
+from .board import Board, alarmed, count_events, observe
 from .control import FILE as SOCKET
 from .control import Control
 from .hooks import Hooks
@@ -132,7 +132,7 @@ class Daemon:
         for event in events:
             self.teller.add(event)
         fresh = self.teller.take_fresh()
-        self._board = count_events(self._board, fresh)
+        self._board = alarmed(count_events(self._board, fresh), decision.alarms, now)
         self._hooks.after(fresh, seen.local.role.value, now)
         self.status = snapshot(
             self.config,

@@ -8,30 +8,14 @@ import resource
 from collections.abc import Mapping
 from typing import Any
 
+from ..alarms import ALARMS
+from ..alarms import of as meaning_of
 from ..policy.memory import Stage
 from ..words import Path, Role, Server, Sight, Task
 from .status import STALE_AFTER, Snapshot, is_serving
 
-# The reasons of policy/armed.py. Each is always there, 0 or 1, so that an alert can name it before it happens.
-REASONS = (
-    "vote_path",
-    "replication",
-    "note",
-    "record",
-    "bmc",
-    "not_standby",
-    "catch_up",
-    "lag",
-    "local",
-    "replay_paused",
-    "paused",
-    "fence_distrusted",
-    "flap_guard",
-    "switchover",
-    "evidence",
-    "cut_off",
-    "blind",
-)
+# The reasons against a failover. Each is always there, 0 or 1, so that an alert can name it before it happens.
+REASONS = tuple(code for code, alarm in ALARMS.items() if alarm.disarms)
 
 
 class _Text:
@@ -167,7 +151,10 @@ def _readiness(out: _Text, status: Snapshot) -> None:
             ],
         )
     out.family(
-        "alarm", "gauge", "1 for each alarm that is on.", [({"alarm": code}, 1) for code in sorted(status["alarms"])]
+        "alarm",
+        "gauge",
+        "1 for each alarm that is on.",
+        [({"alarm": code, "severity": meaning_of(code).severity.value}, 1) for code in sorted(status["alarms"])],
     )
     out.gauge("alarms", "How many alarms are on.", len(status["alarms"]))
     out.gauge("paused", "1 while the cluster is paused.", int(status["paused"]["on"]))

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .. import __version__
+from .. import __version__, alarms
 from ..config import Config
 from ..policy.armed import bmc_problem, lag_bytes, lag_seconds, not_armed, unfit
 from ..policy.memory import Decision, Memory, Record, guard_left
@@ -77,7 +77,8 @@ def snapshot(
         alarms=dict(decision.alarms),
         paused=_paused(record, now),
         failover={
-            "noted": record.failover_noted,
+            # Told once, by the node that it made the primary.
+            "noted": record.failover_noted or record.role is not Role.PRIMARY,
             "distrusted": record.fence_distrusted,
             "guard_left": round(guard_left(config, memory, now), 1),
             "last": last_failover,
@@ -99,7 +100,23 @@ def snapshot(
     if memory.trouble is not None:
         result["trouble"] = {"for": _since(now, memory.trouble.since), "not_armed": list(memory.trouble.not_armed)}
     result.update(_armed(config, memory, local, decision, now))
+    result["codes"] = _codes({**decision.alarms, **result["not_armed"]}, board, now)
     return result
+
+
+def _codes(codes: Iterable[str], board: Board, now: float) -> dict[str, Any]:
+    """What each alarm and reason means, for whoever shows it; see alarms.py."""
+    shown = {}
+    for code in codes:
+        alarm = alarms.of(code)
+        shown[code] = {
+            "severity": alarm.severity.value,
+            "for": _since(now, board.alarms[code][0]) if code in board.alarms else None,
+            "meaning": alarm.meaning,
+            "next": alarm.next,
+            "check": alarm.check,
+        }
+    return shown
 
 
 def is_well(status: Snapshot) -> bool:
@@ -160,15 +177,16 @@ def _armed(config: Config, memory: Memory, local: Local, decision: Decision, now
     """Would a failover work? Only a standby can say so; while the primary shows no life what it found then counts."""
     if local.role is not Role.STANDBY:
         return {"armed": None, "not_armed": {}}
-    if memory.trouble is None:
+    if memory.trouble is None and memory.record.intent is None:
         reasons = dict(not_armed(config, memory, local, now))
     else:
         reasons = dict(unfit(config, memory, local, now))
-        if memory.trouble.not_armed:
+        if memory.trouble is not None and memory.trouble.not_armed:
             reasons["evidence"] = "when the trouble began: " + "; ".join(memory.trouble.not_armed)
-    for code in ("blind", "cut_off"):
-        if code in decision.alarms:
-            reasons[code] = decision.alarms[code]
+    stopped = {code: decision.alarms[code] for code in ("blind", "cut_off", "fence_failed") if code in decision.alarms}
+    if not reasons and not stopped and "no_failover" in decision.alarms:
+        stopped = {"no_failover": decision.alarms["no_failover"]}
+    reasons.update(stopped)
     return {"armed": not reasons, "not_armed": reasons}
 
 
@@ -213,7 +231,7 @@ def _bmc(config: Config, memory: Memory, board: Board, now: float) -> dict[str, 
     return {
         "power": board.power.value,
         "ok_age": _since(now, memory.bmc_ok_at),
-        "error": bmc_problem(config, memory) or "",
+        "error": bmc_problem(config, memory) or board.fence_error,
         "checks": checks,
         "age": _since(now, board.bmc_at),
     }

@@ -1,0 +1,279 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Every alarm code that skyha can raise: how bad it is, what it means, what to do. This is the only place that says so.
+
+skyctl, the status page, the Nagios checks, the metrics and docs/alarms.md read it; tests/unit/test_alarms.py finds every code
+in the source and demands its entry. The sentence beside a code says what was seen; what is written here holds for all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from .words import Do
+
+
+class Severity(str, Enum):
+    """How bad it is. The words are those of Nagios and of Prometheus' rules."""
+
+    CRITICAL = "critical"  # clients are without a database, or the next failure makes it so: wake somebody
+    WARNING = "warning"  # it passes by itself, was ordered, or can wait until the morning
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """What a code means.
+
+    check: the Nagios check that shows it (check_sky_pg_clusterd shows what no other does).
+    rule: the rule in monitoring/prometheus-rules.yml that shows it, where one of its own does.
+    disarms: as a reason in `not_armed`: a failover would not work while it lasts.
+    """
+
+    severity: Severity
+    meaning: str
+    next: str
+    check: str = "check_sky_pg_clusterd"
+    rule: str = ""
+    disarms: bool = False
+
+
+_BAD, _MILD = Severity.CRITICAL, Severity.WARNING
+_ALIVE, _ARMED = "check_sky_pg_clusterd", "check_skyha_armed"
+
+
+def _against(severity: Severity, meaning: str, step: str, check: str = _ARMED) -> Alarm:
+    """A reason against a failover."""
+    return Alarm(severity, meaning, step, check, "" if check == _ALIVE else "SkyhaNotArmed", disarms=True)
+
+
+# Actions without which clients stay without a database, or two nodes may write.
+_VITAL = (Do.START_POSTGRES, Do.STOP_POSTGRES, Do.KILL_POSTGRES, Do.PROMOTE, Do.PROMOTE_PEER, Do.ADD_VIP, Do.DROP_VIP)
+
+ALARMS: Mapping[str, Alarm] = {
+    # --- what stops a failover (policy/armed.py and policy/standby.py) ---
+    "vote_path": _against(
+        _BAD,
+        "No heartbeat came through the vote host: nobody could tell a dead primary from a cut cable.",
+        "on the vote host look at sky-vote-proxy.service; from here try psql through the vote port",
+    ),
+    "replication": _against(
+        _BAD,
+        "The standby receives no WAL: a failover would lose what was committed since.",
+        "look at PostgreSQL's log on the standby for what its WAL receiver says",
+    ),
+    "note": _against(
+        _BAD,
+        "The primary's skyha has not written down that this standby may be promoted.",
+        "is skyha running on the primary? 'systemctl status skyha' there",
+    ),
+    "record": Alarm(
+        _BAD,
+        "skyha's record cannot be written: what is not on record is not done, so nothing would be promoted.",
+        "make room on the file system of /var/lib/skyha, see 'df' and 'df -i'; it must belong to the user that runs skyhad",
+        disarms=True,
+    ),
+    "bmc": _against(
+        _BAD,
+        "The peer's BMC cannot be used, or contradicts what was seen: the peer could not be fenced.",
+        "'skyctl fence-test'; see to the BMC's address, user, password and its network",
+        "check_fence",
+    ),
+    "not_standby": _against(
+        _BAD,
+        "PostgreSQL here is no running standby.",
+        "look at 'systemctl status sky-postgresql' and PostgreSQL's log on this node",
+    ),
+    "catch_up": _against(
+        _MILD,
+        "The standby was started and has not caught up with its primary yet.",
+        "wait; if it stays, look at PostgreSQL's log on the standby",
+    ),
+    "lag": _against(
+        _BAD,
+        "The standby was too far behind: a failover would lose more than the limit allows.",
+        "look at the load, the network and 'select * from pg_stat_wal_receiver'; the limit is [failover] max_lag_seconds",
+        "check_standby_lag",
+    ),
+    "replay_paused": _against(
+        _BAD, "Somebody has paused WAL replay on the standby.", "on the standby: select pg_wal_replay_resume();"
+    ),
+    "paused": _against(_MILD, "An operator has paused the cluster: nothing automatic happens.", "'skyctl resume'"),
+    "fence_distrusted": _against(
+        _BAD,
+        "A BMC said off, and the host answered after that: its word is no proof any more.",
+        "make sure that the BMC configured is that of the peer, then 'skyctl acknowledge'",
+    ),
+    "flap_guard": _against(
+        _MILD,
+        "The last failover is so recent that no second one may follow.",
+        "wait; find out meanwhile why the last one happened: 'skyctl history 1' on the new primary",
+    ),
+    "switchover": _against(_MILD, "A switchover is under way.", "wait"),
+    "evidence": _against(
+        _BAD,
+        "When the primary fell silent, something that a failover leans on had not been seen working.",
+        "mend what the sentence names. If the primary is dead: make sure that its host is off, then 'skyctl confirm-off'",
+    ),
+    "too_late": _against(
+        _BAD,
+        "The primary was given up so long ago that it may have noted that it is alone, and would serve after a fence.",
+        "make sure that its host is off and stays off, then 'skyctl confirm-off'",
+    ),
+    "cut_off": _against(
+        _BAD,
+        "Neither the primary nor the vote port is reached: it may be this node that is cut off, so nobody is fenced.",
+        "look at this node's own network and at the vote host",
+        _ALIVE,
+    ),
+    "blind": _against(
+        _BAD,
+        "This node cannot look at all (no memory, no open files left ...): what it does not see proves nothing.",
+        "look at this node's memory, its open files (skyha.service) and the kernel's log",
+        _ALIVE,
+    ),
+    "no_failover": _against(
+        _BAD,
+        "The primary shows no life, and this standby may not take over.",
+        "is the primary dead? Start it again if that can be done; else mend what the sentence names, make sure that the "
+        "primary's host is off, and run 'skyctl confirm-off'",
+        _ALIVE,
+    ),
+    "fence_failed": _against(
+        _BAD,
+        "The primary shows no life and could not be switched off, so nothing is promoted.",
+        "mend the BMC; or make sure that the host is off and run 'skyctl confirm-off'",
+        _ALIVE,
+    ),
+    # --- a failover under way ---
+    "trouble": Alarm(_MILD, "The primary shows no life; it is not yet given up.", "wait some seconds"),
+    "fencing": Alarm(
+        _BAD, "The primary is given up and is being switched off.", "wait; 'skyctl status' shows how far it is"
+    ),
+    "listening": Alarm(
+        _BAD,
+        "The BMC says that the primary is off, and something still answers.",
+        "is the BMC that of the peer? Else find the host that answers for the VIP: 'ip neigh', 'arping'",
+    ),
+    "promotion": Alarm(
+        _BAD,
+        "PostgreSQL was told to promote and does not leave recovery.",
+        "look at PostgreSQL's log on this node: replay may wait for a reader (pg_stat_activity) or for the disk",
+    ),
+    "stopping": Alarm(
+        _MILD,
+        "PostgreSQL on the primary is being stopped as planned: nobody is fenced for that.",
+        "wait for its end; if it hangs see PostgreSQL's log there, after 300 s it counts as a failure",
+    ),
+    "handed_over": Alarm(
+        _BAD,
+        "A switchover handed over to the peer, and the peer is not primary yet; this node does not serve meanwhile.",
+        "look at the peer: 'skyctl status' and PostgreSQL's log there",
+    ),
+    "failover": Alarm(
+        _MILD,
+        "A failover made this node the primary, and nobody has read of it.",
+        "'skyctl history 1', see that the old primary is back as a standby, then 'skyctl acknowledge'",
+        rule="SkyhaFailoverHappened",
+    ),
+    # --- a primary, or a node that is down ---
+    "standby": Alarm(
+        _BAD,
+        "No standby streams: if the primary dies now, nothing can take over.",
+        "look at the other node: 'systemctl status skyha sky-postgresql' there; or run failover_rebuild.yml",
+        "check_standby_lag",
+        "SkyStandbyNotStreaming",
+    ),
+    "two_primaries": Alarm(
+        _BAD,
+        "Both nodes run as primary.",
+        "keep clients off, and stop PostgreSQL on the node with the older timeline ('skyctl status' on both)",
+        rule="SkyClusterTwoPrimaries",
+    ),
+    "unlawful": Alarm(
+        _BAD,
+        "PostgreSQL runs as primary, and skyha did not start it: it gets no VIP.",
+        "see 'Only the old primary comes back' in docs/operations.md",
+    ),
+    "other_cluster": Alarm(
+        _BAD,
+        "The data here, or PostgreSQL on the peer, belongs to another cluster.",
+        "is the right disk mounted, and data_dir the right directory? On purpose: 'A new cluster on nodes that had one' in "
+        "docs/operations.md",
+    ),
+    "no_data": Alarm(
+        _BAD,
+        "The data directory that this node's record speaks of is not there.",
+        "mount the data directory's disk; if it is lost for good run failover_rebuild.yml",
+    ),
+    "down": Alarm(
+        _BAD,
+        "PostgreSQL does not run on this node, or does not answer.",
+        "read the sentence: it says what skyha waits for; then PostgreSQL's log and 'systemctl status sky-postgresql'",
+    ),
+    "vip_conflict": Alarm(
+        _BAD,
+        "Another host answers for the VIP, or it could not be listened for one.",
+        "find the host that answers for the VIP: 'ip neigh', 'arping'",
+        "check_vip",
+        "SkyClusterVipConflict",
+    ),
+    "power_on": Alarm(
+        _MILD,
+        "The old primary was switched off by a failover and could not be switched on again.",
+        "switch it on by hand, and see to its BMC ('skyctl fence-test')",
+    ),
+    "slots": Alarm(
+        _MILD,
+        "A replication slot that is not skyha's holds WAL, or is lost or left behind.",
+        "select * from pg_replication_slots; see 'Slots of others' in docs/operations.md",
+    ),
+    "slot_lost": Alarm(
+        _BAD,
+        "The standby's replication slot has lost WAL that it needs.",
+        "run failover_rebuild.yml, unless that node catches up from an archive",
+    ),
+    "checkpoint": Alarm(
+        _BAD,
+        "PostgreSQL makes no checkpoints: WAL grows without bound.",
+        "ps -C postgres u | grep checkpointer (state T: stopped, kill -CONT it); PostgreSQL's log; df of pg_wal",
+    ),
+    "connections": Alarm(
+        _MILD,
+        "All connections for clients are in use: new clients are refused.",
+        "select usename, state, count(*) from pg_stat_activity group by 1, 2; or raise max_connections",
+    ),
+    "local": _against(
+        _BAD,
+        "PostgreSQL here answers skyha's own question with an error.",
+        "if skyha's objects are missing run the role ha_schema (site.yml --tags ha_schema); see PostgreSQL's log",
+        _ALIVE,
+    ),
+    "path_vip": Alarm(
+        _MILD,
+        "The primary lives, but the heartbeat through the VIP fails.",
+        "see what the sentence says; try psql to the VIP from this node",
+    ),
+    "path_vote": Alarm(
+        _MILD,
+        "The primary lives, but the heartbeat through the vote host fails.",
+        "on the vote host look at sky-vote-proxy.service and what it forwards to",
+    ),
+    # --- what skyha was to do and could not ---
+    **{
+        f"action_{do.value}": Alarm(
+            _BAD if do in _VITAL else _MILD,
+            f"skyha's action '{do.value}' fails; it is tried again.",
+            "see what the sentence says, and 'journalctl -u skyha'",
+        )
+        for do in Do
+    },
+}
+_UNLISTED = Alarm(
+    _BAD, "This skyha does not know the code: the nodes run different versions.", "'skyctl explain' on the other node"
+)
+
+
+def of(code: str) -> Alarm:
+    """What the code means. One that is not listed (another version's) is taken seriously."""
+    return ALARMS.get(code, _UNLISTED)
