@@ -169,6 +169,9 @@ class Tasks:
         if not self._source_serves():
             self._end(Outcome(Task.REWIND, False, "the source does not answer"))
             return
+        if self.world.kernel.now < self.host.peer.pg.checkpoint_at:
+            self._end(Outcome(Task.REWIND, False, "the source's control file is still of the old timeline"))
+            return
         if self.world.rewind_impossible:
             self._end(Outcome(Task.REWIND, False, "no common ancestor"))
             return

@@ -221,6 +221,8 @@ class Daemon:
     def checkpoint(self) -> None:
         """See ports.Hands."""
         self._hand("checkpoint")
+        if self.host.pg.is_up:
+            self.host.pg.checkpoint_at = min(self.host.pg.checkpoint_at, self.host.world.kernel.now)
 
     def add_vip(self) -> None:
         """See ports.Hands."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 COMMIT_EVERY = 0.05
 COMMIT_BYTES = 100
+SPREAD_CHECKPOINT = 270.0
 
 
 class Postgres:
@@ -44,6 +45,9 @@ class Postgres:
         self.replayed: Position = (0, 1000)
         self.slots: set[str] = set()
         self.start_time, self.recovery_time, self.promote_time, self.stop_time = 0.3, 1.0, 0.2, 0.3
+        self.checkpoint_at = (
+            0.0  # its first one on this timeline is done then; a promotion's own is spread over minutes
+        )
         self._life = 0  # changes with every start and stop
         self.up_at = 0.0
 
@@ -132,6 +136,7 @@ class Postgres:
             self._enter("down")
             return
         self.clean = False
+        self.checkpoint_at = 0.0
         if self.is_standby:
             self.replayed = self.position
         self.up_at = self.world.kernel.now
@@ -200,6 +205,7 @@ class Postgres:
         self.branch = self.world.branches.fork(old)
         self.lsn += COMMIT_BYTES
         self.is_standby = self.promoting = False
+        self.checkpoint_at = self.world.kernel.now + SPREAD_CHECKPOINT
         self.world.stream.stop()
         self.world.tell(self.host.name, f"PostgreSQL is primary on timeline {self.timeline} (branch {self.branch})")
         self.world.oracles.becomes_writable(self.host, "promotion")

@@ -51,3 +51,11 @@ class TestAnotherDataDirectory:
         assert host.pg.state == "down"
         host.pg.exists = True
         converges(world)
+
+
+class TestRewind:
+    def test_new_primary_makes_its_checkpoint_at_once_and_the_old_one_need_not_wait_for_it(self, world):
+        world.node1.switch_off("test")
+        fails_over(world, within=5)
+        converges(world)
+        assert "rewind_failed" not in world.events("node1")

@@ -10,7 +10,7 @@ import socket
 import stat
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -76,8 +76,8 @@ class RealPostgres:
         self.sql("CREATE DATABASE sky_pg_cluster", "postgres")
         self.sql(OBJECTS)
 
-    def clone(self, primary: RealPostgres) -> None:
-        """A standby of `primary`."""
+    def clone(self, primary: RealPostgres, moved: Mapping[Path, Path] | None = None) -> None:
+        """A standby of `primary`; moved: where its tablespaces are -> where they are to be here."""
         self.run(
             [
                 "pg_basebackup",
@@ -93,6 +93,7 @@ class RealPostgres:
                 "fast",
                 "-X",
                 "stream",
+                *(word for there, here in (moved or {}).items() for word in ("-T", f"{there}={here}")),
             ]
         )
         self._configure(primary)

@@ -68,6 +68,10 @@ def decide_primary(config: Config, memory: Memory, seen: Seen, now: float) -> De
     memory, power_actions = _keep_power(config, memory, seen, now)
     # The VIP first: clients wait for it.
     actions = vip_actions + actions + power_actions + check_record(memory, seen, now)
+    if memory.checkpoint_due and seen.local.vip_held:
+        # PostgreSQL's own after a promotion takes its time, and pg_rewind on the old primary needs it.
+        actions += (Action(Do.CHECKPOINT),)
+        memory = dataclasses.replace(memory, checkpoint_due=False)
     if seen.local.switching:
         actions += (Action(Do.SET_SWITCHING, False),)
     memory = dataclasses.replace(memory, trouble=None, confirmed_off=False)
@@ -135,7 +139,7 @@ def _settle(config: Config, memory: Memory, seen: Seen, now: float) -> tuple[Mem
         memory = on_record(
             memory, intent=None, failover_at=now, failover_noted=False, standby_recorded=False, served_boot=record.boot
         )
-        memory = dataclasses.replace(memory, power_on_at=now, power_on_tries=0)
+        memory = dataclasses.replace(memory, power_on_at=now, power_on_tries=0, checkpoint_due=True)
     elif record.intent is not None and stage is not Stage.SWITCHING:
         memory = on_record(memory, intent=None)
     elif record.role is Role.STANDBY:
@@ -143,6 +147,7 @@ def _settle(config: Config, memory: Memory, seen: Seen, now: float) -> tuple[Mem
         # operator: nothing is known of the peer, so the cautious value.
         events = (Event("found_primary", f"this node was made primary on {_timeline(seen)}", "warning"),)
         memory = on_record(memory, standby_recorded=seen.local.switching is not True, served_boot=record.boot)
+        memory = dataclasses.replace(memory, checkpoint_due=True)
     timeline = memory.record.timeline if seen.local.timeline is None else seen.local.timeline
     if memory.record.role is not Role.PRIMARY or memory.record.timeline != timeline:
         memory = on_record(memory, role=Role.PRIMARY, timeline=timeline)

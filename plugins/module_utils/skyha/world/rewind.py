@@ -17,6 +17,7 @@ import os
 import re
 import resource
 import subprocess
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,15 +25,16 @@ from typing import Any, Callable
 
 from ..errors import WorldError
 from ..probes import datadir
-from . import child, diverged
+from . import child, diverged, removals
 from .postgres import make_standby, remove_stale_lock
+from .source import Source, ask_source, conninfo
 from .unfinished import Unfinished
 
-_CONNECT_TIMEOUT = 5  # seconds, of libpq
 _RECOVERY_DEADLINE = 3600.0
 _REWIND_DEADLINE = 3 * 3600.0
 _STACK = 64 * 1024 * 1024
 _LARGEST_PAGE = 65536  # of WAL, in bytes
+_PAGE = re.compile(r"(?:^|\s)(?:block \d+|received chunk for file .*)$")
 _TELLING = re.compile(r"\b(?:FATAL|ERROR|PANIC|DETAIL|HINT|error|fatal|detail|hint):")
 _CHECKPOINT = re.compile(r"rewinding from last common checkpoint at ([0-9A-F]+/[0-9A-F]+) on timeline \d+")
 _END = re.compile(r"^(?:Latest checkpoint location|Minimum recovery ending location):\s*([0-9A-F]+/[0-9A-F]+)", re.M)
@@ -40,60 +42,34 @@ _END = re.compile(r"^(?:Latest checkpoint location|Minimum recovery ending locat
 Run = Callable[[Sequence[str], float, Mapping[str, str]], "subprocess.CompletedProcess[str]"]
 
 
-@dataclass(frozen=True)
-class Source:
-    """The new primary: its timeline, and the history file of that timeline."""
-
-    timeline: int
-    history: str
-
-
 def run(command: Sequence[str], deadline: float, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end; its output and errors together, in English. Raises WorldError."""
+    """Run a command to its end; its output and errors together, in English. Raises WorldError.
+
+    Its lines about single pages, which there may be millions of, are dropped.
+    """
     try:
-        return subprocess.run(
+        with subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            timeout=deadline,
+            text=True,
             errors="replace",
             env={"PATH": "/usr/bin:/bin", "LC_ALL": "C", **environment},
-        )
-    except (OSError, subprocess.SubprocessError) as error:
+        ) as process:
+            ended = threading.Timer(deadline, process.kill)
+            ended.start()
+            try:
+                output = "".join(line for line in process.stdout or () if not _PAGE.search(line))
+                code = process.wait()
+            finally:
+                in_time = ended.is_alive()
+                ended.cancel()
+    except OSError as error:
         raise WorldError(f"{command[0]}: {error}") from error
-
-
-def ask_source(request: Mapping[str, Any]) -> Source:
-    """What the new primary says of itself; raises WorldError where it is none, or cannot be asked."""
-    import psycopg2  # where it is missing, that is the answer
-
-    where = f"{request['peer']} at {request['peer_address']} port {request['port']}"
-    try:
-        connection = psycopg2.connect(_conninfo(request))
-    except psycopg2.Error as error:
-        raise WorldError(f"the new primary {where} cannot be asked: {_line(str(error))}") from error
-    try:
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_is_in_recovery()")
-            if (cursor.fetchone() or (True,))[0]:
-                raise WorldError(f"{where} is not a primary; a node is rewound from the primary only")
-            try:  # without it pg_rewind may still see the timeline before the promotion
-                cursor.execute("CHECKPOINT")
-            except psycopg2.Error:
-                pass
-            cursor.execute("SELECT ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int")
-            timeline = int((cursor.fetchone() or (0,))[0])
-            history = ""
-            if timeline > 1:
-                cursor.execute("SELECT pg_read_binary_file(%s)", (f"pg_wal/{timeline:08X}.history",))
-                history = bytes((cursor.fetchone() or (b"",))[0]).decode("utf-8", "replace")
-    except psycopg2.Error as error:
-        raise WorldError(f"the new primary {where} did not tell its timeline: {_line(str(error))}") from error
-    finally:
-        connection.close()
-    return Source(timeline, history)
+    if not in_time:
+        raise WorldError(f"{command[0]} did not end within {deadline:g} s and was killed")
+    return subprocess.CompletedProcess(list(command), code, output)
 
 
 def rewind(
@@ -112,6 +88,11 @@ def rewind(
     source = ask(request)
     control = _control(runner, tools, data)
     mine = control.timeline
+    if source.system_identifier and control.system_identifier != source.system_identifier:
+        raise WorldError(
+            f"{data}: belongs to another cluster ({control.system_identifier}) than {request['peer']} "
+            f"({source.system_identifier}); nothing was changed: are the right disks mounted on both nodes?"
+        )
     if mine > source.timeline:
         raise WorldError(
             f"{data}: its timeline {mine} is newer than the new primary's {source.timeline}; compare the two nodes"
@@ -132,8 +113,9 @@ def rewind(
         control = _control(runner, tools, data)
     command = [os.path.join(tools, "pg_rewind"), "-D", data, "--source-server", _conninfo(request)]
     environment = {"PGPASSFILE": str(request["passfile"])}
-    tried = runner([*command, "--dry-run"], _REWIND_DEADLINE, environment)
+    tried = runner([*command, "--dry-run", "--debug"], _REWIND_DEADLINE, environment)
     _check("nothing was changed; pg_rewind cannot help here, rebuild this node (failover_rebuild.yml)", tried)
+    _refuse_in_bulk(data, tools, request, tried.stdout, mine, fork)
     problem = ""
     if not again:
         found = _CHECKPOINT.search(tried.stdout)
@@ -147,6 +129,7 @@ def rewind(
         )
     finally:
         unfinished.put_back_own()
+    _check_result(control, _control(runner, tools, data), source, fork)
     make_standby(data)
     unfinished.end()
     text = (
@@ -159,12 +142,45 @@ def rewind(
     )
 
 
+def _refuse_in_bulk(data: str, tools: str, request: Mapping[str, Any], dry_run: str, timeline: int, fork: int) -> None:
+    """Raises WorldError where pg_rewind would remove most of a database or tablespace that this node did not make alone."""
+    removed = removals.names(dry_run)
+    if not removed:
+        return
+    dump = [os.path.join(tools, "pg_waldump"), "-p", os.path.join(data, "pg_wal"), "-t", str(timeline)]
+    alone = removals.made_alone(diverged.lines_of([*dump, "-s", diverged.as_text(fork)]))
+    bulk = removals.in_bulk(data, removed, alone)
+    if bulk:
+        raise WorldError(
+            f"pg_rewind would remove {bulk}, which {request['peer']} does not have; nothing was changed. If its data is whole "
+            "(nothing is missing there, the rest was dropped on purpose), rebuild this node (failover_rebuild.yml)"
+        )
+
+
+def _check_result(before: _Control, after: _Control, source: Source, fork: int) -> None:
+    """Raises WorldError where pg_rewind ended well and this node's data still has what the new primary lacks.
+
+    It does nothing, and says so with success, where it takes the source for one of the same timeline; rightly only where
+    this node wrote nothing past the fork.
+    """
+    if after.timeline == source.timeline or (before.end_lsn is not None and before.end_lsn <= fork):
+        return
+    if before.end_lsn is None and before.end <= fork:  # it was a standby
+        return
+    raise WorldError(
+        f"pg_rewind ended without an error, but the data is of timeline {after.timeline}, not {source.timeline}, and goes "
+        "past the fork: it was not rewound; try again ('skyctl rejoin'), or rebuild this node (failover_rebuild.yml)"
+    )
+
+
 @dataclass(frozen=True)
 class _Control:
     timeline: int
     clean: bool
     segment_size: int
     end: int  # LSN of the last record, a checkpoint
+    end_lsn: int | None  # shut down cleanly as primary: where that record ends
+    system_identifier: str | None
 
     @property
     def of(self) -> str:
@@ -189,7 +205,7 @@ def _control(runner: Run, tools: str, data: str) -> _Control:
             if line.startswith("Bytes per WAL segment")
         )
         ends = [diverged.parse_lsn(lsn) for lsn in _END.findall(done.stdout)]
-        return _Control(found.timeline, found.clean, size, max(ends))
+        return _Control(found.timeline, found.clean, size, max(ends), found.end_lsn, found.system_identifier)
     except (ValueError, StopIteration) as error:
         raise WorldError(f"{data}: pg_controldata says nothing of use: {_line(done.stdout)}") from error
 
@@ -238,18 +254,7 @@ def _check(meaning: str, done: subprocess.CompletedProcess[str]) -> None:
 
 
 def _conninfo(request: Mapping[str, Any]) -> str:
-    values = {
-        "hostaddr": request["peer_address"],
-        "port": request["port"],
-        "dbname": request["database"],
-        "user": request["user"],
-        "passfile": request["passfile"],
-        "sslmode": request["sslmode"],
-        "gssencmode": "disable",
-        "connect_timeout": _CONNECT_TIMEOUT,
-        "application_name": "skyha_rewind",
-    }
-    return " ".join(f"{key}={_quote(str(value))}" for key, value in values.items())
+    return " ".join(f"{key}={_quote(str(value))}" for key, value in conninfo(request).items())
 
 
 def _quote(value: str) -> str:
