@@ -11,7 +11,7 @@ from tests.lab import lab, places
 
 # Rights come before names: the peer's and one's own, whichever node that is.
 CONFIRM = tuple(f"confirm-off --yes {node}" for node in lab.NODES)
-ORDERS = ("pause", "resume", "acknowledge", "switchover", *CONFIRM, "fence-test")
+ORDERS = ("pause", "resume", "acknowledge", "switchover", "takeover", *CONFIRM, "fence-test")
 
 
 @pytest.mark.parametrize("user", ["root", "postgres", "nobody"])

@@ -324,7 +324,7 @@ class Faults:
             newest = peer.pg.branch == self.world.branches.newest and host.pg.branch != peer.pg.branch
             if not peer.power and not newest:
                 peer.unplugged = True  # and pulls its plug, as docs/operations.md says
-                host.daemon.order(Order.CONFIRM_OFF)
+                host.daemon.order(self.chance.choice([Order.CONFIRM_OFF, Order.TAKEOVER]))
         return _nothing
 
     def _flag(self, name: str, value: object, back: object, host: Host | None = None) -> Undo:

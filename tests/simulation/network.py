@@ -32,6 +32,7 @@ class VoteHost:
         self.power = True
         self.proxy = "ok"  # ok, down, hung (accepts, forwards nothing), refused (no way to the VIP)
         self.connect_timeout = 0.5  # of the proxy to the VIP
+        self.leads_to: str | None = None  # a node's own address, in the place of the VIP
 
 
 class Network:
@@ -64,7 +65,9 @@ class Network:
             if self._lost():
                 sight, beat, seconds = Sight.UNREACHABLE, None, deadline
             reached, starting = sight is not Sight.UNREACHABLE, self._starting(near, sight)
-            return Look(sight, "", seconds, reached, beat, starting), min(seconds, deadline)
+            return Look(sight, "", seconds, reached, beat, starting, self._standby(self.holder(near), sight)), min(
+                seconds, deadline
+            )
         vote = self.vote
         if not vote.power or not self.both_ways(near.name, "vote") or self._lost():
             return Look(Sight.UNREACHABLE), deadline
@@ -74,14 +77,19 @@ class Network:
             return Look(Sight.DROPPED, reached=True), QUICK
         if vote.proxy == "hung":
             return Look(Sight.STALLED, reached=True), deadline
-        sight, beat, seconds = self._from("vote", None, deadline)
+        sight, beat, seconds = self._from("vote", None, deadline, vote.leads_to)
         if sight is Sight.UNREACHABLE or self._lost():
             if vote.connect_timeout < deadline:
                 return Look(Sight.DROPPED, reached=True), vote.connect_timeout
             return Look(Sight.STALLED, reached=True), deadline
         if sight is Sight.REFUSED:
             sight = Sight.DROPPED
-        return Look(sight, "", seconds, True, beat, self._starting(None, sight)), seconds
+        behind = self.holder(None) if vote.leads_to is None else self.world.hosts[vote.leads_to]
+        return Look(sight, "", seconds, True, beat, self._starting(None, sight), self._standby(behind, sight)), seconds
+
+    @staticmethod
+    def _standby(host: Host | None, sight: Sight) -> bool:
+        return sight is Sight.ALIVE and host is not None and host.pg.is_standby and host.pg.answers
 
     def _starting(self, near: Host | None, sight: Sight) -> bool:
         host = self.holder(near)
@@ -94,12 +102,16 @@ class Network:
         self.loss = loss
         if look.sight is Sight.SICK and self.world.config(near.name).tablespace_policy == "failover":
             return False
+        if path is Path.VOTE and self.vote.leads_to is not None and look.standby:
+            return False
         return look.shows_life
 
-    def _from(self, origin: str, near: Host | None, deadline: float) -> tuple[Sight, Beat | None, float]:
-        if self.alien and not (near is not None and near.vip):
+    def _from(
+        self, origin: str, near: Host | None, deadline: float, leads_to: str | None = None
+    ) -> tuple[Sight, Beat | None, float]:
+        if leads_to is None and self.alien and not (near is not None and near.vip):
             return Sight.REFUSED, None, QUICK
-        host = self.holder(near)
+        host = self.holder(near) if leads_to is None else self.world.hosts[leads_to]
         if host is None or (host is not near and not self.both_ways(origin, host.name)):
             return Sight.UNREACHABLE, None, deadline
         pg = host.pg

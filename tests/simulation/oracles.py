@@ -32,6 +32,7 @@ class Oracles:
         self._paused_until: dict[str, float] = {}  # node -> how long an operator's order to it holds
         self._allowed: dict[str, int] = {}  # node -> promotions that were lawfully asked for
         self._fence_from: dict[str, float] = {}  # node -> when its last fencing task began
+        self._taken_over: set[str] = set()  # nodes that an operator ordered to take over
         self._second: dict[str, tuple[int, int]] = {}
         self.lost = 0  # acknowledged commits, in bytes of WAL
         self._acknowledged: dict[int, int] = {}  # branch -> LSN up to which clients were told 'committed'
@@ -110,7 +111,7 @@ class Oracles:
             return
         self._fence_from[host.name] = world.kernel.now
         self._not_paused(host, "fences")
-        steady = world.kernel.now - self.changed_at > STEADY
+        steady = world.kernel.now - self.changed_at > STEADY and host.name not in self._taken_over
         for path in (Path.VIP, Path.VOTE):
             since = self._answers.get((host.name, path), float("inf"))
             if world.kernel.now - since > STEADY and not world.network.loss:
@@ -126,6 +127,8 @@ class Oracles:
 
     def ordered(self, host: Host, request: Any) -> None:
         """A skyha takes an operator's order."""
+        if request.order is Order.TAKEOVER:  # he answers for what is lost, and for a vote host that is gone
+            self._taken_over.add(host.name)
         if request.order is Order.RESUME:
             self._paused_until.clear()
         if request.order is Order.PAUSE:
@@ -161,6 +164,8 @@ class Oracles:
         self._allowed[host.name] = self.world.branches.newest
 
     def _bounded_loss(self, host: Host) -> None:
+        if host.name in self._taken_over:
+            return
         if host.name not in self.heard:
             self.breaks("S4", f"{host.name} promotes and never heard the primary")
             return

@@ -80,6 +80,7 @@ class Look:
     reached: bool | None = False  # somebody accepted TCP at the address looked at (for VOTE: the vote host)
     beat: Beat | None = None  # only with Sight.OK
     starting: bool = False  # only with Sight.ALIVE: it starts or stops (57P03), so nothing can be committed there
+    standby: bool = False  # only with Sight.ALIVE: it is in recovery, so this path leads to a standby
 
     @property
     def shows_life(self) -> bool:
@@ -183,6 +184,7 @@ class Order(str, Enum):
 
     SWITCHOVER = "switchover"
     CONFIRM_OFF = "confirm_off"  # 'the peer is off, I have seen it': replaces the BMC's proof once
+    TAKEOVER = "takeover"  # this standby is to become primary, whatever stopped a failover
     PAUSE = "pause"
     RESUME = "resume"
     ACKNOWLEDGE = "acknowledge"  # the failover warning was read

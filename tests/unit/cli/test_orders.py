@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import shutil
 import sys
@@ -12,7 +13,16 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.cli import orders
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Event, Order, Outcome, Server, Task
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import (
+    Event,
+    Look,
+    Order,
+    Outcome,
+    Peer,
+    Power,
+    Server,
+    Task,
+)
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Path as Way
 from daemon_samples import DROPPED, PRIMARY, SILENT, STANDBY
 from live_node import Node, wait_for
@@ -97,16 +107,95 @@ def test_rejoin_is_taken_where_it_is_down(node: Make) -> None:
     wait_for(lambda: "order" in kinds(one), True)
 
 
-def test_confirm_off_typed_in_is_taken_while_the_primary_is_silent(node: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    one = node(STANDBY)
+def gone(make: Make) -> Node:
+    """A standby whose primary shows no life, in the middle of a failover."""
+    one = make(STANDBY)
     wait_for(lambda: one.world.daemon.status["armed"], True)
     one.world.eyes.looks = {Way.VIP: SILENT, Way.VOTE: DROPPED}
+    one.world.eyes.there = Peer(Server.UNREACHABLE)
     wait_for(lambda: bool(one.world.daemon.status.get("trouble") or one.world.daemon.status.get("intent")), True)
+    return one
+
+
+def promoted(one: Node) -> None:
+    """PostgreSQL does as it was told, and the VIP is taken."""
+    wait_for(lambda: "fenced" in kinds(one), True)
+    one.world.eyes.here = dataclasses.replace(PRIMARY, timeline=2, vip_held=True)
+
+
+def test_confirm_off_typed_in_is_followed_until_this_node_is_the_primary(
+    node: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = gone(node)
     monkeypatch.setattr(sys, "stdin", io.StringIO("node1\n"))
-    code, text = one.skyctl("confirm-off")
-    assert code == 0
+    following = Follow(one, "confirm-off")
+    promoted(one)
+    code, text = following.end()
+    assert code == 0, text
     assert "skyha takes node1 for off" in text
-    assert wait_for(lambda: "fence_read_back" in kinds(one), True)
+    assert "fence_read_back: node1 is off: an operator confirmed" in text
+    assert "node2 is the primary on timeline 2 and holds the VIP 198.51.100.116" in text
+
+
+def test_confirm_off_that_nothing_follows_from_says_why_and_what_to_do(node: Make) -> None:
+    one = gone(node)
+    one.world.eyes.looks = {Way.VIP: SILENT, Way.VOTE: SILENT}
+    wait_for(lambda: "cut_off" in one.world.daemon.status["alarms"], True)
+    code, text = one.skyctl("confirm-off", "--yes", "node1")
+    assert code == 1
+    assert "it may be this node that is cut off" in " ".join(text.split())
+    assert "skyctl takeover" in text
+
+
+@pytest.mark.parametrize("vote", [DROPPED, SILENT])
+def test_takeover_is_followed_until_this_node_is_the_primary(node: Make, vote: Look) -> None:
+    """With the vote host alive and dead."""
+    one = gone(node)
+    one.world.eyes.looks = {Way.VIP: SILENT, Way.VOTE: vote}
+    following = Follow(one, "takeover", "--yes", "node1")
+    wait_for(lambda: Task.FENCE in one.world.tasks.started and "takeover" in kinds(one), True)
+    one.world.tasks.over.append(Outcome(Task.FENCE, True, "read back: off", Power.OFF, proof=True))
+    promoted(one)
+    code, text = following.end()
+    assert code == 0, text
+    assert "last heartbeat of node1:" in text
+    assert "timeline" in text
+    assert "node1's BMC says that it is on: skyha switches it off first" in text
+    assert "node2 is the primary on timeline 2 and holds the VIP" in text
+
+
+def test_takeover_over_a_primary_that_answers_is_refused_with_the_reason(node: Make) -> None:
+    one = node(STANDBY)
+    wait_for(lambda: one.world.daemon.status["armed"], True)
+    one.world.eyes.there = Peer(Server.UP, PRIMARY.role, 1)
+    code, text = one.skyctl("takeover", "--yes", "node1")
+    assert code == 1
+    assert "the primary shows life" in text
+    assert "node2 is not the primary with the VIP" in " ".join(text.split())
+
+
+def test_takeover_whose_end_is_not_seen_says_how_things_stand(node: Make) -> None:
+    one = gone(node)
+    code, text = one.skyctl("takeover", "--yes", "node1", "--wait", "1s")
+    assert code == 1
+    assert "is not the primary with the VIP within 1 s" in " ".join(text.split())
+    assert "skyctl status" in text
+
+
+def test_takeover_asks_for_the_peers_name(node: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = gone(node)
+    monkeypatch.setattr(sys, "stdin", io.StringIO("node2\n"))
+    code, text = one.skyctl("takeover")
+    assert code == 1
+    assert "two histories begin" in " ".join(text.split())
+    assert "'node2' is not the peer's name 'node1': nothing was done" in " ".join(text.split())
+    assert "takeover" not in kinds(one)
+
+
+def test_takeover_on_the_primary_is_refused(node: Make) -> None:
+    code, text = node(PRIMARY).skyctl("takeover", "--yes", "node2")
+    assert code == 1
+    assert "node1 is the running primary" in " ".join(text.split())
 
 
 def test_confirm_off_without_an_answer_does_nothing(node: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,7 +227,7 @@ def test_fence_test_without_an_answer_ends(node: Make, monkeypatch: pytest.Monke
     assert one.skyctl("fence-test") == (1, "No answer within 0.5 s; see 'skyctl status'.\n")
 
 
-@pytest.mark.parametrize("verb", ["pause", "switchover", "confirm-off", "fence-test", "history"])
+@pytest.mark.parametrize("verb", ["pause", "switchover", "takeover", "confirm-off", "fence-test", "history"])
 def test_who_may_not_is_told_how_he_may(
     node: Make, open_directory: Path, capsys: pytest.CaptureFixture[str], verb: str
 ) -> None:

@@ -28,6 +28,7 @@ VERBS = (
     "rejoin",
     "pause",
     "resume",
+    "takeover",
     "confirm-off",
     "acknowledge",
     "fence-test",
@@ -165,7 +166,9 @@ class TestOrders:
         assert code == 0
         assert "power is on. Nothing was switched." in text
 
-    @pytest.mark.parametrize("verb", ["pause", "resume", "acknowledge", "switchover", "confirm-off", "fence-test"])
+    @pytest.mark.parametrize(
+        "verb", ["pause", "resume", "acknowledge", "switchover", "takeover", "confirm-off", "fence-test"]
+    )
     def test_without_a_daemon_orders_say_so(self, verb: str, tmp_path: Path, capsys: Any) -> None:
         file = tmp_path / "skyha.conf"
         file.write_text(CONF.format(node="node1", peer="node2", run=tmp_path, listen=""))

@@ -95,6 +95,7 @@ class Clock:
 class Eyes:
     def __init__(self, local: Local) -> None:
         self.here = local
+        self.there = Peer(Server.UP, Role.PRIMARY, 1)
         self.looks: Mapping[Path, Look] = {Path.VIP: GOOD, Path.VOTE: GOOD}
         self.error: Exception | None = None
 
@@ -112,7 +113,7 @@ class Eyes:
         return self.here
 
     def peer(self, deadline: float) -> Peer:
-        return Peer(Server.UP, Role.PRIMARY, 1)
+        return self.there
 
     def vip_conflict(self, wait: float) -> bool:
         return False

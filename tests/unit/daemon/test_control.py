@@ -81,6 +81,17 @@ def test_confirm_off_needs_a_primary_that_is_gone() -> None:
     assert "nothing to confirm" in Office(PRIMARY).order("confirm_off")["error"]
 
 
+def test_takeover_is_for_a_node_that_does_not_serve() -> None:
+    assert "nothing to take over" in Office(PRIMARY).order("takeover")["error"]
+    assert Office(STANDBY).order("takeover")["ok"] is True
+    office = Office(STANDBY)
+    office.status = {**office.status, "paused": {"on": True, "left": None}}
+    assert "skyctl resume" in office.order("takeover")["error"]
+    office = Office(PRIMARY)
+    office.status = {**office.status, "alarms": {"unlawful": "why"}}
+    assert office.order("takeover")["ok"] is True
+
+
 def test_switchover_waits_for_the_end_of_a_pause_and_of_another_one() -> None:
     office = Office(PRIMARY)
     office.status = {**office.status, "paused": {"on": True, "left": None}}

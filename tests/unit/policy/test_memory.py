@@ -23,7 +23,7 @@ FULL = Record(
     7,
     "boot",
     False,
-    Intent(Stage.PROMOTING, 1.5, 1.0, "why", 3, True, 99),
+    Intent(Stage.PROMOTING, 1.5, 1.0, "why", 3, by_operator=True, takeover=True, lsn=99),
     trouble_at=11.0,
     failover_at=12.0,
     failover_noted=False,

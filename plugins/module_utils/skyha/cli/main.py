@@ -18,7 +18,7 @@ from ..daemon.main import CONFIG, RUN_DIR, read_all
 from ..daemon.status import is_well
 from ..errors import ConfigError
 from ..world.history import read as read_history
-from . import checks, explain, history, orders, sources, table
+from . import checks, explain, history, orders, sources, table, takeover
 from .completion import script
 from .text import Paint, paint_for, wrap
 
@@ -31,8 +31,9 @@ EXIT = """exit codes:
   5   not permitted: that is for root and the database's user only
   78  the configuration cannot be used
 
-Orders (switchover, rejoin, pause, resume, confirm-off, acknowledge, fence-test)
-and the history are for root and the database's user, the rest is for everybody.
+Orders (switchover, takeover, confirm-off, rejoin, pause, resume, acknowledge,
+fence-test) and the history are for root and the database's user, the rest is
+for everybody.
 Colour is used on a terminal only, and not where NO_COLOR is set."""
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 
@@ -98,8 +99,21 @@ def parser() -> argparse.ArgumentParser:
         "--for", dest="length", type=seconds, metavar="DURATION", help="90s, 30m, 2h, 1d; default: until resumed"
     )
     verb("resume", "end the pause")
-    one = verb("confirm-off", "tell skyha that the peer is off, where its BMC cannot", "Asks for the peer's name.")
-    one.add_argument("--yes", metavar="NAME", help="the peer's name, for scripts: do not ask")
+    one = verb(
+        "takeover",
+        "make this node the primary when its peer is dead and no failover follows",
+        "\nSays what is known and what may be lost, asks for the peer's name, fences it\n"
+        "where its BMC answers, and never overrides a sign of life.\n"
+        "0: this node is the primary with the VIP.",
+    )
+    _peers_name(one, orders.FOLLOW)
+    one = verb(
+        "confirm-off",
+        "tell skyha that the peer is off, where its BMC cannot",
+        "\nFor a failover under way that waits for proof; 'takeover' is for all else.\n"
+        "Asks for the peer's name. 0: this node is the primary with the VIP.",
+    )
+    _peers_name(one, orders.FOLLOW)
     verb("acknowledge", "the failover warning was read")
     verb("fence-test", "ask the peer's BMC for its power status; nothing is switched")
     one = verb("check-config", "check a configuration file")
@@ -107,6 +121,17 @@ def parser() -> argparse.ArgumentParser:
     one = verb("completion", "print the completion script of a shell")
     one.add_argument("shell", choices=["bash"])
     return top
+
+
+def _peers_name(one: argparse.ArgumentParser, wait: float) -> None:
+    one.add_argument("--yes", metavar="NAME", help="the peer's name, for scripts: do not ask")
+    one.add_argument(
+        "--wait",
+        type=seconds,
+        default=wait,
+        metavar="SECONDS",
+        help=f"answer after so long at most (default: {wait:g} s)",
+    )
 
 
 def main(arguments: Sequence[str] | None = None, out: TextIO | None = None) -> int:
@@ -160,7 +185,8 @@ def _dispatch(asked: argparse.Namespace, out: TextIO, paint: Paint) -> int:
         "acknowledge": lambda: orders.acknowledge(desk),
         "switchover": lambda: orders.switchover(desk, asked.wait, asked.force),
         "rejoin": lambda: orders.rejoin(desk),
-        "confirm-off": lambda: orders.confirm_off(desk, asked.yes, sys.stdin.readline),
+        "takeover": lambda: takeover.takeover(desk, asked.yes, sys.stdin.readline, asked.wait),
+        "confirm-off": lambda: orders.confirm_off(desk, asked.yes, sys.stdin.readline, asked.wait),
         "fence-test": lambda: orders.fence_test(desk),
     }
     return verbs[asked.verb]()

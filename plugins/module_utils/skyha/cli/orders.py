@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Callable, TextIO
 
 from ..config import Config
+from ..daemon.status import is_serving
 from ..words import Server
 from . import sources
 from .sources import NotRunning, Refused, Status, ask
@@ -19,6 +20,9 @@ from .text import Paint, clean, duration, wrap
 POLL = 0.2
 FENCE_TEST_DEADLINE = 30.0
 REFUSAL_DEADLINE = 3.0
+FOLLOW = 120.0
+# After these nothing more comes of an order to make this node the primary.
+ENDS_WITHOUT = frozenset({"order_refused", "called_off", "promotion_taken_back", "gave_way"})
 # What would stop a failover and not a switchover.
 NOT_COUNTED = frozenset({"flap_guard", "switchover"})
 
@@ -136,9 +140,13 @@ def rejoin(desk: Desk) -> int:
     return 0
 
 
-def _events_after(desk: Desk, seq: int, seconds: float) -> Iterator[Mapping[str, Any]]:
-    until = desk.now() + seconds
-    while desk.now() < until:
+def _events_after(
+    desk: Desk, seq: int, seconds: float, over: Callable[[], bool] = lambda: False
+) -> Iterator[Mapping[str, Any]]:
+    """The events after `seq`, as they come; until so many seconds have passed, or it is over."""
+    until, last = desk.now() + seconds, False
+    while desk.now() < until and not last:
+        last = over()
         try:
             events = desk.status().get("events", ())
         except (NotRunning, Refused):
@@ -147,10 +155,11 @@ def _events_after(desk: Desk, seq: int, seconds: float) -> Iterator[Mapping[str,
             if event["seq"] > seq:
                 seq = event["seq"]
                 yield event
-        desk.sleep(POLL)
+        if not last:
+            desk.sleep(POLL)
 
 
-def confirm_off(desk: Desk, name: str | None, read: Callable[[], str]) -> int:
+def confirm_off(desk: Desk, name: str | None, read: Callable[[], str], wait: float = FOLLOW) -> int:
     """An operator's word replaces the BMC's proof once. `name`: the peer's name from --yes; else it is asked for."""
     peer = desk.config.peer
     desk.status()  # who may not order, or where no skyha runs, is told so before a name is asked for or judged
@@ -162,29 +171,88 @@ def confirm_off(desk: Desk, name: str | None, read: Callable[[], str]) -> int:
             "bad",
         )
         desk.say(f"Make sure of it with your own eyes: pull {peer}'s power cord.")
-        desk.out.write(f"Type the name of the node that is off ({peer}): ")
+    if not named(desk, name, f"Type the name of the node that is off ({peer}): ", read):
+        return 1
+    seq = int(desk.order("confirm_off")["seq"])
+    desk.say(f"skyha takes {peer} for off.")
+    return follow_to_the_primary(desk, seq, wait)
+
+
+def named(desk: Desk, name: str | None, question: str, read: Callable[[], str]) -> bool:
+    """Was the peer's name given by --yes, or typed in?"""
+    peer = desk.config.peer
+    if name is None:
+        desk.out.write(question)
         desk.out.flush()
         name = read().strip()
     if name != peer:
         desk.say(f"{clean(name) or 'Nothing'!r} is not the peer's name {peer!r}: nothing was done.", "warn")
-        return 1
-    desk.order("confirm_off")
-    desk.say(f"skyha takes {peer} for off. 'skyctl status' shows what comes of it.")
-    return 0
+    return name == peer
 
 
 def fence_test(desk: Desk) -> int:
     """Ask the peer's BMC for its power status, as a failover would; switches nothing. 1: it did not answer."""
+    bmc = bmc_now(desk)
+    if bmc is None:
+        desk.say(f"No answer within {FENCE_TEST_DEADLINE:g} s; see 'skyctl status'.", "bad")
+        return 1
+    if bmc["error"]:
+        desk.say(f"The BMC of {desk.config.peer} cannot be used: {bmc['error']}", "bad")
+        return 1
+    desk.say(f"The BMC of {desk.config.peer} answers: power is {bmc['power']}. Nothing was switched.", "good")
+    return 0
+
+
+def bmc_now(desk: Desk) -> Mapping[str, Any] | None:
+    """What the peer's BMC says when it is asked now; None: it was not asked to an end in time."""
     checks = int(desk.order("fence_test")["checks"])
     until = desk.now() + FENCE_TEST_DEADLINE
     while desk.now() < until:
         bmc = desk.status().get("bmc", {})
         if bmc.get("checks", 0) > checks:
-            if bmc["error"]:
-                desk.say(f"The BMC of {desk.config.peer} cannot be used: {bmc['error']}", "bad")
-                return 1
-            desk.say(f"The BMC of {desk.config.peer} answers: power is {bmc['power']}. Nothing was switched.", "good")
-            return 0
+            return dict(bmc)
         desk.sleep(POLL)
-    desk.say(f"No answer within {FENCE_TEST_DEADLINE:g} s; see 'skyctl status'.", "bad")
+    return None
+
+
+def follow_to_the_primary(desk: Desk, seq: int, limit: float) -> int:
+    """Tell what comes of an order until this node is the primary with the VIP (0), or it is clear that it will not be (1)."""
+    until, refusal = desk.now() + limit, ""
+    for event in _events_after(desk, seq, limit, lambda: _is_primary(desk)):
+        if event["kind"] == "order":
+            continue
+        kind = {"warning": "warn", "alarm": "bad"}.get(event["level"], "")
+        desk.say(f"{clean(event['kind'])}: {event['text']}", kind)
+        if event["kind"] in ENDS_WITHOUT:
+            refusal = str(event["text"])
+            break
+    try:
+        status = desk.status()
+    except (NotRunning, Refused) as error:
+        desk.say(f"skyha does not answer: {error}. See 'journalctl -u skyha', then give the order again.", "bad")
+        return 1
+    if not refusal and _serves(status):
+        desk.say(
+            f"{status['node']} is the primary on timeline {status['timeline']} and holds the VIP {status['vip']['address']}.",
+            "good",
+        )
+        return 0
+    now = "" if refusal else f" within {limit:g} s" if desk.now() >= until else ""
+    alarms = "; ".join(str(text) for text in status.get("alarms", {}).values())
+    going_on = "" if refusal else " skyha goes on; 'skyctl status' shows it."
+    text = (
+        f"{status['node']} is not the primary with the VIP{now}: {clean(refusal or alarms or str(status['sentence']))}."
+    )
+    desk.say(text + going_on, "bad")
     return 1
+
+
+def _is_primary(desk: Desk) -> bool:
+    try:
+        return _serves(desk.status())
+    except (NotRunning, Refused):
+        return False
+
+
+def _serves(status: Status) -> bool:
+    return is_serving(status) and bool(status["vip"]["held"])

@@ -118,8 +118,14 @@ def why_not(order: Order, status: Snapshot) -> str | None:
             return "the cluster is paused; run 'skyctl resume' first"
         if status.get("intent"):
             return f"{status['intent']['stage']} is under way"
+    serves = role == "primary" and server == "up" and "unlawful" not in status.get("alarms", {})
+    if order is Order.TAKEOVER:
+        if serves:
+            return "this node is the running primary: there is nothing to take over"
+        if status.get("paused", {}).get("on"):
+            return "the cluster is paused; run 'skyctl resume' first"
     if order is Order.CONFIRM_OFF:
-        if role == "primary" and server == "up":
+        if serves:
             return "this node is the running primary: there is nothing to confirm"
         if server == "up" and not status.get("trouble") and not status.get("intent"):
             return f"the primary on {peer} answers: there is nothing to confirm"

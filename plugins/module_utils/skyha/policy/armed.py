@@ -77,13 +77,17 @@ def bmc_problem(config: Config, memory: Memory) -> str | None:
     """
     if memory.bmc_error:
         return f"the BMC of {config.peer} cannot be used: {memory.bmc_error}"
-    lived_at = _peer_lived_at(memory)
-    if memory.bmc_off_at is not None and lived_at > memory.bmc_off_at:
+    if is_bmc_belied(memory):
         return (
             f"the BMC of {config.peer} says that the power is off, and PostgreSQL there answered after that: "
             "is it the right BMC?"
         )
     return None
+
+
+def is_bmc_belied(memory: Memory) -> bool:
+    """Did the peer answer after its BMC began to say that the power is off?"""
+    return memory.bmc_off_at is not None and _peer_lived_at(memory) > memory.bmc_off_at
 
 
 def _peer_lived_at(memory: Memory) -> float:

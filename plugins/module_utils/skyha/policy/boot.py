@@ -13,13 +13,15 @@ from enum import Enum
 from ..config import Config
 from ..words import Action, Do, Event, Order, Path, Peer, Role, Seen, Server, Task
 from .belongs import Obstacle, not_ours
-from .memory import Decision, Memory, Record, Stage, Wants, begin, is_paused, on_record
+from .memory import Decision, Memory, Record, Stage, Wants, age, begin, is_paused, on_record
+from .orders import refused
 from .switchover import hand_over
 
 PROOF_FRESH = 6.0  # seconds that a proven fence holds; after that the peer may have been switched on again
 START_EVERY = 5.0  # a start that did not help counts as failed, and is tried anew
 ASK_AGAIN = 0.25  # systemd misses a request that comes while it reads its units: repeated until the server runs
 PEER_EVERY = 0.5
+POWER_KNOWN = 60.0  # what the BMC said of the peer's power in so many seconds still counts
 REWIND_PAUSES = (10.0, 60.0)  # between attempts; after the last one the operator decides
 
 
@@ -79,7 +81,7 @@ def next_step(
         return Step.START, "an operator confirmed that the peer is off and was not promoted"
     return Step.WAIT, (
         "this node was primary and its peer may have been promoted since: waiting until the peer answers; "
-        "if it never will, see 'Only the old primary comes back' in docs/operations.md"
+        "if it never will, 'skyctl takeover' here (see 'Only the old primary comes back' in docs/operations.md)"
     )
 
 
@@ -106,7 +108,38 @@ def _beside(peer: Role, its_timeline: int, timeline: int, not_fenced: bool) -> t
 
 
 def decide_down(config: Config, memory: Memory, seen: Seen, now: float) -> Decision:
-    """One cycle of a node whose PostgreSQL is down; `memory` has taken `seen` in already."""
+    """One cycle of a node whose PostgreSQL is down; `memory` has taken `seen` in already. What an operator orders is answered."""
+    order = Order.TAKEOVER if memory.takeover_at is not None else Order.CONFIRM_OFF
+    told: tuple[Event, ...] = ()
+    if memory.takeover_at is not None:
+        # For a former primary it is the same as the word that its peer is off: nothing is fenced by a node that is down.
+        why = _no_takeover(config, memory, seen, now)
+        memory = dataclasses.replace(memory, takeover_at=None, confirmed_off=why is None, confirmed_at=now)
+        told = () if why is None else (refused(order, why),)
+    decision = _decide_down(config, memory, seen, now)
+    if decision.memory.confirmed_off and seen.peer is not None:
+        told += (refused(order, decision.sentence),)
+        decision = dataclasses.replace(decision, memory=dataclasses.replace(decision.memory, confirmed_off=False))
+    return dataclasses.replace(decision, events=decision.events + told)
+
+
+def _no_takeover(config: Config, memory: Memory, seen: Seen, now: float) -> str | None:
+    """Why a node that is down does not come up as primary, even if an operator orders it; None when it does."""
+    intent = memory.record.intent
+    if seen.local.role is not Role.PRIMARY and not (intent is not None and intent.stage is Stage.HANDED_OVER):
+        return (
+            f"PostgreSQL is down here and its role is {seen.local.role.value}; order it again when a standby runs here"
+        )
+    asked = age(now, memory.bmc_ok_at)
+    if asked <= POWER_KNOWN and memory.bmc_off_at is None and not memory.record.fence_distrusted:
+        return (
+            f"the BMC of {config.peer} says that it is on, and it may have been promoted: look at it first; if it must go, "
+            "switch it off and keep it off, then order it again"
+        )
+    return None
+
+
+def _decide_down(config: Config, memory: Memory, seen: Seen, now: float) -> Decision:
     local, record = seen.local, memory.record
     wants = Wants(PEER_EVERY, peer=True)
     if (

@@ -10,6 +10,7 @@ from ..words import Action, Do, Order, Role, Seen, Server, Task
 from .belongs import adopt_cluster, foreign_peer, not_ours, only_own_cluster
 from .boot import decide_down
 from .memory import Decision, Memory, Wants, is_paused, on_record
+from .orders import lapsed
 from .patience import not_counted
 from .primary import decide_primary
 from .remember import remember
@@ -20,13 +21,16 @@ _LOOKS = (Action(Do.RUN, Task.CHECK_BMC), Action(Do.RUN, Task.CHECK_RECORD))
 
 def decide(config: Config, memory: Memory, seen: Seen, now: float) -> Decision:
     """(what to remember, what to do) from what was seen at monotonic time `now`. Pure: touches nothing."""
-    seen = only_own_cluster(memory, seen)
+    before, seen = memory, only_own_cluster(memory, seen)
     memory = adopt_cluster(remember(config, memory, seen, now), seen)
     if any(request.order is Order.ACKNOWLEDGE for request in seen.requests):
         memory = on_record(memory, failover_noted=True, fence_distrusted="")
     if memory.record.paused and not is_paused(memory.record, now):
         memory = on_record(memory, paused=False, paused_until=None, paused_until_wall=None)
     decision = _by_role(config, memory, seen, now)
+    told = lapsed(before, memory, decision.sentence)
+    if told:
+        decision = dataclasses.replace(decision, events=decision.events + told)
     record = decision.memory.record
     stranger = foreign_peer(config, decision.memory)
     if stranger:

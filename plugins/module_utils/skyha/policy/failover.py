@@ -9,10 +9,11 @@ import dataclasses
 from collections.abc import Mapping
 
 from ..config import Config
-from ..words import Action, Do, Event, Outcome, Path, Role, Seen, Sight, Task
+from ..words import Action, Do, Event, Outcome, Path, Power, Role, Seen, Sight, Task
 from .boot import PROOF_FRESH
 from .memory import Decision, Intent, Memory, Stage, Wants, begin, is_paused, on_record
-from .patience import BOTH, blind, cut_off, facts, living, look_at_primary, signs
+from .orders import not_followed
+from .patience import BOTH, blind, cut_off, cut_off_why, facts, living, look_at_primary, signs
 
 TASK_POLL = 0.2  # a task's end wakes the loop; this is only for a wake that was lost
 PROMOTE_POLL = 0.03
@@ -62,7 +63,7 @@ def fence_once(config: Config, memory: Memory, now: float, events: tuple[Event, 
     intent = memory.record.intent
     assert intent is not None
     if memory.confirmed_off:
-        return _proven(config, memory, now, "an operator confirmed that it is off", events, by_operator=True)
+        return proven(config, memory, now, "an operator confirmed that it is off", events, by_operator=True)
     memory = begin(memory, Stage.FENCING, now, attempts=intent.attempts + 1)
     memory = dataclasses.replace(memory, fence_at=now)
     sentence = f"standby, fencing {config.peer} (attempt {intent.attempts + 1} of {config.timing.fence_attempts})"
@@ -94,15 +95,17 @@ def _fencing(config: Config, memory: Memory, seen: Seen, now: float) -> Decision
             late = f"proven only {now - memory.fence_at:.0f} s after it began, this host stood still: {outcome.detail}"
             outcome = dataclasses.replace(outcome, proof=False, detail=late)
         if outcome.proof:
-            return _proven(
+            return proven(
                 config, memory, now, outcome.detail, (), by_operator=False, last_receive=seen.local.receive_lsn
             )
         memory = dataclasses.replace(memory, fence_at=now)
         events = (_failed(config, intent, outcome),)
+        if intent.takeover and _unseen_for(config, intent, now) <= config.timing.arming_window:
+            return _by_word(config, memory, now, outcome, events)
     if Task.FENCE in seen.running:
         sentence = f"standby, fencing {config.peer} (attempt {intent.attempts} of {config.timing.fence_attempts})"
         return Decision(memory, sentence, Wants(TASK_POLL), (), events, _fence_alarms(config, intent.attempts - 1))
-    life = living(seen.looks, config.tablespace_policy)
+    life = _life(config, memory, seen)
     if life is not None and now - memory.proof_at <= SOON:
         return _answers_after_all(config, memory, now, life, events)
     if life is not None:
@@ -120,16 +123,18 @@ def _fencing(config: Config, memory: Memory, seen: Seen, now: float) -> Decision
             events,
             alarms,
         )
-    # Cut off, frozen or dead for long between two attempts: nobody knows what the primary did meanwhile.
-    unseen = now - intent.at - config.timing.fence_deadline - config.timing.fence_interval
+    unseen = _unseen_for(config, intent, now)
     why = blind(seen.looks)
     if why is not None and unseen <= config.timing.arming_window and not memory.confirmed_off:
         sentence = f"standby, fencing of {config.peer} waits, this node cannot see whether it lives: {why}"
         return Decision(memory, sentence, look, (), events, {**alarms, "blind": sentence})
-    if why is None and cut_off(seen.looks):
+    if why is None and cut_off(seen.looks) and not intent.takeover:
+        memory, told = not_followed(memory, cut_off_why(config))
         sentence = f"standby, fencing of {config.peer} waits: the vote port does not accept, this node may be cut off"
-        return Decision(memory, sentence, look, (), events, {**alarms, "cut_off": sentence})
+        sentence += f"; where {config.peer} is dead for good 'skyctl takeover' goes on"
+        return Decision(memory, sentence, look, (), events + told, {**alarms, "cut_off": sentence})
     spent = intent.attempts >= config.timing.fence_attempts or now - intent.since > config.timing.failover_limit
+    spent = spent and not intent.takeover
     if not spent and unseen > config.timing.arming_window and not memory.confirmed_off:
         sentence = (
             f"standby, nothing was seen of {config.peer} for {unseen:.0f} s in the middle of its fencing, nothing is "
@@ -145,6 +150,29 @@ def _fencing(config: Config, memory: Memory, seen: Seen, now: float) -> Decision
     if memory.confirmed_off or now - memory.fence_at >= config.timing.fence_interval:
         return fence_once(config, memory, now, events)
     return Decision(memory, f"standby, fencing of {config.peer} failed, next attempt soon", look, (), events, alarms)
+
+
+def _unseen_for(config: Config, intent: Intent, now: float) -> float:
+    """Cut off, frozen or dead for so long between two attempts: nobody knows what the primary did meanwhile."""
+    return now - intent.at - config.timing.fence_deadline - config.timing.fence_interval
+
+
+def _by_word(config: Config, memory: Memory, now: float, failed: Outcome, events: tuple[Event, ...]) -> Decision:
+    """A takeover's fence failed: the order is the operator's word that the peer is off, if its BMC does not know better."""
+    if failed.power is Power.ON:
+        why = (
+            f"the BMC of {config.peer} says that it is on and did not switch it off ({failed.detail}): pull its power cord, "
+            "then run 'skyctl takeover' again"
+        )
+        return _call_off(config, memory, now, why, events, answers=False)
+    how = f"an operator ordered the takeover, and its BMC could not be asked ({failed.detail})"
+    return proven(config, memory, now, how, events, by_operator=True)
+
+
+def _life(config: Config, memory: Memory, seen: Seen) -> str | None:
+    """How the primary showed life. In a takeover a path that leads to a standby, this node itself perhaps, shows none."""
+    intent = memory.record.intent
+    return living(seen.looks, config.tablespace_policy, but_standbys=intent is not None and intent.takeover)
 
 
 def _for_the_operator(
@@ -214,7 +242,7 @@ def _prove_again(config: Config, memory: Memory, now: float) -> Decision:
     )
 
 
-def _proven(
+def proven(
     config: Config,
     memory: Memory,
     now: float,
@@ -242,7 +270,7 @@ def _listen(config: Config, by_operator: bool) -> Wants:
 
 def _belied(config: Config, memory: Memory, seen: Seen, now: float) -> Decision | None:
     """An operator's word is belied by an answer of the peer's host, on whatever address. Else it holds on."""
-    life = living(seen.looks, config.tablespace_policy)
+    life = _life(config, memory, seen)
     if life is not None:
         return _answers_after_all(config, memory, now, life, ())
     if seen.peer is None or not seen.peer.has_power:
@@ -265,7 +293,7 @@ def _listening(config: Config, memory: Memory, seen: Seen, now: float) -> Decisi
             f"standby, listening whether {config.peer} still answers",
             listen,
         )
-    life = living(seen.looks, config.tablespace_policy)
+    life = _life(config, memory, seen)
     if life is not None:
         return _answers_after_all(config, memory, now, life, ())
     why = blind(seen.looks)

@@ -42,6 +42,7 @@ class Intent:
     why: str
     attempts: int = 0  # of the fence
     by_operator: bool = False  # the proof is an operator's word
+    takeover: bool = False  # an operator ordered it: the rules of evidence do not count
     lsn: int = 0  # SWITCHING: end of the announcement; HANDED_OVER: all WAL of the old primary
 
 
@@ -185,6 +186,7 @@ class Memory:
     rejoin_ordered: bool = False  # by an operator, although auto_rejoin is off
     confirmed_off: bool = False  # an operator's word, not yet used
     confirmed_at: float = float("-inf")
+    takeover_at: float | None = None  # an operator's order to take over, not yet begun
 
 
 @dataclass(frozen=True)

@@ -16,14 +16,16 @@ STOP_LIMIT = 300.0
 FLAPPING = 10.0  # seconds after an unreachable primary answered again: the next trouble is the same bad link
 
 
-def living(looks: Mapping[Path, Look], tablespace_policy: str = "alarm") -> str | None:
+def living(looks: Mapping[Path, Look], tablespace_policy: str = "alarm", but_standbys: bool = False) -> str | None:
     """How the primary showed life in these looks, None when it did not.
 
-    With tablespace_policy 'failover' a server that says its storage fails counts as dead.
+    With tablespace_policy 'failover' a server that says its storage fails counts as dead. but_standbys: one in recovery is none.
     """
     for path in BOTH:
         look = looks.get(path)
         if look is not None and look.sight is Sight.SICK and tablespace_policy == "failover":
+            continue
+        if look is not None and look.standby and but_standbys:
             continue
         if look is not None and look.shows_life:
             return f"{path.value} path: {look.sight.value}" + (f" ({look.detail})" if look.detail else "")
@@ -45,6 +47,13 @@ def cut_off(looks: Mapping[Path, Look]) -> bool:
     """The vote port does not accept: then it may be this node that is cut off, and nothing is proven."""
     vote = looks.get(Path.VOTE)
     return vote is None or not vote.reached
+
+
+def cut_off_why(config: Config) -> str:
+    """The same for people."""
+    return (
+        f"the vote port {config.vote_address}:{config.vote_port} does not accept: it may be this node that is cut off"
+    )
 
 
 def worsened(trouble: Trouble, looks: Mapping[Path, Look], now: float) -> Trouble:

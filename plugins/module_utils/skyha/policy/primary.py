@@ -11,6 +11,7 @@ from .armed import bmc_problem, record_problem
 from .belongs import on_own_cluster
 from .boot import Step, fence_forgotten_after, next_step
 from .memory import Decision, Memory, Stage, Wants, age, is_paused, on_record
+from .orders import not_followed
 from .switchover import begin_switchover, decide_switching
 from .upkeep import POWER_ON_TRIES, check_bmc, check_record, power_on
 from .wal import is_lost, wal_alarms
@@ -37,6 +38,8 @@ def decide_primary(config: Config, memory: Memory, seen: Seen, now: float) -> De
             (Action(Do.DROP_VIP), Action(Do.KILL_POSTGRES)),
             (event,),
         )
+    if memory.takeover_at is not None:  # on a former primary that somebody started: the word that its peer is off
+        memory = dataclasses.replace(memory, takeover_at=None, confirmed_off=True, confirmed_at=now)
     memory, events = _settle(config, memory, seen, now)
     if is_paused(memory.record, now):
         return Decision(
@@ -50,6 +53,9 @@ def decide_primary(config: Config, memory: Memory, seen: Seen, now: float) -> De
     unlawful = _unlawful(config, memory, seen, now)
     if unlawful is not None:
         text = f"PostgreSQL runs as primary, but skyha did not start it and will not give it the VIP: {unlawful}"
+        if seen.peer is not None:
+            memory, told = not_followed(memory, unlawful)
+            events += told
         return Decision(
             memory,
             text,

@@ -170,8 +170,12 @@ def _remember_pause(memory: Memory, seen: Seen, now: float) -> Memory:
             memory = dataclasses.replace(memory, pause_request=request, pause_written_at=None)
         if request.order is Order.CONFIRM_OFF:
             memory = dataclasses.replace(memory, confirmed_off=True, confirmed_at=now)
+        if request.order is Order.TAKEOVER:
+            memory = dataclasses.replace(memory, takeover_at=now)
     if memory.confirmed_off and now - memory.confirmed_at > WORD_HOLDS:
         memory = dataclasses.replace(memory, confirmed_off=False)
+    if memory.takeover_at is not None and now - memory.takeover_at > WORD_HOLDS:
+        memory = dataclasses.replace(memory, takeover_at=None)
     told = _pause_told(seen)
     pending = memory.pause_request
     if pending is not None:

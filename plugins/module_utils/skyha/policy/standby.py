@@ -13,12 +13,14 @@ from ..words import Action, Do, Event, Look, Path, Role, Seen, Sight
 from .armed import evidence_missing, lag_seconds, not_armed, unfit
 from .failover import decide_failover, fence_once
 from .memory import Decision, Intent, Memory, Stage, Trouble, Wants, age, is_paused, on_record
+from .orders import INSTEAD, not_followed
 from .patience import (
     BOTH,
     FLAPPING,
     STOP_LIMIT,
     blind,
     cut_off,
+    cut_off_why,
     facts,
     living,
     look_at_primary,
@@ -29,6 +31,7 @@ from .patience import (
     worsened,
 )
 from .switchover import hand_over
+from .takeover import take_over
 from .upkeep import check_bmc, check_record, power_on
 from .wal import wal_alarms
 
@@ -40,6 +43,11 @@ BY_OPERATOR = ("bmc", "vote_path", "too_late")  # what an operator's word, that 
 
 def decide_standby(config: Config, memory: Memory, seen: Seen, now: float) -> Decision:
     """One cycle of a standby; `memory` has taken `seen` in already."""
+    if memory.takeover_at is not None:
+        ordered = take_over(config, memory, seen, now)
+        if ordered is not None:
+            return ordered
+        memory = dataclasses.replace(memory, takeover_at=None)
     stage = memory.record.intent.stage if memory.record.intent else None
     if stage in (Stage.FENCING, Stage.LISTENING, Stage.PROMOTING):
         return decide_failover(config, memory, seen, now)
@@ -75,8 +83,10 @@ def _quiet(config: Config, memory: Memory, seen: Seen, now: float, life: str) ->
         events = (Event("recovered", f"the primary answers again after {now - memory.trouble.since:.1f} s: {life}"),)
         if memory.trouble.unreachable:
             memory = dataclasses.replace(memory, recovered_at=now)
+    memory, told = not_followed(memory, f"the primary answers ({life})")
+    events += told
     memory = _note_start(config, memory, seen, now)
-    memory = dataclasses.replace(memory, trouble=None, confirmed_off=False, switch_evidence=None)
+    memory = dataclasses.replace(memory, trouble=None, switch_evidence=None)
     memory = on_record(memory, trouble_at=None, power_on_due=False)
     actions = check_bmc(config, memory, seen, now) + check_record(memory, seen, now)
     if config.peer_slot in (seen.local.slots or ()) and not is_paused(memory.record, now):
@@ -86,11 +96,17 @@ def _quiet(config: Config, memory: Memory, seen: Seen, now: float, life: str) ->
     alarms = dict(not_armed(config, memory, seen.local, now))
     alarms.update(_path_alarms(seen.looks))
     alarms.update(wal_alarms(config, memory, seen.local, now))
+    alone = living(seen.looks, config.tablespace_policy, but_standbys=True) is None
+    if alone:
+        alarms["no_failover"] = (
+            f"nothing answers for {config.peer} but a standby, and nothing is promoted: {life}; {INSTEAD}"
+        )
     if seen.local.detail and "local" not in alarms:
         alarms["local"] = f"PostgreSQL here answers skyha with an error: {seen.local.detail}"
     why = "; ".join(alarms.values())
     lag = lag_seconds(memory)
-    sentence = f"standby, primary answers, lag {lag:.1f} s, " + ("armed" if not alarms else f"NOT armed: {why}")
+    answers = "no primary answers" if alone else "primary answers"
+    sentence = f"standby, {answers}, lag {lag:.1f} s, " + ("armed" if not alarms else f"NOT armed: {why}")
     return Decision(memory, sentence, look_at_primary(config, config.timing.interval, fresh), actions, events, alarms)
 
 
@@ -161,9 +177,10 @@ def _troubled(config: Config, memory: Memory, seen: Seen, now: float) -> Decisio
         memory = dataclasses.replace(
             on_record(memory, trouble_at=None), trouble=trouble, switch_evidence=None, starting_at=None
         )
-        why = f"the vote port {config.vote_address}:{config.vote_port} does not accept: it may be this node that is cut off"
-        alarms = {"cut_off": f"the primary shows no life, but {why}; nobody is fenced"}
-        return Decision(memory, "standby, " + alarms["cut_off"], wants, (), events, alarms)
+        why = cut_off_why(config)
+        memory, told = not_followed(memory, why)
+        alarms = {"cut_off": f"the primary shows no life, but {why}; nobody is fenced; {INSTEAD}"}
+        return Decision(memory, "standby, " + alarms["cut_off"], wants, (), events + told, alarms)
     against = {**trouble.not_armed, **unfit(config, memory, seen.local, now)}
     if now - trouble.since > config.timing.failover_limit:
         against["too_late"] = (
@@ -175,7 +192,10 @@ def _troubled(config: Config, memory: Memory, seen: Seen, now: float) -> Decisio
     obstacles = tuple(against.values())
     waited, patience = used_up(config.timing, trouble, seen.looks, now)
     if obstacles:
-        alarms = {"no_failover": "the primary shows no life, but nothing is promoted: " + "; ".join(obstacles)}
+        why = "; ".join(obstacles)
+        memory, told = not_followed(memory, why)
+        events += told
+        alarms = {"no_failover": f"the primary shows no life, but nothing is promoted: {why}; {INSTEAD}"}
         actions: tuple[Action, ...] = ()
         if not is_paused(memory.record, now):
             # Its failover was cut short (this node was rebooted after the fence): the old primary is to serve again.

@@ -169,7 +169,7 @@ def _look(answer: Answer) -> Look:
         return Look(answer.sight, answer.detail, answer.latency, reached, starting=starting)
     beat = queries.beat(answer.row or ())
     if beat is None:
-        return Look(Sight.ALIVE, "in recovery: this path leads to a standby", answer.latency, True)
+        return Look(Sight.ALIVE, "in recovery: this path leads to a standby", answer.latency, True, standby=True)
     return Look(Sight.OK, answer.detail, answer.latency, True, beat)
 
 
