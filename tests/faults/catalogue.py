@@ -7,6 +7,7 @@ from tests.faults import (  # noqa: F401  (each enters its rows)
     rows_document,
     rows_host,
     rows_links,
+    rows_operator,
     rows_postgres,
     rows_skyha,
     rows_standby,
@@ -15,5 +16,5 @@ from tests.faults import (  # noqa: F401  (each enters its rows)
 )
 from tests.faults.rows import ROWS as _ENTERED
 
-ORDER = ("document", "postgres", "host", "links", "vote", "standby", "skyha", "switchover")
+ORDER = ("document", "postgres", "host", "links", "vote", "standby", "skyha", "switchover", "operator")
 ROWS = sorted(_ENTERED, key=lambda one: ORDER.index(one.group))
