@@ -12,6 +12,7 @@ SCENARIOS = "tests/simulation/test_scenarios.py"
 STUMBLING = "tests/simulation/test_scenarios_stumbling.py"
 SWITCHOVER = "tests/simulation/test_scenarios_switchover.py"
 PRIMARY = "tests/unit/policy/test_primary.py"
+OPERATOR = "tests/simulation/test_scenarios_operator.py"
 SCHEDULES = "tests/simulation/test_schedules.py"
 PROOF = "tests/simulation/test_fence_proof.py"
 BOOT = "tests/simulation/test_boot.py"
@@ -34,8 +35,8 @@ MUTANTS = (
     Mutant(
         "promote without waiting for the fence",
         "policy/failover.py",
-        "    if memory.confirmed_off:\n        return _proven(",
-        "    if True:\n        return _proven(",
+        "    if memory.confirmed_off:\n        return proven(",
+        "    if True:\n        return proven(",
         (SCENARIOS, SCHEDULES),
         row="primary cut off from everything, BMC reachable",
     ),
@@ -86,9 +87,30 @@ MUTANTS = (
     Mutant(
         "a BMC that says off of a host that answers is leant on",
         "policy/armed.py",
-        "lived_at > memory.bmc_off_at",
-        "lived_at > memory.bmc_off_at + 1e9",
+        "_peer_lived_at(memory) > memory.bmc_off_at",
+        "_peer_lived_at(memory) > memory.bmc_off_at + 1e9",
         ("tests/simulation/test_fence_proof.py",),
+    ),
+    Mutant(
+        "an operator's word is not checked while PostgreSQL promotes",
+        "policy/failover.py",
+        "intent.by_operator and now - memory.proof_at > WORD_EVERY",
+        "intent.by_operator and now - memory.proof_at > 1e9",
+        (OPERATOR,),
+    ),
+    Mutant(
+        "a takeover goes on over a sign of life",
+        "policy/takeover.py",
+        "    if why is not None:\n        event",
+        "    if False:\n        event",
+        (OPERATOR,),
+    ),
+    Mutant(
+        "a takeover believes an operator whom the BMC contradicts",
+        "policy/failover.py",
+        "    if failed.power is Power.ON:\n",
+        "    if False:\n",
+        (OPERATOR,),
     ),
     Mutant(
         "a proof that was read long ago counts",
