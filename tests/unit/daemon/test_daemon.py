@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -160,8 +161,15 @@ class TestMain:
         assert main_module.main(["nonsense"]) == 2
         assert "exit codes" in capsys.readouterr().out
 
-    def test_second_daemon_is_refused(self, tmp_path: Path) -> None:
+    def test_second_daemon_is_refused(self, tmp_path: Path, monkeypatch: Any) -> None:
         config = CONFIG.__class__(**{**CONFIG.__dict__, "run_dir": str(tmp_path)})
-        main_module._only_one(config)
+        lock = main_module._only_one(config)
         with pytest.raises(main_module.SkyhaError, match="another skyhad runs"):
             main_module._only_one(config)
+        # One whose configuration is broken does not get so far; the status is not its own either.
+        monkeypatch.setattr(main_module, "RUN_DIR", str(tmp_path))
+        assert main_module.main([f"--config={tmp_path}/none.conf"]) == 78
+        assert not (tmp_path / "status.json").exists()
+        os.close(lock)
+        assert main_module.main([f"--config={tmp_path}/none.conf"]) == 78
+        assert (tmp_path / "status.json").exists()

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pwd
 import signal
 import subprocess
 import time
@@ -11,7 +13,9 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.cli import sources
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.errors import StateError
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.world.child import command
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.world.store import FileStore
 
 CONF = """[cluster]
 name = sky
@@ -66,6 +70,10 @@ def test_it_runs_waits_for_data_and_leaves_when_told(tmp_path: Path) -> None:
         second = start(tmp_path)
         _out, said = second.communicate(timeout=60)
         assert (second.returncode, "another skyhad runs on this node" in said) == (1, True)
+        told = json.loads((tmp_path / "status.json").read_text())
+        assert (told["state"], told["pid"]) == ("running", daemon.pid), (
+            "the status of the one that runs was overwritten"
+        )
         daemon.send_signal(signal.SIGTERM)
         _out, said = daemon.communicate(timeout=60)
         assert daemon.returncode == 0, said
@@ -75,6 +83,26 @@ def test_it_runs_waits_for_data_and_leaves_when_told(tmp_path: Path) -> None:
         daemon.kill()
         daemon.wait()
     assert json.loads((tmp_path / "status.json").read_text())["state"] == "stopped"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can start it as somebody else")
+def test_another_user_than_the_states_owner_is_refused_and_leaves_no_trace(tmp_path: Path) -> None:
+    owner = pwd.getpwnam("nobody")
+    os.chown(tmp_path, owner.pw_uid, owner.pw_gid)
+    daemon = start(tmp_path)
+    _out, said = daemon.communicate(timeout=60)
+    assert daemon.returncode == 78
+    assert "skyhad was started as root, and" in said
+    assert "belongs to nobody: start it with 'systemctl start skyha'" in said
+    assert [file.name for file in tmp_path.iterdir()] == ["skyha.conf"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root can read it all")
+def test_record_of_another_user_is_told_with_the_way_out(tmp_path: Path) -> None:
+    (tmp_path / "state.json").write_text("{}")
+    (tmp_path / "state.json").chmod(0)
+    with pytest.raises(StateError, match="chown --reference="):
+        FileStore(str(tmp_path)).load()
 
 
 @pytest.mark.parametrize("state", ["", '{"version": 1', '{"version": 99, "record": {}}', "[" * 100_000])

@@ -12,6 +12,7 @@ import fcntl
 import gc
 import logging
 import os
+import pwd
 import signal
 import sys
 import time
@@ -29,6 +30,7 @@ from .web import check_listen
 
 _LOG = logging.getLogger("skyha.main")
 CONFIG = "/etc/skyha/skyha.conf"
+LOCK = "skyhad.lock"
 RUN_DIR = "/run/skyha"  # where the status goes when the configuration does not tell
 EX_CONFIG = 78
 USAGE = """usage: skyhad [--config FILE]
@@ -64,7 +66,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     config = None
     try:
         config = read_all(path)
+        check_user(config)
         return _run(config)
+    except NotMine as error:
+        _LOG.error("%s", error)
+        return error.code
     except (ConfigError, StateError) as error:
         problems = error.problems if isinstance(error, ConfigError) else [str(error)]
         if error.may_pass:
@@ -72,6 +78,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _refuse(config, "misconfigured", problems)
     except SkyhaError as error:
         return _refuse(config, "failed", [str(error)], code=1)
+
+
+class NotMine(SkyhaError):
+    """Another daemon or another user has this node: nothing of theirs is touched, the status neither."""
+
+    def __init__(self, text: str, code: int) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+def check_user(config: Config) -> None:
+    """As another user it would leave files that the service cannot read, or read none; raises NotMine."""
+    try:
+        owner = os.stat(config.state_dir).st_uid
+    except OSError:
+        return  # the store says what is wrong with it
+    if owner != os.geteuid():
+        raise NotMine(
+            f"skyhad was started as {_user(os.geteuid())}, and {config.state_dir} belongs to {_user(owner)}: start it with "
+            f"'systemctl start skyha', which runs it as that user (was the directory's owner changed? 'chown -R USER: "
+            f"{config.state_dir}' with the User= of skyha.service)",
+            EX_CONFIG,
+        )
+
+
+def _user(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user {uid}"
 
 
 def read_all(path: str) -> Config:
@@ -89,6 +125,13 @@ def _run(config: Config) -> int:
     # The watchdog's SIGABRT leaves the stacks of all threads in the log.
     faulthandler.enable()
     lock = _only_one(config)
+    try:
+        return _serve(config)
+    finally:
+        os.close(lock)
+
+
+def _serve(config: Config) -> int:
     try:
         from ..world.history import read as read_history
         from ..world.production import build
@@ -119,7 +162,6 @@ def _run(config: Config) -> int:
         return daemon.run()
     finally:
         world.close()
-        os.close(lock)
 
 
 def _history(config: Config, read_history: Callable[[str], Iterable[Mapping[str, Any]]]) -> Iterable[Mapping[str, Any]]:
@@ -132,8 +174,8 @@ def _history(config: Config, read_history: Callable[[str], Iterable[Mapping[str,
 
 
 def _only_one(config: Config) -> int:
-    """Two daemons on one node would fight over the VIP; raises SkyhaError."""
-    path = os.path.join(config.run_dir, "skyhad.lock")
+    """Two daemons on one node would fight over the VIP; raises NotMine, or SkyhaError."""
+    path = os.path.join(config.run_dir, LOCK)
     try:
         lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
     except OSError as error:
@@ -144,7 +186,9 @@ def _only_one(config: Config) -> int:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(lock)
-        raise SkyhaError(f"another skyhad runs on this node (it holds {path}); stop it first") from None
+        raise NotMine(
+            f"another skyhad runs on this node (it holds {path}), this one ends: 'systemctl status skyha'", 1
+        ) from None
     return lock
 
 
@@ -153,11 +197,28 @@ def _refuse(config: Config | None, state: str, problems: list[str], code: int = 
         _LOG.error("%s", problem)
     notify(status_line("; ".join(problems)))
     now = Moment(time.monotonic(), time.time(), time.time(), os.getpid())
+    run_dir = config.run_dir if config else RUN_DIR
     try:
-        write_status(broken(config, state, problems, now), config.run_dir if config else RUN_DIR)
+        if not _is_locked(run_dir):
+            write_status(broken(config, state, problems, now), run_dir)
     except OSError as error:
         _LOG.warning("the status cannot be written: %s", error)
     return code
+
+
+def _is_locked(run_dir: str) -> bool:
+    """Does another skyhad run, whose status this is? Raises OSError where that cannot be told; a shared lock is no hindrance."""
+    try:
+        lock = os.open(os.path.join(run_dir, LOCK), os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False
 
 
 if __name__ == "__main__":

@@ -36,7 +36,9 @@ class FileStore:
             return None
         except OSError as error:
             raise StateError(
-                f"{self._path}: cannot be read: {error}; skyhad runs as the owner of {self._directory}", may_pass(error)
+                f"{self._path}: cannot be read: {error.strerror}; it must belong to the owner of {self._directory}, as whom "
+                f"skyhad runs: 'chown --reference={self._directory} {self._path}', then 'systemctl start skyha'",
+                may_pass(error),
             ) from error
         return self._parse(data)
 
