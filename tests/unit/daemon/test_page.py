@@ -8,8 +8,10 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.page import lsn_text, page
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.status import Moment, broken
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.alarms import ALARMS
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.page import alarms_page, lsn_text, page
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.peer import Told, shown, understand
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.status import Moment, as_text, broken, is_well
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import on_record
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import (
     Beat,
@@ -64,8 +66,9 @@ def read(html: str) -> Reader:
     assert reader.open == []
     assert "script" not in reader.tags
     assert not [name for name, _value in reader.attributes if name in ("src", "style") or name.startswith("on")]
-    # The only way out is the peer's own page.
-    assert {value for name, value in reader.attributes if name == "href"} <= {"http://198.51.100.111:8008/"}
+    # Nothing leads out of the page but to what its alarms mean, on this node too.
+    for name, value in reader.attributes:
+        assert name != "href" or (value.startswith("/alarms#") and value[8:] in ALARMS), value
     return reader
 
 
@@ -126,9 +129,99 @@ def test_primary_page_draws_itself_with_the_vip() -> None:
     assert "the VIP 198.51.100.116 is on node1; replication streams" in label
 
 
-def test_primary_points_to_the_page_that_knows_whether_it_is_armed() -> None:
-    reader = read(page(World(PRIMARY, "/nonexistent").turn(5), 0.5))
-    assert ("href", "http://198.51.100.111:8008/") in reader.attributes
+def of_primary(told: Told | None) -> Any:
+    """A primary's status, with what its peer's skyha told of itself."""
+    world = World(PRIMARY, "/nonexistent")
+    status = world.turn(5)
+    return {**status, "peer_status": shown(told, world.clock.now)}
+
+
+def of_standby(**values: Any) -> Any:
+    """What a standby's skyha serves, as its peer takes it."""
+    served = {**World(STANDBY, "/nonexistent").turn(5), **values}
+    return understand(as_text(served).encode(), "node2")[0]
+
+
+def title(html: str) -> str:
+    return html[html.index("<title>") + 7 : html.index("</title>")]
+
+
+def test_primary_is_well_only_with_an_armed_standby() -> None:
+    html = page(of_primary(Told(102.0, of_standby())), 0.5)
+    text = read(html).text
+    assert "All is well" in text
+    assert "Armed. node2 would fence node1 and take over." in text
+    assert title(html) == "Well: All is well - sky, node1"
+
+
+def test_primary_whose_standby_is_not_armed_says_why_and_is_not_well() -> None:
+    told = Told(102.0, of_standby(armed=False, not_armed={"lag": "99 s behind"}, alarms={"lag": "99 s behind"}))
+    html = page(of_primary(told), 0.5)
+    text = read(html).text
+    assert "All is well" not in text
+    assert "Not armed. node2 would not take over:99 s behind" in text
+    assert "critical on node2: 99 s behindNext: look at the load" in text
+    assert title(html) == "Critical: 1 alarm - sky, node1"
+
+
+@pytest.mark.parametrize(
+    ("told", "why"),
+    [
+        (None, "its skyha was not asked yet"),
+        (Told(102.0, None, "skyha of node2 does not answer: timed out"), "does not answer: timed out"),
+        (Told(50.0, of_standby()), "its skyha was last heard 5"),
+        (Told(102.0, of_standby(), "", 99.0), "its skyha was last heard 10"),
+        (Told(102.0, of_standby(state="stopped")), "its skyha is stopped"),
+    ],
+)
+def test_primary_that_does_not_know_says_so(told: Told | None, why: str) -> None:
+    status = of_primary(told)
+    text = read(page(status, 0.5)).text
+    assert not is_well(status)
+    assert "Whether a failover would work is not known" in text
+    assert "Not known. Only node2 could say it: " in text
+    assert why in text
+
+
+def test_both_nodes_stand_side_by_side_and_the_old_one_is_grey() -> None:
+    fresh = page(of_primary(Told(102.0, of_standby())), 0.5)
+    assert "node1 (here)node2" in read(fresh).text
+    assert "primarystandby" in read(fresh).text
+    old = page(of_primary(Told(50.0, of_standby())), 0.5)
+    assert "node2, 5" in read(old).text
+    assert '<td class="good">up</td><td class="dim">up</td>' in old
+
+
+def test_what_was_looked_at_long_ago_is_grey_with_its_age() -> None:
+    status = of_primary(None)
+    status["peer_seen"] = {"server": "up", "role": "primary", "timeline": 1, "detail": "", "age": 921.0}
+    assert '<td class="dim">primary, up; looked at 15 min ago</td>' in page(status, 0.5)
+
+
+def test_alarm_tells_its_severity_how_long_it_is_on_and_the_next_step() -> None:
+    world = World(dataclasses.replace(PRIMARY, peer_streaming=False), "/nonexistent")
+    world.turn(30)
+    html = page(world.turn(1), 0.5)
+    assert "critical, for 30 s on node1: no standby streams" in read(html).text
+    assert 'href="/alarms#standby"' in html
+
+
+def test_every_alarm_linked_to_is_explained() -> None:
+    reader = Reader()
+    reader.feed(alarms_page())
+    assert reader.open == []
+    assert {value for name, value in reader.attributes if name == "id"} == set(ALARMS)
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{", b'{"state": "running"}', b"[" * 100_000])
+def test_answer_that_is_no_status_is_none(body: bytes) -> None:
+    with pytest.raises((ValueError, RecursionError)):
+        understand(body, "node2")
+
+
+def test_status_of_another_node_is_not_the_peers() -> None:
+    with pytest.raises(ValueError, match="it is of node 'node2'"):
+        understand(as_text(World(STANDBY, "/nonexistent").turn(5)).encode(), "node9")
 
 
 def test_what_does_not_run_only_was_primary() -> None:
@@ -150,10 +243,11 @@ def failed_over() -> Any:
 
 def test_failover_is_told_with_its_phases_until_it_is_acknowledged() -> None:
     text = read(page(failed_over(), 0.5)).text
-    assert "Last failover to this node: " in text
+    assert "Last failover to node1: " in text
     assert "3.60 s (detect 2.00 s, fence 1.00 s, promote 0.50 s, vip 0.10 s)" in text
     assert "It was not acknowledged (skyctl acknowledge)." in text
     assert "1 alarm" in text
+    assert "All is well" not in text
 
 
 def test_fencing_under_way_is_the_headline() -> None:
@@ -164,7 +258,7 @@ def test_fencing_under_way_is_the_headline() -> None:
     assert status["intent"]["stage"] == "fencing"
     reader = read(page(status, 0.5))
     assert ("class", "banner bad") in reader.attributes
-    assert "fencingstandby, fencing of node1" in reader.text
+    assert "node2: fencingstandby, fencing of node1" in reader.text
     assert "Under way." in reader.text
 
 
@@ -194,7 +288,7 @@ def test_lag_that_is_not_known_is_not_told_as_none() -> None:
     text = read(page(world.turn(2), 0.5)).text
     assert "Lagunknown" in text
     assert "last heartbeat never" in text
-    assert "BMC of node1not asked yet" in text
+    assert "Peer's BMCnot asked yet" in text
 
 
 def test_bmc_that_fails_is_named_with_the_reason() -> None:
@@ -207,8 +301,11 @@ def test_bmc_that_fails_is_named_with_the_reason() -> None:
 @pytest.mark.parametrize(
     ("peer", "told"),
     [
-        (Peer(Server.UP, Role.PRIMARY, 2), ("node2 itself", "primary, up; 0 s ago")),
-        (Peer(Server.UNREACHABLE, detail="no answer within 0.8 s"), ("unreachable: no answer within 0.8 s; 0 s ago",)),
+        (Peer(Server.UP, Role.PRIMARY, 2), ("node2 itself", "primary, up; looked at 0 s ago")),
+        (
+            Peer(Server.UNREACHABLE, detail="no answer within 0.8 s"),
+            ("unreachable: no answer within 0.8 s; looked at 0 s ago",),
+        ),
     ],
 )
 def test_peer_as_it_was_seen_itself(peer: Peer, told: tuple[str, ...]) -> None:

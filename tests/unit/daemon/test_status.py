@@ -63,7 +63,8 @@ def test_primary_serves_and_has_no_word_on_armed(tmp_path: Path) -> None:
     assert status["streaming"] is True
     assert module.is_serving(status)
     assert not module.is_replica(status)
-    assert module.is_well(status)
+    assert module.failover_works(status) is None
+    assert not module.is_well(status)
 
 
 def test_node_that_is_down_serves_nothing(tmp_path: Path) -> None:

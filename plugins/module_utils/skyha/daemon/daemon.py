@@ -18,6 +18,7 @@ from .control import Control
 from .hooks import Hooks
 from .loop import Loop, Ports
 from .notify import notify, status_line
+from .peer import PeerWatch, shown
 from .serve import Door, Serving
 from .status import Moment, broken, snapshot
 from .status import write as write_status
@@ -46,6 +47,7 @@ class Daemon:
         self._written_at = float("-inf")
         self._board = Board()
         self._hooks = Hooks(config)
+        self._peer = PeerWatch(config.peer_http, config.peer, ports.clock.monotonic)
         self._started = ports.clock.wall()
         self.status: Mapping[str, Any] = broken(config, "starting", (), self._moment())
         self.teller = Teller(ports.history, entries, ports.clock.wall, ports.clock.monotonic)
@@ -93,9 +95,11 @@ class Daemon:
         serving = Serving(self.doors(), self.log)
         serving.open_doors()
         serving.start()
+        self._peer.start()
         try:
             code = self._decide()
         finally:
+            self._peer.stop()
             serving.stop()
             serving.join(1.0)
         return code
@@ -144,6 +148,7 @@ class Daemon:
             self.teller.last(),
             self.teller.last_failover(),
         )
+        self.status = {**self.status, "peer_status": shown(self._peer.newest(), now)}
         if decision.wants.delay >= WRITE_EVERY or now - self._written_at >= WRITE_EVERY:
             self._written_at = now
             self._write()

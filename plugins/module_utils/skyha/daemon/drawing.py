@@ -19,7 +19,7 @@ LEFT, RIGHT = 6, WIDTH - 6 - BOX
 _GOOD = ("ok",)
 _WARN = ("alive", "sick", "stalled", "unknown")
 # An ok that is older says nothing of now (the primary looks along its paths every 5 s or so).
-_OLD = 30.0
+OLD = 30.0
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def _there(status: Snapshot) -> _Node:
         )
     if status["role"] == "standby" and any(path["sight"] is not None for path in status["paths"].values()):
         return _Node(name, address, "primary?", "bad", "does not answer", False)
-    if seen is not None and seen["age"] < _OLD:
+    if seen is not None and seen["age"] < OLD:
         state = "warn" if seen["server"] == "up" else "bad"
         if seen["role"] == Role.UNKNOWN.value:
             return _Node(name, address, seen["server"], state, "", False)
@@ -94,7 +94,7 @@ def _there(status: Snapshot) -> _Node:
 
 def _is_good(status: Snapshot, name: str) -> bool:
     path = status["paths"][name]
-    return path["sight"] in _GOOD and path["age"] is not None and path["age"] < _OLD
+    return path["sight"] in _GOOD and path["age"] is not None and path["age"] < OLD
 
 
 def _box(node: _Node, x: int, is_here: bool) -> list[str]:

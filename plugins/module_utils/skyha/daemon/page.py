@@ -4,15 +4,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from .drawing import drawing
-from .status import STALE_AFTER, Snapshot, is_well, role_text
+from ..alarms import ALARMS, Severity
+from ..alarms import of as meaning_of
+from .drawing import OLD, drawing
+from .status import STALE_AFTER, Snapshot, failover_works, is_well, role_text
 
 REFRESH = 5
 NEWEST_EVENTS = 12
-_HELD = {True: "is up here", False: "is not here", None: "is not known to be here"}
+_HELD = {True: "up here", False: "not here", None: "not known to be here"}
+_WORST = {"bad": "Critical", "warn": "Warning", "good": "Well"}
 
 STYLE = """
 :root{--bg:#f6f7f9;--card:#fff;--ink:#1c2430;--soft:#5b6675;--edge:#d5dae1;--good:#157a48;--warn:#9a6200;--bad:#b3261e}
@@ -22,13 +26,14 @@ STYLE = """
 main{max-width:68rem;margin:auto}h1{font-size:1.25rem;margin:0}h2{font-size:1rem;margin:0 0 .5rem}
 header{display:flex;flex-wrap:wrap;gap:.25rem 1rem;align-items:baseline;margin-bottom:.75rem}header p{margin:0;color:var(--soft)}
 .banner{border-left:6px solid;padding:.6rem .9rem;margin:0 0 1rem;background:var(--card);border-radius:4px;overflow-wrap:anywhere}
-.banner b{display:block}.grid{display:grid;gap:1rem;grid-template-columns:1fr}
+.banner>b{display:block}.banner ul{list-style:none;padding:0}.banner li{padding:.3rem 0}.banner li+li{border-top:1px solid var(--edge)}
+.next{display:block;color:var(--soft)}dt{font-weight:600;margin-top:.9rem}dd{margin:.1rem 0 0}.grid{display:grid;gap:1rem;grid-template-columns:1fr}
 .stack{display:flex;flex-direction:column;gap:1rem;min-width:0}a{color:inherit}
 @media(min-width:52rem){.grid{grid-template-columns:minmax(0,1fr) minmax(0,1fr)}.stack section:last-child{flex:1}}
-section{background:var(--card);border:1px solid var(--edge);border-radius:8px;padding:.9rem;min-width:0}
+.wide{grid-column:1/-1}section{background:var(--card);border:1px solid var(--edge);border-radius:8px;padding:.9rem;min-width:0}
 table{border-collapse:collapse;width:100%}th,td{text-align:left;vertical-align:top;padding:.2rem .6rem .2rem 0;
 overflow-wrap:anywhere}th{font-weight:500;color:var(--soft);width:9.5rem;overflow-wrap:break-word}
-@media(max-width:30rem){th{width:7rem}}ul{margin:0;padding-left:1.1rem}li{overflow-wrap:anywhere}
+thead th{color:var(--ink);width:auto}.both th{width:6.5rem}@media(max-width:30rem){th{width:7rem}.both th{width:5.5rem}.both{font-size:.9rem}}ul{margin:0;padding-left:1.1rem}li{overflow-wrap:anywhere}
 .events{list-style:none;padding:0}.events li{padding:.25rem 0;border-top:1px solid var(--edge)}.events li:first-child{border:0}
 time,.soft{color:var(--soft)}time{font-variant-numeric:tabular-nums;margin-right:.5rem;white-space:nowrap}
 .good{color:var(--good)}.warn{color:var(--warn)}.bad{color:var(--bad)}.dim{color:var(--soft)}
@@ -42,56 +47,107 @@ svg .vip text{fill:var(--card)}.way{stroke:currentColor;stroke-width:2}.way.bad{
 
 def page(status: Snapshot, age: float) -> str:
     """The document; `age`: seconds since the last completed cycle."""
-    title = f"{status.get('cluster', 'skyha')}: {status.get('node', '?')}"
-    body = [_header(status), _banner(status, age)]
+    kind, headline, more = _verdict(status, age)
+    body = [_header(status), f'<div class="banner {kind}"><b>{escape(headline)}</b>{more}</div>']
     if "role" in status:
         body.append('<div class="grid">')
         body.append(f"<section><h2>Cluster</h2>{drawing(status)}</section>")
         # In the order in which they are asked for: that is how a narrow page shows them.
         body.append(f'<div class="stack"><section><h2>If the primary died now</h2>{_readiness(status)}</section>')
         body.append(f"<section><h2>Ways to the primary</h2>{_table(_paths(status))}</section></div>")
-        body.append(f"<section><h2>{escape(status['node'])}</h2>{_table(_facts(status))}</section>")
-        body.append(f"<section><h2>Last events</h2>{_events(status)}</section>")
+        body.append(f'<section class="wide"><h2>Nodes</h2>{_nodes(status)}</section>')
+        body.append(
+            f'<section class="wide"><h2>Last events on {escape(status["node"])}</h2>{_events(status)}</section>'
+        )
         body.append("</div>")
+    place = f"{status.get('cluster', 'skyha')}, {status.get('node', '?')}"
+    return _document(
+        f"{_WORST[kind]}: {headline} - {place}", "".join(body), f'<meta http-equiv="refresh" content="{REFRESH}">'
+    )
+
+
+def alarms_page() -> str:
+    """Every alarm code with its meaning and its next step, for where docs/alarms.md is not at hand."""
+    entries = "".join(
+        f'<dt id="{escape(code)}">{escape(code)} <span class="{_kind(code)}">{alarm.severity.value}</span></dt>'
+        f'<dd>{escape(alarm.meaning)}<span class="next">Next: {escape(alarm.next)}.</span></dd>'
+        for code, alarm in ALARMS.items()
+    )
+    top = '<header><h1>Alarms</h1><p><a href="/">the cluster now</a></p></header>'
+    return _document("Alarms of skyha", f"{top}<section><dl>{entries}</dl></section>", "")
+
+
+def _document(title: str, body: str, more: str) -> str:
     return (
         f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        f'<meta name="viewport" content="width=device-width,initial-scale=1"><meta http-equiv="refresh" content="{REFRESH}">'
-        f"<style>{STYLE}</style></head><body><main>{''.join(body)}</main></body></html>\n"
+        f'<meta name="viewport" content="width=device-width,initial-scale=1">{more}'
+        f"<style>{STYLE}</style></head><body><main>{body}</main></body></html>\n"
     )
 
 
 def _header(status: Snapshot) -> str:
     written = _clock(float(status.get("written", 0.0)), "%Y-%m-%d %H:%M:%S %Z")
+    since = _clock(float(status.get("started", 0.0)), "%Y-%m-%d %H:%M")
     return (
-        f"<header><h1>{escape(str(status.get('cluster', 'skyha')))}</h1><p>{escape(str(status.get('node', '')))}, "
-        f"{written}, skyha {escape(str(status.get('version', '')))}</p></header>"
+        f"<header><h1>{escape(str(status.get('cluster', 'skyha')))}</h1><p>{escape(str(status.get('node', '')))}, {written}</p>"
+        f"<p>skyha {escape(str(status.get('version', '')))}, {escape(str(status.get('profile', '')))}, runs since {since}</p></header>"
     )
 
 
-def _banner(status: Snapshot, age: float) -> str:
+def _verdict(status: Snapshot, age: float) -> tuple[str, str, str]:
+    """(kind, the headline, what follows it as HTML): what is worst now, of both nodes."""
     sentence = escape(str(status.get("sentence", "")))
     if status.get("state") != "running":
         items = "".join(f"<li>{escape(str(problem))}</li>" for problem in status.get("problems", ()))
-        return f'<p class="banner bad"><b>skyha is {escape(str(status.get("state")))}</b>{sentence}</p>' + (
-            f"<ul>{items}</ul>" if items else ""
-        )
+        return "bad", f"skyha is {status.get('state')}", sentence + (f"<ul>{items}</ul>" if items else "")
     if age > STALE_AFTER:
         return (
-            f'<p class="banner bad"><b>skyha has not completed a cycle for {age:.0f} s</b>What stands below may no longer be '
-            f"so. {sentence}</p>"
+            "bad",
+            f"skyha has not completed a cycle for {age:.0f} s",
+            f"What stands below may no longer be so. {sentence}",
         )
-    if status.get("intent"):
-        return f'<p class="banner bad"><b>{escape(status["intent"]["stage"]).replace("_", " ")}</b>{sentence}</p>'
-    if status.get("trouble"):
-        return f'<p class="banner bad"><b>The primary shows no life</b>{sentence}</p>'
-    alarms = status.get("alarms", {})
+    alarms = _all_alarms(status)
+    listed = f"<ul>{''.join(html for _kind, html in alarms)}</ul>" if alarms else ""
+    for one in (status, _peer_now(status)):
+        if one is not None and one["intent"]:
+            return "bad", f"{one['node']}: {one['intent']['stage']}".replace("_", " "), escape(one["sentence"]) + listed
+        if one is not None and one["trouble"]:
+            return "bad", "The primary shows no life", escape(one["sentence"]) + listed
     if alarms:
-        items = "".join(f"<li>{escape(str(text))}</li>" for text in alarms.values())
-        word = "1 alarm" if len(alarms) == 1 else f"{len(alarms)} alarms"
-        return f'<div class="banner warn"><b>{word}</b><ul>{items}</ul></div>'
+        bad = sum(kind == "bad" for kind, _html in alarms)
+        count = "1 alarm" if len(alarms) == 1 else f"{len(alarms)} alarms"
+        return "bad" if bad else "warn", count + (f", {bad} critical" if bad and len(alarms) > 1 else ""), listed
     if not is_well(status):
-        return f'<p class="banner warn"><b>{escape(_wanting(status))}</b>{sentence}</p>'
-    return f'<p class="banner good"><b>All is well</b>{sentence}</p>'
+        return "warn", _wanting(status), sentence
+    return "good", "All is well", sentence
+
+
+def _all_alarms(status: Snapshot) -> list[tuple[str, str]]:
+    """The alarms of both nodes, the worst first: (kind, HTML)."""
+    found = []
+    for one in (status, _peer_now(status)):
+        for code, text in one["alarms"].items() if one is not None else ():
+            meaning = one["codes"].get(code, {})  # type: ignore[index]  # it is not None here
+            since = "" if meaning.get("for") is None else f", for {_duration(float(meaning['for']))}"
+            found.append(
+                (
+                    _kind(code),
+                    f'<li><b class="{_kind(code)}">{meaning_of(code).severity.value}</b>{since} on {escape(str(one["node"]))}: '  # type: ignore[index]
+                    f'{escape(str(text))}<span class="next">Next: {escape(meaning_of(code).next)} '
+                    f'(<a href="/alarms#{escape(code)}">{escape(code)}</a>)</span></li>',
+                )
+            )
+    return sorted(found, key=lambda item: item[0] != "bad")
+
+
+def _kind(code: str) -> str:
+    return "bad" if meaning_of(code).severity is Severity.CRITICAL else "warn"
+
+
+def _peer_now(status: Snapshot) -> Mapping[str, Any] | None:
+    """What the peer's skyha says, where that is of now."""
+    told = status.get("peer_status") or {}
+    return None if told.get("problem", "?") else told["status"]
 
 
 def _wanting(status: Snapshot) -> str:
@@ -100,69 +156,37 @@ def _wanting(status: Snapshot) -> str:
         return f"PostgreSQL is {status.get('server', 'not looked at yet')}"
     if status.get("streaming") is None:
         return "Whether replication streams is not known"
-    return "Replication does not stream" if not status["streaming"] else "Not armed"
-
-
-def _facts(status: Snapshot) -> list[tuple[str, str, str]]:
-    server, role, vip, bmc = status["server"], status["role"], status["vip"], status["bmc"]
-    rows = [
-        (
-            "PostgreSQL",
-            f"{role_text(status)}, {server}" + (f": {status['detail']}" if status["detail"] else ""),
-            "good" if server == "up" else "bad",
-        ),
-        ("Timeline", str(status["timeline"] or "unknown"), ""),
-        ("Replication", *replication(status)),
-    ]
-    if role == "standby":
-        lag = status["lag"]
-        rows.append(
-            (
-                "Lag",
-                "unknown" if lag["seconds"] is None else f"{lag['seconds']:.1f} s, {_bytes(lag['bytes'])}",
-                "" if lag["seconds"] is not None and lag["seconds"] <= status["limits"]["lag_seconds"] else "bad",
-            )
-        )
-    rows += [
-        ("WAL", ", ".join(f"{kind} {lsn_text(lsn)}" for kind, lsn in status["lsn"].items() if lsn), ""),
-        ("VIP", f"{vip['address']} {_HELD[vip['held']]}", ""),
-        ("Paused", _pause(status), "warn" if status["paused"]["on"] else ""),
-        (f"BMC of {status['peer']}", bmc_text(bmc), "bad" if bmc["error"] else "" if bmc["ok_age"] is None else "good"),
-        ("Timing", f"profile {status['profile']}", ""),
-        ("skyha runs since", _clock(status["started"], "%Y-%m-%d %H:%M:%S"), ""),
-    ]
-    return [row for row in rows if row[1]]
+    if not status["streaming"]:
+        return "Replication does not stream"
+    if failover_works(status) is None:
+        return "Whether a failover would work is not known"
+    return "No failover would work now"
 
 
 def _readiness(status: Snapshot) -> str:
+    standby = status if status["role"] == "standby" else _peer_now(status)
+    works = failover_works(status)
     if status["trouble"] or status["intent"]:
         text = f'<p class="bad"><b>Under way.</b> {escape(str(status["sentence"]))}</p>'
-    elif status["armed"]:
-        text = f'<p class="good"><b>Armed.</b> {escape(status["node"])} would fence {escape(status["peer"])} and take over.</p>'
-    elif status["armed"] is False:
-        items = "".join(f"<li>{escape(str(reason))}</li>" for reason in status["not_armed"].values())
-        text = f'<p class="bad"><b>Not armed.</b> {escape(status["node"])} would not take over:</p><ul>{items}</ul>'
-    elif status["role"] == "primary":
-        streams = {True: "streams from here", False: "does not stream: nothing could take over"}.get(
-            status["streaming"], "may stream or not: PostgreSQL here does not tell"
-        )
-        text = f"<p>This is the primary; its standby {escape(status['peer'])} {streams}. Whether it is armed stands on {_its_page(status)}.</p>"
-    else:
+    elif status["role"] not in ("primary", "standby"):
         text = "<p>This node is neither a running primary nor a running standby.</p>"
+    elif works is None or standby is None:
+        why = (status.get("peer_status") or {}).get("problem") or f"{status['peer']} is no standby now"
+        text = f'<p class="warn"><b>Not known.</b> Only {escape(status["peer"])} could say it: {escape(str(why))}.</p>'
+    elif works:
+        text = f'<p class="good"><b>Armed.</b> {escape(standby["node"])} would fence {escape(standby["peer"])} and take over.</p>'
+    else:
+        items = "".join(f"<li>{escape(str(reason))}</li>" for reason in standby["not_armed"].values())
+        text = f'<p class="bad"><b>Not armed.</b> {escape(standby["node"])} would not take over:</p><ul>{items}</ul>'
     last = status["failover"]["last"]
     if last is None:
-        return text + '<p class="soft">No failover to this node is on record.</p>'
+        return text + f'<p class="soft">No failover to {escape(status["node"])} is on record.</p>'
     phases = ", ".join(f"{escape(phase)} {seconds:.2f} s" for phase, seconds in last["phases"].items())
     noted = "" if status["failover"]["noted"] else " <b>It was not acknowledged (skyctl acknowledge).</b>"
     return text + (
-        f'<p class="soft">Last failover to this node: {_clock(last["wall"], "%Y-%m-%d %H:%M:%S")}, {last["seconds"]:.2f} s '
-        f"({phases}).{noted}</p>"
+        f'<p class="soft">Last failover to {escape(status["node"])}: {_clock(last["wall"], "%Y-%m-%d %H:%M:%S")}, '
+        f"{last['seconds']:.2f} s ({phases}).{noted}</p>"
     )
-
-
-def _its_page(status: Snapshot) -> str:
-    address = status["peer_http"]
-    return f'<a href="http://{escape(address)}/">its own page</a>' if address else "its own page"
 
 
 def _paths(status: Snapshot) -> list[tuple[str, str, str]]:
@@ -174,21 +198,78 @@ def _paths(status: Snapshot) -> list[tuple[str, str, str]]:
         text = path["sight"] + (f": {path['detail']}" if path["detail"] else "")
         if path["latency"] is not None:
             text += f", {path['latency'] * 1000:.1f} ms"
-        ok = "never" if path["ok_age"] is None else f"{path['ok_age']:.0f} s ago"
+        ok = "never" if path["ok_age"] is None else f"{_duration(path['ok_age'])} ago"
         kind = {"ok": "good", "alive": "warn", "sick": "warn", "unknown": "warn"}.get(path["sight"], "bad")
-        rows.append((name, f"{text}; last heartbeat {ok}", kind))
+        rows.append((name, *_dated(f"{text}; last heartbeat {ok}", kind, path["age"])))
     seen = status["peer_seen"]
     if seen is not None:
         role = "" if seen["role"] == "unknown" else f"{seen['role']}, "
         text = f"{role}{seen['server']}" + (f": {seen['detail']}" if seen["detail"] else "")
         rows.append(
-            (
-                f"{status['peer']} itself",
-                f"{text}; {seen['age']:.0f} s ago",
-                "good" if seen["server"] == "up" else "bad",
-            )
+            (f"{status['peer']} itself", *_dated(text, "good" if seen["server"] == "up" else "bad", seen["age"]))
         )
     return rows
+
+
+def _dated(text: str, kind: str, age: float | None) -> tuple[str, str]:
+    """What was seen, with its age and its colour: what is old is grey, since it says nothing of now."""
+    if age is None:
+        return text, "dim"
+    return f"{text}; looked at {_duration(age)} ago", kind if age <= OLD else "dim"
+
+
+def _nodes(status: Snapshot) -> str:
+    """Both nodes side by side; grey and dated where the peer's skyha was not heard lately."""
+    told = status.get("peer_status") or {"status": None, "age": None, "problem": "its skyha was not asked yet"}
+    theirs = told["status"] if told["status"] is not None and "role" in told["status"] else None
+    columns = [(f"{status['node']} (here)", dict(_facts(status)))]
+    if theirs is not None:
+        facts = dict(_facts(theirs))
+        if told["problem"]:
+            facts = {name: (text, "dim") for name, (text, _kind) in facts.items()}
+        columns.append((f"{status['peer']}" + (f", {_duration(told['age'])} ago" if told["problem"] else ""), facts))
+    columns.sort(key=lambda column: column[0])
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name, _rows in columns)
+    rows = "".join(
+        f'<tr><th scope="row">{escape(name)}</th>'
+        + "".join(f'<td class="{facts[name][1]}">{escape(facts[name][0])}</td>' for _node, facts in columns)
+        + "</tr>"
+        for name in columns[0][1]
+    )
+    missing = (
+        f'<p class="warn">{escape(status["peer"])}: {escape(str(told["problem"]))}.</p>' if told["problem"] else ""
+    )
+    return f'<table class="both"><thead><tr><th></th>{head}</tr></thead><tbody>{rows}</tbody></table>{missing}'
+
+
+def _facts(status: Snapshot) -> list[tuple[str, tuple[str, str]]]:
+    """The rows of one node: name, (text, kind)."""
+    server, role, vip, bmc = status["server"], status["role"], status["vip"], status["bmc"]
+    lag = status["lag"]
+    known = lag["seconds"] is not None
+    behind = f"{lag['seconds']:.1f} s, {_bytes(lag['bytes'])}" if known else "unknown"
+    armed = {True: ("yes", "good"), False: ("no", "bad"), None: ("-", "")}[status["armed"]]
+    if status["trouble"] or status["intent"]:
+        armed = ("under way", "bad")
+    return [
+        ("Role", (role_text(status), "")),
+        (
+            "PostgreSQL",
+            (server + (f": {status['detail']}" if status["detail"] else ""), "good" if server == "up" else "bad"),
+        ),
+        ("Timeline", (str(status["timeline"] or "unknown"), "")),
+        ("Replication", replication(status)),
+        (
+            "Lag",
+            ("-", "")
+            if role != "standby"
+            else (behind, "" if known and lag["seconds"] <= status["limits"]["lag_seconds"] else "bad"),
+        ),
+        ("VIP", (f"{vip['address']} {_HELD[vip['held']]}", "")),
+        ("Armed", armed),
+        ("Paused", (_pause(status), "warn" if status["paused"]["on"] else "")),
+        ("Peer's BMC", (bmc_text(bmc), "bad" if bmc["error"] else "" if bmc["ok_age"] is None else "good")),
+    ]
 
 
 def _events(status: Snapshot) -> str:
@@ -199,6 +280,13 @@ def _events(status: Snapshot) -> str:
         for event in reversed(status["events"][-NEWEST_EVENTS:])
     ]
     return f'<ul class="events">{"".join(rows)}</ul>' if rows else '<p class="soft">None yet.</p>'
+
+
+def _duration(seconds: float) -> str:
+    for size, unit in ((86400.0, "d"), (3600.0, "h"), (60.0, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
 
 
 def _table(rows: list[tuple[str, str, str]]) -> str:
@@ -215,7 +303,7 @@ def bmc_text(bmc: Any) -> str:
         return f"cannot be used: {bmc['error']}"
     if bmc["ok_age"] is None:
         return "not asked yet"
-    return f"answers, power {bmc['power']}, {bmc['ok_age']:.0f} s ago"
+    return f"answers, power {bmc['power']}, {_duration(bmc['ok_age'])} ago"
 
 
 def _pause(status: Snapshot) -> str:

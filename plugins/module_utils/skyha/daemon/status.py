@@ -126,8 +126,19 @@ def is_well(status: Snapshot) -> bool:
         and status.get("server") == Server.UP.value
         and bool(status.get("streaming"))
         and not any(status.get(name) for name in ("alarms", "trouble", "intent"))
-        and status.get("armed") is not False
+        and failover_works(status) is True
     )
+
+
+def failover_works(status: Snapshot) -> bool | None:
+    """Would the standby take over if the primary died now? A primary knows it from its peer only; None: not known."""
+    if status.get("role") != Role.PRIMARY.value:
+        return status.get("armed")
+    told = status.get("peer_status") or {}
+    peer = told.get("status")
+    if told.get("problem") or not peer or peer.get("role") != Role.STANDBY.value:
+        return None
+    return peer["armed"]
 
 
 def broken(config: Config | None, state: str, problems: Iterable[str], moment: Moment) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Callable
 
 from .. import __version__
 from .metrics import metrics
-from .page import page
+from .page import alarms_page, page
 from .serve import Door, tcp_listener
 from .status import STALE_AFTER, Snapshot, as_text, is_replica, is_serving
 
@@ -55,15 +55,17 @@ class Http:
             return 200, "text/plain; version=0.0.4; charset=utf-8", metrics(status, age)
         if path in ("/", "/status"):
             return 200, "text/html; charset=utf-8", page(status, age)
+        if path == "/alarms":
+            return 200, "text/html; charset=utf-8", alarms_page()
         if path == "/status.json":
-            return 200, "application/json", as_text(status) + "\n"
+            return 200, "application/json", as_text({**status, "age": round(age, 3)}) + "\n"
         checks: dict[str, Callable[[Snapshot], bool]] = {
             "/health": lambda status: status.get("server") == "up",
             "/primary": is_serving,
             "/replica": is_replica,
         }
         if path not in checks:
-            return 404, _TEXT, "not here; there are /, /status.json, /metrics, /health, /primary, /replica\n"
+            return 404, _TEXT, "not here; there are /, /alarms, /status.json, /metrics, /health, /primary, /replica\n"
         sentence = str(status.get("sentence", "no cycle was completed yet"))
         if stale:
             sentence = f"skyha has not completed a cycle for {age:.0f} s; before: {sentence}"

@@ -35,9 +35,14 @@ class FileStore:
         except FileNotFoundError:
             return None
         except OSError as error:
+            step = "see to its disk"
+            if isinstance(error, PermissionError):
+                step = (
+                    f"it must belong to the owner of {self._directory}, as whom skyhad runs: 'chown --reference="
+                    f"{self._directory} {self._path}', then 'systemctl start skyha'"
+                )
             raise StateError(
-                f"{self._path}: cannot be read: {error.strerror}; it must belong to the owner of {self._directory}, as whom "
-                f"skyhad runs: 'chown --reference={self._directory} {self._path}', then 'systemctl start skyha'",
+                f"{self._path}: cannot be read: {error}; {step}",
                 may_pass(error),
             ) from error
         return self._parse(data)
