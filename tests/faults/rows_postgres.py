@@ -247,3 +247,24 @@ def _locked(scene: Scene, table: str, code: str, words: str) -> None:
         scene.alarm(scene.standby, code, words)
         scene.quiet(20)
         connection.rollback()
+
+
+WAL = "SELECT pg_logical_emit_message(true, 'lab', 'x');\nSELECT pg_switch_wal();\n"  # one segment, 16 MB
+
+
+@row("the checkpointer is stopped (SIGSTOP): WAL grows without bound", "N+A", outage=5)
+def checkpointer_stopped(scene: Scene) -> None:
+    """Three times max_wal_size is written."""
+    lab.on(scene.primary, "sh", "-c", "kill -STOP $(pgrep -f '[p]ostgres: .*checkpointer')")
+    lab.sql(scene.primary, WAL * 30)
+    scene.alarm(scene.primary, "checkpoint", "checkpointer")
+    lab.on(scene.primary, "sh", "-c", "kill -CONT $(pgrep -f '[p]ostgres: .*checkpointer')")
+
+
+@row("a slot that is not skyha's holds WAL back", "N+A", outage=5)
+def slot_of_others(scene: Scene) -> None:
+    """A backup tool's, whose reader is gone."""
+    lab.sql(scene.primary, "SELECT pg_create_physical_replication_slot('barman', true)")
+    scene.later(lab.sql, scene.primary, "SELECT pg_drop_replication_slot('barman')")
+    lab.sql(scene.primary, WAL * 12)
+    scene.alarm(scene.primary, "slots", "the physical slot barman is not in use and holds back")
