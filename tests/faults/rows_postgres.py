@@ -268,3 +268,22 @@ def slot_of_others(scene: Scene) -> None:
     scene.later(lab.sql, scene.primary, "SELECT pg_drop_replication_slot('barman')")
     lab.sql(scene.primary, WAL * 12)
     scene.alarm(scene.primary, "slots", "the physical slot barman is not in use and holds back")
+
+
+@row("a backup tool's slot that the standby keeps a copy of, then the primary dies", "F")
+def slot_kept(scene: Scene) -> None:
+    """Its reader finds its slot on the new primary, with all the WAL that it lacks."""
+    scene.configure("keep_slots", "barman")
+    lab.sql(scene.primary, "SELECT pg_create_physical_replication_slot('barman', true)")
+    for node in lab.NODES:
+        scene.later(lab.sql, node, DROP)
+    at = "SELECT restart_lsn - '0/0' FROM pg_replication_slots WHERE slot_name = 'barman'"
+    lab.wait_for("the standby's copy of the slot", lambda: lab.sql(scene.standby, at), 60, every=0.5)
+    reached = int(lab.sql(scene.primary, at))
+    faults.power_loss(scene.primary)
+    scene.took_over()
+    kept = int(lab.sql(scene.standby, at))
+    assert kept <= reached, f"the copy begins at {kept}, its reader is at {reached}"
+
+
+DROP = "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = 'barman'"

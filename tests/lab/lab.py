@@ -147,7 +147,7 @@ def wait_for(what: str, look: Callable[[], Seen], timeout: float, every: float =
 
 
 # A base backup streams as well, and is no standby.
-STANDBYS = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming' AND application_name <> 'pg_basebackup'"
+STANDBYS = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming' AND application_name NOT IN ('pg_basebackup', 'pg_receivewal')"
 
 
 def is_whole() -> bool:

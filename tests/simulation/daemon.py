@@ -244,6 +244,12 @@ class Daemon:
         self._needs_primary()
         self.host.pg.slots.add(name)
 
+    def copy_slots(self, names: Sequence[str]) -> None:
+        """See ports.Hands."""
+        self._hand("copy_slots")
+        there = self.host.peer.pg.slots
+        self.host.pg.slots = (self.host.pg.slots - set(names)) | (there & set(names))
+
     def drop_slots(self, names: Sequence[str]) -> None:
         """See ports.Hands."""
         self._hand("drop_slots")

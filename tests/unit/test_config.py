@@ -67,6 +67,8 @@ def test_profile_document_can_be_overridden_value_by_value() -> None:
         (("[vote]", "[timing]\nfence_attempts = many\n[vote]"), "must be a whole number"),
         (("[vote]", "[vote]\nport = 70000"), "must be a port"),
         (("[vote]", "[failover]\nauto_rejoin = perhaps\n[vote]"), "must be yes or no"),
+        (("[vote]", "[failover]\nkeep_slots = Barman\n[vote]"), "no name of a slot"),
+        (("[vote]", "[failover]\nkeep_slots = barman, node1\n[vote]"), "'node1' is a node's own slot"),
         (("[vote]", "[fence]\naction = explode\n[vote]"), "must be one of off, reset"),
         (("[vote]", "[vip"), "vip"),
     ],

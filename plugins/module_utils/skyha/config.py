@@ -119,6 +119,7 @@ class Config:
     max_lag_bytes: int = 0  # 0: no limit in bytes
     tablespace_policy: str = "alarm"  # or failover: what a tablespace that cannot be written means
     auto_rejoin: bool = True
+    keep_slots: tuple[str, ...] = ()  # physical slots of others that the standby keeps a copy of
     fence_action: str = "off"  # or reset: the document's, the weaker proof
     power_on_after: bool = True  # switch the peer on again after a failover
     agents: tuple[Agent, ...] = ()
@@ -135,7 +136,7 @@ class Config:
     @property
     def peer_slot(self) -> str:
         """The peer's replication slot: its name, as far as PostgreSQL allows one (role streaming_replication)."""
-        return re.sub("[^a-z0-9_]", "_", self.peer.lower())
+        return slot_of(self.peer)
 
     @property
     def peer_http(self) -> str | None:
@@ -145,6 +146,11 @@ class Config:
             if host.strip("[]") in (self.address, "0.0.0.0", "::"):
                 return f"[{self.peer_address}]:{port}" if ":" in self.peer_address else f"{self.peer_address}:{port}"
         return None
+
+
+def slot_of(node: str) -> str:
+    """The name of a node's replication slot, as far as PostgreSQL allows its own."""
+    return re.sub("[^a-z0-9_]", "_", node.lower())
 
 
 # section -> key -> field of Config (an empty string: the field of the same name)
@@ -164,7 +170,9 @@ _SECTIONS: Mapping[str, Mapping[str, str]] = {
         key: key
         for key in ("port", "bin_dir", "data_dir", "socket_dir", "database", "user", "superuser", "passfile", "sslmode")
     },
-    "failover": {key: key for key in ("max_lag_seconds", "max_lag_bytes", "tablespace_policy", "auto_rejoin")},
+    "failover": {
+        key: key for key in ("max_lag_seconds", "max_lag_bytes", "tablespace_policy", "auto_rejoin", "keep_slots")
+    },
     "fence": {"action": "fence_action", "power_on_after": "power_on_after"},
     "http": {"listen": "http_listen"},
     "paths": {"state_dir": "state_dir", "run_dir": "run_dir"},
@@ -370,6 +378,9 @@ def _contradictions(config: Config) -> list[str]:
     ):
         if addresses[first] and addresses[first] == addresses[second]:
             found.append(f"{first} and {second} are both {addresses[first]}; each needs its own")
+    for slot in config.keep_slots:
+        if not re.fullmatch("[a-z0-9_]{1,63}", slot) or slot in (slot_of(config.node), config.peer_slot):
+            found.append(f"[failover] keep_slots: {slot!r} is a node's own slot, or no name of a slot (a-z, 0-9, _)")
     if config.node and config.node == config.peer:
         found.append(f"[node] name and [peer] name are both {config.node}; each node needs its own")
     if not config.agents:

@@ -77,6 +77,9 @@ class Hands(Protocol):
     def ensure_slot(self, name: str) -> None:
         """Create the physical replication slot where it is missing, or has lost its WAL."""
 
+    def copy_slots(self, names: Sequence[str]) -> None:
+        """Make, move on or drop physical slots of these names here, as they are on the primary."""
+
     def drop_slots(self, names: Sequence[str]) -> None:
         """Drop physical replication slots."""
 

@@ -229,6 +229,7 @@ class Do(str, Enum):
     DROP_VIP = "drop_vip"
     ANNOUNCE_VIP = "announce_vip"  # gratuitous ARP
     ENSURE_SLOT = "ensure_slot"  # the peer's replication slot
+    COPY_SLOTS = "copy_slots"  # standby: keep the primary's slots of these names here as well
     DROP_SLOTS = "drop_slots"  # a standby keeps none
     RECORD_STANDBY = "record_standby"  # tell the database that a standby is on record (value True/False)
     SET_SWITCHING = "set_switching"  # tell the database that a switchover begins / is over (value True/False)

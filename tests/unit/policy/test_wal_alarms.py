@@ -8,8 +8,12 @@ import dataclasses
 import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.decide import decide
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import Decision, Memory, Record
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Do, Role, Seen, Slot, Wal
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.standby import COPY_EVERY
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Action, Do, Role, Seen, Slot, Wal
+from test_failover import CONFIG as STANDBY_CONFIG
+from test_failover import NOW, STANDBY
 from test_primary import CONFIG, HEALTHY
+from test_standby import CALM, memory
 
 MB = 1024 * 1024
 WAL = Wal((), 1000 * MB, 100 * MB, 100 * MB, 300.0, redo_lsn=7, since_checkpoint=MB)
@@ -71,3 +75,16 @@ class TestCheckpoint:
     @pytest.mark.parametrize(("since", "seconds"), [(299 * MB, 30.0), (299 * MB, 600.0), (MB, 100_000.0)])
     def test_load_and_idleness_are_not(self, since: int, seconds: float) -> None:
         assert "checkpoint" not in self.later(since, seconds)
+
+
+def test_standby_copies_the_slots_that_it_is_told_to_now_and_then() -> None:
+    config = dataclasses.replace(STANDBY_CONFIG, keep_slots=("barman",))
+    copy = Action(Do.COPY_SLOTS, ("barman",))
+    first = decide(config, memory(), Seen(STANDBY, CALM), NOW)
+    assert copy in first.actions
+    again = decide(config, first.memory, Seen(STANDBY, CALM), NOW + COPY_EVERY - 1)
+    assert copy not in again.actions
+    assert copy in decide(config, again.memory, Seen(STANDBY, CALM), NOW + COPY_EVERY).actions
+    assert copy not in decide(STANDBY_CONFIG, memory(), Seen(STANDBY, CALM), NOW).actions
+    paused = dataclasses.replace(memory(), record=dataclasses.replace(memory().record, paused=True))
+    assert copy not in decide(config, paused, Seen(STANDBY), NOW).actions

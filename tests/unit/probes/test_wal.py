@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 import subprocess
 import time
@@ -151,6 +152,61 @@ class TestSlots:
             assert (wal.slot_limit, wal.kept_anyway) == (32 * 1024 * 1024, 32 * 1024 * 1024)
         finally:
             primary.sql("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots")
+
+
+class TestCopiesOnTheStandby:
+    """Of slots that are not skyha's: they are there after a failover, never ahead of their reader."""
+
+    @pytest.fixture
+    def standby(self, primary: RealPostgres) -> Iterator[RealPostgres]:
+        """It listens at another address, since both nodes of a cluster have one port."""
+        server = RealPostgres(primary.root, "node2")
+        server.port = primary.port
+        sockets = primary.root / "node2-sockets"
+        sockets.mkdir()
+        sockets.chmod(0o777)
+        server.run(
+            ["pg_basebackup", "-D", str(server.data_dir), "-h", "127.0.0.1", "-p", str(primary.port), "-U", "postgres"]
+        )
+        with (server.data_dir / "postgresql.conf").open("a") as file:
+            file.write(
+                f"listen_addresses = '127.0.0.2'\nunix_socket_directories = '{sockets}'\n"
+                f"primary_conninfo = 'host=127.0.0.1 port={primary.port} user=postgres application_name=node2'\n"
+            )
+        (server.data_dir / "standby.signal").touch()
+        server.start()
+        yield server
+        server.stop("immediate")
+        shutil.rmtree(server.data_dir)
+        sockets.rmdir()
+
+    def test_they_are_made_moved_on_and_dropped_as_on_the_primary(
+        self, primary: RealPostgres, standby: RealPostgres, config: Config
+    ) -> None:
+        here = dataclasses.replace(config, node="node2", peer="node1", socket_dir=str(primary.root / "node2-sockets"))
+        hands = HostHands(here)
+        primary.sql("SELECT pg_create_physical_replication_slot('barman', true)")
+        where = "SELECT restart_lsn - '0/0' FROM pg_replication_slots WHERE slot_name = 'barman'"
+        hands.copy_slots(["barman"])
+        first = _kept_from(here)
+        assert first is not None
+        primary.sql("SELECT pg_logical_emit_message(true, 'test', repeat('x', 1000000))")
+        primary.sql("SELECT pg_replication_slot_advance('barman', pg_current_wal_lsn())")
+        reached = int(primary.sql(where))
+        # The standby's replay may be behind for a moment.
+        _wait(lambda: (hands.copy_slots(["barman"]), _kept_from(here))[1] == reached)
+        assert reached > first
+        primary.sql("SELECT pg_drop_replication_slot('barman')")
+        hands.copy_slots(["barman"])
+        assert _kept_from(here) is None
+
+
+def _kept_from(config: Config) -> int | None:
+    """Where the copy of barman's slot begins, in a standby's own words."""
+    local = seen(config)
+    assert local.wal is not None
+    kept = next((one.kept for one in local.wal.slots if one.name == "barman"), None)
+    return None if kept is None or local.replay_lsn is None else local.replay_lsn - kept
 
 
 def test_wal_since_the_last_checkpoint_is_counted(primary: RealPostgres, config: Config) -> None:

@@ -190,16 +190,19 @@ def test_whatever_a_directory_holds_is_told(tmp_path: Path) -> None:
     assert "a?b" in looked_at(place)["foreign"]
 
 
-def test_no_play_counts_a_base_backup_as_a_standby() -> None:
-    """It streams WAL from the same address, and by the same slot."""
+def test_no_play_counts_a_base_backup_or_another_reader_as_a_standby() -> None:
+    """They stream WAL from the same address, a base backup by the same slot."""
     counting = [
-        (file, line)
+        (str(file), text.partition("FROM pg_stat_replication")[2][:300])
         for file in sorted(ROLES.rglob("*"))
         if file.suffix in {".yml", ".j2", ".sh", ".py", ".sql"}
-        for line in file.read_text().splitlines()
-        if "FROM pg_stat_replication" in line
+        for text in [file.read_text()]
+        if "FROM pg_stat_replication" in text
     ]
     assert len(counting) >= 3
     assert [
-        f"{file}: {line.strip()}" for file, line in counting if "application_name <> 'pg_basebackup'" not in line
+        (file, said)
+        for file, said in counting
+        for needed in ("application_name NOT IN ('pg_basebackup', 'pg_receivewal')", "slot_type = 'logical'")
+        if needed not in said
     ] == []

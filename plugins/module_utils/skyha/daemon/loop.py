@@ -197,6 +197,7 @@ class Loop:
             Do.DROP_VIP: hands.drop_vip,
             Do.ANNOUNCE_VIP: hands.announce_vip,
             Do.ENSURE_SLOT: lambda: hands.ensure_slot(value),  # type: ignore[arg-type]
+            Do.COPY_SLOTS: lambda: hands.copy_slots(value),  # type: ignore[arg-type]
             Do.DROP_SLOTS: lambda: hands.drop_slots(value),  # type: ignore[arg-type]
             Do.RECORD_STANDBY: lambda: hands.record_standby(bool(value)),
             Do.SET_SWITCHING: lambda: hands.set_switching(bool(value)),

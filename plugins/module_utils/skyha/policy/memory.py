@@ -149,6 +149,7 @@ class Memory:
     record_tried_at: float | None = None
     record_error: str = ""  # why it could not, the last time
     bmc_off_at: float | None = None  # since when every check read 'off'
+    slots_copied_at: float | None = None  # standby: when that was last begun
     slot_lost: bool = False  # the peer's slot was found without its WAL, and the peer has not streamed since
     redo_lsn: int | None = None  # primary: where its last checkpoint began ...
     redo_at: float = 0.0  # ... and since when that is the last one

@@ -36,6 +36,7 @@ from .upkeep import check_bmc, check_record, power_on
 from .wal import wal_alarms
 
 SWITCH_POLL = 0.05
+COPY_EVERY = 20.0
 FREE_HOLDS = 1.0  # shorter than a primary trusts it
 START_HOLDS = 300.0  # longer than all restarts in place together
 BY_OPERATOR = ("bmc", "vote_path", "too_late")  # what an operator's word, that the peer is off, makes up for
@@ -92,6 +93,9 @@ def _quiet(config: Config, memory: Memory, seen: Seen, now: float, life: str) ->
     if config.peer_slot in (seen.local.slots or ()) and not is_paused(memory.record, now):
         # Left from its time as primary: unused here, it would only hold WAL back.
         actions += (Action(Do.DROP_SLOTS, (config.peer_slot,)),)
+    if config.keep_slots and not is_paused(memory.record, now) and age(now, memory.slots_copied_at) >= COPY_EVERY:
+        memory = dataclasses.replace(memory, slots_copied_at=now)
+        actions += (Action(Do.COPY_SLOTS, config.keep_slots),)
     memory, fresh = _newly(config, memory, seen, now)
     alarms = dict(not_armed(config, memory, seen.local, now))
     alarms.update(_path_alarms(seen.looks))

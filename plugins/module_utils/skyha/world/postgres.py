@@ -19,6 +19,7 @@ from .store import sync_directory
 from .vip import Vip
 
 _SQL_DEADLINE = 2.0
+_COPY_DEADLINE = 0.6  # a chore of quiet times: whoever watches the primary must not wait for it
 _COMMAND_DEADLINE = 5.0
 _CHECKPOINT_WAIT = 0.3  # for it to be accepted, not to be finished
 
@@ -103,6 +104,35 @@ class HostHands:
             f"SELECT count(pg_create_physical_replication_slot({slot}, {'false' if lost else 'true'})) "
             f"WHERE NOT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = {slot})",
         )
+
+    def copy_slots(self, names: Sequence[str]) -> None:
+        """See ports.Hands. A copy is never ahead of the primary's, so that a reader finds all its WAL after a failover."""
+        config, wanted = self._config, ", ".join(queries.literal(name) for name in names)
+        there = _ask(
+            "the slots to keep",
+            queries.tcp_dsn(config, config.vip, config.port, _COPY_DEADLINE),
+            "SELECT NOT pg_is_in_recovery(), (SELECT coalesce(json_object_agg(slot_name, restart_lsn), '{}') FROM "
+            f"pg_replication_slots WHERE slot_type = 'physical' AND restart_lsn IS NOT NULL AND slot_name IN ({wanted}))",
+            _COPY_DEADLINE,
+        )
+        if not there[0]:
+            raise WorldError(f"the slots to keep: {config.vip} leads to a standby")
+        gone = [name for name in names if name not in there[1]]
+        if gone:
+            self.drop_slots(gone)
+        for name, lsn in there[1].items():
+            slot = queries.literal(name)
+            self._local(
+                f"the copy of the slot {name}",
+                f"SELECT count(pg_create_physical_replication_slot({slot}, true)) "
+                f"WHERE NOT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = {slot})",
+            )
+            self._local(
+                f"the copy of the slot {name}",
+                f"SELECT count(pg_replication_slot_advance(slot_name, {queries.literal(lsn)}::pg_lsn)) FROM pg_replication_slots "
+                f"WHERE slot_name = {slot} AND NOT active AND restart_lsn < least({queries.literal(lsn)}::pg_lsn, "
+                "pg_last_wal_replay_lsn())",
+            )
 
     def drop_slots(self, names: Sequence[str]) -> None:
         """See ports.Hands."""
@@ -218,10 +248,10 @@ def make_standby(data_dir: str) -> None:
         raise WorldError(f"{data_dir}: standby.signal cannot be written: {error}") from error
 
 
-def _ask(what: str, dsn: Mapping[str, Any], sql: str) -> Row:
+def _ask(what: str, dsn: Mapping[str, Any], sql: str, deadline: float = _SQL_DEADLINE) -> Row:
     """One statement on a connection of its own; raises WorldError."""
     line = Line(Target(what, dsn, sql))
-    answer = look([line], _SQL_DEADLINE)[0]
+    answer = look([line], deadline)[0]
     line.close()
     if answer.sight is not Sight.OK or answer.row is None:
         where = dsn.get("hostaddr") or dsn.get("host")
