@@ -22,6 +22,8 @@ class Bmc:
         self.lies = False  # says off whatever is (the wrong host's BMC)
         self.latency = 0.05
         self.takes = 0.05  # seconds from the order 'off' to the power's end
+        self.early = False  # says off from the order on, not from the end of the power on
+        self.ordered_off = 0  # the host's boot that was ordered off last
 
     def problem(self) -> str | None:
         """Why it cannot be asked."""
@@ -104,7 +106,7 @@ class Tasks:
         return self._bmc.problem()
 
     def _read(self) -> Power:
-        if self._bmc.lies:
+        if self._bmc.lies or (self._bmc.early and self._bmc.ordered_off == self.host.peer.boots):
             return Power.OFF
         return Power.ON if self.host.peer.power else Power.OFF
 
@@ -133,6 +135,7 @@ class Tasks:
         if self._read() is Power.ON:
             self.world.oracles.fences(self.host)
             if self._bmc.acts:
+                self._bmc.ordered_off = peer.boots
                 self.world.kernel.after(self._bmc.takes, self._pull, peer, peer.boots)
         self._later(0.1 + self._bmc.latency, self._read_back, began, deadline)
 

@@ -260,13 +260,13 @@ class Faults:
     def bmc(self) -> Undo:
         name = self.host().name
         bmc = self.world.bmcs[name]
-        kind = self.chance.choice(["up", "password_ok", "acts", "slow"])
+        kind = self.chance.choice(["up", "password_ok", "acts", "slow", "takes long"])
         if kind == "acts" and self.world.config(name).fence_action == "reset":
             kind = "up"  # a reset cannot be read back: the weaker proof, said so in the docs
         if kind == "slow":
             bmc.latency = self.chance.choice([1.0, 3.0])
         elif kind == "takes long":
-            bmc.takes = self.chance.choice([1.0, 3.0, 9.0])
+            bmc.takes = self.chance.choice([1.0, 3.0, 9.0, 14.0, 60.0])
         else:
             setattr(bmc, kind, False)
         self.world.tell(f"bmc{name[-1]}", f"breaks: {kind}")

@@ -28,6 +28,7 @@ FULL = Record(
     failover_at=12.0,
     failover_noted=False,
     power_on_due=True,
+    order_out_at=95.0,
     fence_distrusted="distrusted",
     paused=True,
     paused_until=100.0,

@@ -15,6 +15,7 @@ from .patience import not_counted
 from .primary import decide_primary
 from .remember import remember
 from .standby import decide_standby
+from .upkeep import undo_fence
 
 _LOOKS = (Action(Do.RUN, Task.CHECK_BMC), Action(Do.RUN, Task.CHECK_RECORD))
 
@@ -35,6 +36,16 @@ def decide(config: Config, memory: Memory, seen: Seen, now: float) -> Decision:
     stranger = foreign_peer(config, decision.memory)
     if stranger:
         decision = dataclasses.replace(decision, alarms={"other_cluster": stranger, **decision.alarms})
+    if record.power_on_due and record.role is not Role.PRIMARY and seen.local.server is not Server.UP:
+        memory, actions, events, alarms = undo_fence(config, decision.memory, seen, now)
+        decision = dataclasses.replace(
+            decision,
+            memory=memory,
+            actions=decision.actions + actions,
+            events=decision.events + events,
+            alarms={**decision.alarms, **alarms},
+        )
+        record = memory.record
     if record.role is Role.PRIMARY and not record.failover_noted:  # through a restart in place, too
         text = "a failover took place and was not acknowledged (skyctl acknowledge)"
         decision = dataclasses.replace(decision, alarms={**decision.alarms, "failover": text})

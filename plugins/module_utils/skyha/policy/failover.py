@@ -65,6 +65,8 @@ def fence_once(config: Config, memory: Memory, now: float, events: tuple[Event, 
     if memory.confirmed_off:
         return proven(config, memory, now, "an operator confirmed that it is off", events, by_operator=True)
     memory = begin(memory, Stage.FENCING, now, attempts=intent.attempts + 1)
+    # What must be undone is on record before it is done: the order may act although nobody lives to see it.
+    memory = on_record(memory, power_on_due=memory.record.power_on_due or config.power_on_after)
     memory = dataclasses.replace(memory, fence_at=now)
     sentence = f"standby, fencing {config.peer} (attempt {intent.attempts + 1} of {config.timing.fence_attempts})"
     return Decision(
@@ -98,7 +100,7 @@ def _fencing(config: Config, memory: Memory, seen: Seen, now: float) -> Decision
             return proven(
                 config, memory, now, outcome.detail, (), by_operator=False, last_receive=seen.local.receive_lsn
             )
-        memory = dataclasses.replace(memory, fence_at=now)
+        memory = on_record(dataclasses.replace(memory, fence_at=now), order_out_at=now)
         events = (_failed(config, intent, outcome),)
         if intent.takeover and _unseen_for(config, intent, now) <= config.timing.arming_window:
             return _by_word(config, memory, now, outcome, events)
@@ -208,14 +210,17 @@ def _call_off(
     distrust: str = "",
     answers: bool = True,
 ) -> Decision:
-    """Back to watching. answers: the peer does, so it need not be switched on again."""
+    """Back to watching. answers: the peer does; an order that it was given may act all the same."""
+    intent = memory.record.intent
+    assert intent is not None
     # PostgreSQL was told to promote and has not: only a restart makes it forget that.
     actions = (Action(Do.KILL_POSTGRES),) if memory.record.role is Role.PRIMARY else ()
     memory = dataclasses.replace(memory, trouble=None, confirmed_off=False, switch_evidence=None)
     if answers:
         memory = dataclasses.replace(memory, recovered_at=now)
-    due = memory.record.power_on_due and not answers
-    memory = on_record(memory, intent=None, power_on_due=due, role=Role.STANDBY, standby_recorded=True, trouble_at=None)
+    memory = on_record(memory, intent=None, role=Role.STANDBY, standby_recorded=True, trouble_at=None)
+    if intent.attempts:
+        memory = on_record(memory, order_out_at=now)
     if distrust:
         memory = on_record(memory, fence_distrusted=distrust)
     event = Event("called_off", f"failover called off: {why}", "alarm" if distrust else "warning")
@@ -252,7 +257,7 @@ def proven(
     last_receive: int | None = None,
 ) -> Decision:
     memory = begin(memory, Stage.LISTENING, now, by_operator=by_operator)
-    memory = on_record(memory, power_on_due=config.power_on_after and not by_operator)
+    memory = on_record(memory, power_on_due=memory.record.power_on_due and not by_operator)
     memory = dataclasses.replace(memory, proof_at=now, last_receive=last_receive, confirmed_off=False)
     event = Event("fence_read_back", f"{config.peer} is off: {how}", "warning")
     return Decision(

@@ -59,7 +59,10 @@ class Record:
     trouble_at: float | None = None  # standby: armed and fit, it lost sight of the primary then, in `boot`
     failover_at: float | None = None  # end of the last failover or rejoin, in `boot`
     failover_noted: bool = True  # an operator has acknowledged the last failover
-    power_on_due: bool = False  # the peer was switched off by this node and is to come back
+    power_on_due: bool = False  # this node has ordered the peer off (or is about to), and it is to come back
+    order_out_at: float | None = (
+        None  # since when an 'off' is out, in `boot`, that may yet be carried out: see upkeep.py
+    )
     fence_distrusted: str = ""  # the BMC said off and the host answered: why, until acknowledged
     paused: bool = False
     paused_until: float | None = None  # in `boot`; None with paused: until resumed
@@ -234,7 +237,10 @@ def adopt(record: Record, boot: str, now: float, wall: float) -> Record:
     """
     if record.boot == boot:  # nothing of this boot lies ahead: a garbled time would hold for years
         return dataclasses.replace(
-            record, trouble_at=_not_ahead(record.trouble_at, now), failover_at=_not_ahead(record.failover_at, now)
+            record,
+            trouble_at=_not_ahead(record.trouble_at, now),
+            failover_at=_not_ahead(record.failover_at, now),
+            order_out_at=now if _was_ordered(record) else _not_ahead(record.order_out_at, now),
         )
     kept = record.intent if record.intent and record.intent.stage in (Stage.REWINDING, Stage.HANDED_OVER) else None
     until = None
@@ -247,7 +253,13 @@ def adopt(record: Record, boot: str, now: float, wall: float) -> Record:
         paused_until=until,
         trouble_at=None,
         failover_at=None if record.failover_at is None else now,
+        order_out_at=now if _was_ordered(record) or record.order_out_at is not None else None,
     )
+
+
+def _was_ordered(record: Record) -> bool:
+    """Was the peer ordered off by a daemon that did not live to see what came of it?"""
+    return record.intent is not None and record.intent.stage is Stage.FENCING and record.intent.attempts > 0
 
 
 def _not_ahead(then: float | None, now: float) -> float | None:

@@ -13,7 +13,7 @@ from .boot import Step, fence_forgotten_after, next_step
 from .memory import Decision, Memory, Stage, Wants, age, is_paused, on_record
 from .orders import not_followed
 from .switchover import begin_switchover, decide_switching
-from .upkeep import POWER_ON_TRIES, check_bmc, check_record, power_on
+from .upkeep import check_bmc, check_record, is_given_up, not_switched_on, power_on
 from .wal import is_lost, wal_alarms
 
 _HELD = {True: "held", False: "not held", None: "not known to be held"}
@@ -145,7 +145,7 @@ def _settle(config: Config, memory: Memory, seen: Seen, now: float) -> tuple[Mem
         memory = on_record(
             memory, intent=None, failover_at=now, failover_noted=False, standby_recorded=False, served_boot=record.boot
         )
-        memory = dataclasses.replace(memory, power_on_at=now, power_on_tries=0, checkpoint_due=True)
+        memory = dataclasses.replace(memory, power_on_at=float("-inf"), power_on_tries=0, checkpoint_due=True)
     elif record.intent is not None and stage is not Stage.SWITCHING:
         memory = on_record(memory, intent=None)
     elif record.role is Role.STANDBY:
@@ -246,9 +246,8 @@ def _alarms(config: Config, memory: Memory, seen: Seen, now: float) -> dict[str,
         )
     if memory.record.fence_distrusted:
         alarms["fence_distrusted"] = memory.record.fence_distrusted
-    given_up = memory.power_on_tries >= POWER_ON_TRIES and not memory.record.power_on_due
-    if given_up and seen.local.peer_streaming is not True:
-        alarms["power_on"] = f"{config.peer} could not be switched on again: do so by hand, and see to its BMC"
+    if is_given_up(memory) and seen.local.peer_streaming is not True:
+        alarms["power_on"] = not_switched_on(config)
     peer = memory.peer
     if peer is not None and peer.server is Server.UP and peer.role is Role.PRIMARY:
         alarms["two_primaries"] = (

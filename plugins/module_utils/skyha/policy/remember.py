@@ -8,6 +8,7 @@ import dataclasses
 from ..config import Config
 from ..words import Local, Order, Outcome, Path, Power, Role, Seen, Server, Sight, Task
 from .memory import MAX_SAMPLES, Memory, Record, age, on_record
+from .upkeep import peer_is_on
 from .wal import remember_wal
 
 RAN_WELL = 60.0  # seconds up, after which earlier restarts are forgotten
@@ -26,7 +27,7 @@ def remember(config: Config, memory: Memory, seen: Seen, now: float) -> Memory:
     memory = remember_wal(config, memory, seen.local, now)
     for outcome in seen.outcomes:
         memory = _remember_bmc(memory, outcome, now)
-        memory = _remember_power_on(memory, outcome)
+        memory = _remember_power_on(memory, outcome, now)
         memory = _remember_record(memory, outcome, now)
     if seen.peer is not None:
         memory = dataclasses.replace(memory, peer_at=now, peer=seen.peer)
@@ -150,12 +151,12 @@ def _remember_record(memory: Memory, outcome: Outcome, now: float) -> Memory:
     return dataclasses.replace(memory, record_tried_at=now, record_error=outcome.detail or "no reason given")
 
 
-def _remember_power_on(memory: Memory, outcome: Outcome) -> Memory:
+def _remember_power_on(memory: Memory, outcome: Outcome, now: float) -> Memory:
     """A try counts when it was made, not when it was decided: what was decided may be held back."""
     if outcome.task is not Task.POWER_ON or not memory.record.power_on_due:
         return memory
     if outcome.ok:
-        return dataclasses.replace(on_record(memory, power_on_due=False), power_on_tries=0)
+        return dataclasses.replace(peer_is_on(memory, now), power_on_tries=0)
     return dataclasses.replace(memory, power_on_tries=memory.power_on_tries + 1)
 
 

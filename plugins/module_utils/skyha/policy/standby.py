@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Mapping
 
 from ..config import Config
-from ..words import Action, Do, Event, Look, Path, Role, Seen, Sight
+from ..words import Action, Do, Event, Look, Path, Role, Seen, Sight, Task
 from .armed import evidence_missing, lag_seconds, not_armed, unfit
 from .failover import decide_failover, fence_once
 from .memory import Decision, Intent, Memory, Stage, Trouble, Wants, age, is_paused, on_record
@@ -32,7 +32,7 @@ from .patience import (
 )
 from .switchover import hand_over
 from .takeover import take_over
-from .upkeep import check_bmc, check_record, power_on
+from .upkeep import check_bmc, check_record, late_order, peer_is_on, undo_fence
 from .wal import wal_alarms
 
 SWITCH_POLL = 0.05
@@ -88,7 +88,9 @@ def _quiet(config: Config, memory: Memory, seen: Seen, now: float, life: str) ->
     events += told
     memory = _note_start(config, memory, seen, now)
     memory = dataclasses.replace(memory, trouble=None, switch_evidence=None)
-    memory = on_record(memory, trouble_at=None, power_on_due=False)
+    memory = on_record(memory, trouble_at=None)
+    if any(look.sight in (Sight.OK, Sight.ALIVE, Sight.SICK) for look in seen.looks.values()):
+        memory = dataclasses.replace(peer_is_on(memory, now), power_on_at=float("-inf"), power_on_tries=0)
     actions = check_bmc(config, memory, seen, now) + check_record(memory, seen, now)
     if config.peer_slot in (seen.local.slots or ()) and not is_paused(memory.record, now):
         # Left from its time as primary: unused here, it would only hold WAL back.
@@ -170,7 +172,8 @@ def _troubled(config: Config, memory: Memory, seen: Seen, now: float) -> Decisio
     events: tuple[Event, ...] = ()
     if memory.trouble is None:
         memory = _trouble_begins(config, memory, seen, now)
-        events = (Event("trouble", f"the primary shows no life: {signs(seen.looks)}", "warning", facts(seen)),)
+        late = late_order(config, memory, now)
+        events = (Event("trouble", f"the primary shows no life: {signs(seen.looks)}{late}", "warning", facts(seen)),)
     trouble = worsened(memory.trouble, seen.looks, now)  # type: ignore[arg-type]  # set just above
     trouble = shutting_down(config.timing, trouble, seen.peer, now)
     memory = dataclasses.replace(memory, trouble=trouble)
@@ -184,7 +187,9 @@ def _troubled(config: Config, memory: Memory, seen: Seen, now: float) -> Decisio
         why = cut_off_why(config)
         memory, told = not_followed(memory, why)
         alarms = {"cut_off": f"the primary shows no life, but {why}; nobody is fenced; {INSTEAD}"}
-        return Decision(memory, "standby, " + alarms["cut_off"], wants, (), events + told, alarms)
+        sentence = "standby, " + alarms["cut_off"]
+        memory, actions, undone, more = undo_fence(config, memory, seen, now)
+        return Decision(memory, sentence, wants, actions, events + told + undone, {**alarms, **more})
     against = {**trouble.not_armed, **unfit(config, memory, seen.local, now)}
     if now - trouble.since > config.timing.failover_limit:
         against["too_late"] = (
@@ -200,12 +205,11 @@ def _troubled(config: Config, memory: Memory, seen: Seen, now: float) -> Decisio
         memory, told = not_followed(memory, why)
         events += told
         alarms = {"no_failover": f"the primary shows no life, but nothing is promoted: {why}; {INSTEAD}"}
-        actions: tuple[Action, ...] = ()
-        if not is_paused(memory.record, now):
-            # Its failover was cut short (this node was rebooted after the fence): the old primary is to serve again.
-            memory, actions = power_on(memory, seen, now)
+        sentence = "standby, " + alarms["no_failover"]
+        # Where its failover was cut short (this node was rebooted after the order) the old primary is to serve again.
+        memory, actions, undone, more = undo_fence(config, memory, seen, now)
         actions += check_record(memory, seen, now)
-        return Decision(memory, "standby, " + alarms["no_failover"], wants, actions, events, alarms)
+        return Decision(memory, sentence, wants, actions, events + undone, {**alarms, **more})
     if trouble.stopping_at == now:
         text = (
             f"PostgreSQL on {config.peer} says that it shuts down, for {now - (trouble.stopping_since or now):.0f} s: "
@@ -225,7 +229,10 @@ def _troubled(config: Config, memory: Memory, seen: Seen, now: float) -> Decisio
             events,
             {"trouble": f"the primary shows no life: {patience}"},
         )
-    why = f"{signs(seen.looks)}; {patience}"
+    if Task.POWER_ON in seen.running:  # what is to be fenced would come up in the middle of the promotion
+        sentence = f"standby, primary shows no life: {patience}; {config.peer} is being switched on, that ends first"
+        return Decision(memory, sentence, wants, (), events, {"trouble": sentence})
+    why = f"{signs(seen.looks)}; {patience}{late_order(config, memory, now)}"
     memory = on_record(memory, intent=Intent(Stage.FENCING, now, trouble.since, why))
     events += (Event("fencing", f"fencing {config.peer}: {why}", "alarm", facts(seen)),)
     return fence_once(config, memory, now, events)

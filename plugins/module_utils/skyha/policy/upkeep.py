@@ -6,13 +6,16 @@ from __future__ import annotations
 import dataclasses
 
 from ..config import Config
-from ..words import Action, Do, Seen, Task
+from ..words import Action, Do, Event, Seen, Task
 from .armed import RECORD_EVERY, bmc_problem
-from .memory import Memory, age, on_record
+from .memory import Memory, Stage, age, is_paused, on_record
 
 POWER_ON_EVERY = 15.0
 POWER_ON_TRIES = 20
 RECORD_RETRY = 5.0
+# Seconds after which a BMC has carried an order out or never will. Some queue them for a minute.
+ORDER_ACTS_WITHIN = 120.0
+_FAILOVER = (Stage.FENCING, Stage.LISTENING, Stage.PROMOTING)
 
 
 def check_bmc(config: Config, memory: Memory, seen: Seen, now: float) -> tuple[Action, ...]:
@@ -36,9 +39,59 @@ def power_on(memory: Memory, seen: Seen, now: float) -> tuple[Memory, tuple[Acti
     """Switch the peer, that this node has fenced, on again when that is due: tried a number of times (remember.py counts)."""
     if not memory.record.power_on_due:
         return memory, ()
-    wait = 0.0 if memory.power_on_tries == 0 else POWER_ON_EVERY
-    if Task.POWER_ON in seen.running or now - memory.power_on_at < wait:
+    if Task.POWER_ON in seen.running or now - memory.power_on_at < POWER_ON_EVERY:
         return memory, ()
     if memory.power_on_tries >= POWER_ON_TRIES:
         return on_record(memory, power_on_due=False), ()
     return dataclasses.replace(memory, power_on_at=now), (Action(Do.RUN, Task.POWER_ON),)
+
+
+def order_is_out(memory: Memory, now: float) -> bool:
+    """May an 'off' of this node, that it has not seen obeyed, still be carried out?"""
+    return age(now, memory.record.order_out_at) <= ORDER_ACTS_WITHIN
+
+
+def late_order(config: Config, memory: Memory, now: float) -> str:
+    """What to say where the peer falls silent while such an order is out; empty: none is."""
+    if not order_is_out(memory, now):
+        return ""
+    return (
+        f"; this node had ordered {config.peer} off, last {age(now, memory.record.order_out_at):.0f} s ago or later, and not "
+        "seen it obeyed: its BMC may have carried that order out only now"
+    )
+
+
+def peer_is_on(memory: Memory, now: float) -> Memory:
+    """The peer was seen to have power: nothing is left to undo, unless an order is out that may still act."""
+    if order_is_out(memory, now) or not (memory.record.power_on_due or memory.record.order_out_at is not None):
+        return memory
+    return on_record(memory, power_on_due=False, order_out_at=None)
+
+
+def undo_fence(
+    config: Config, memory: Memory, seen: Seen, now: float
+) -> tuple[Memory, tuple[Action, ...], tuple[Event, ...], dict[str, str]]:
+    """A fence whose failover did not come: the peer is to serve again. For a node that is no primary and shows nobody life.
+
+    (memory, actions, events, alarms). Never in the middle of a failover: what is to be replaced must stay off.
+    """
+    intent = memory.record.intent
+    if is_paused(memory.record, now) or (intent is not None and intent.stage in _FAILOVER):
+        return memory, (), (), {}
+    is_first = memory.power_on_tries == 0 and memory.power_on_at == float("-inf")
+    memory, actions = power_on(memory, seen, now)
+    alarms = {"power_on": not_switched_on(config)} if is_given_up(memory) else {}
+    if not actions or not is_first:
+        return memory, actions, (), alarms
+    text = f"this node had ordered {config.peer} off and did not take over: it is switched on again"
+    return memory, actions, (Event("switching_on", text, "warning"),), alarms
+
+
+def is_given_up(memory: Memory) -> bool:
+    """Was the peer not to be switched on again, as often as it was tried?"""
+    return memory.power_on_tries >= POWER_ON_TRIES and not memory.record.power_on_due
+
+
+def not_switched_on(config: Config) -> str:
+    """The alarm for that."""
+    return f"{config.peer} could not be switched on again: do so by hand, and see to its BMC"
