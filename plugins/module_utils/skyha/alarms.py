@@ -113,17 +113,17 @@ ALARMS: Mapping[str, Alarm] = {
     "evidence": _against(
         _BAD,
         "When the primary fell silent, something that a failover leans on had not been seen working.",
-        "mend what the sentence names. If the primary is dead: make sure that its host is off, then 'skyctl confirm-off'",
+        "mend what the sentence names; if the primary is dead for good, 'skyctl takeover' on the standby",
     ),
     "too_late": _against(
         _BAD,
         "The primary was given up so long ago that it may have noted that it is alone, and would serve after a fence.",
-        "make sure that its host is off and stays off, then 'skyctl confirm-off'",
+        "make sure that its host is off and stays off, then 'skyctl takeover' on the standby",
     ),
     "cut_off": _against(
         _BAD,
         "Neither the primary nor the vote port is reached: it may be this node that is cut off, so nobody is fenced.",
-        "look at this node's own network and at the vote host",
+        "look at this node's own network and at the vote host; if the primary is dead for good, 'skyctl takeover' here",
         _ALIVE,
     ),
     "blind": _against(
@@ -135,8 +135,8 @@ ALARMS: Mapping[str, Alarm] = {
     "no_failover": _against(
         _BAD,
         "The primary shows no life, and this standby may not take over.",
-        "is the primary dead? Start it again if that can be done; else mend what the sentence names, make sure that the "
-        "primary's host is off, and run 'skyctl confirm-off'",
+        "is the primary dead? Start it again if that can be done, or mend what the sentence names; if it is dead for good, "
+        "'skyctl takeover' here",
         _ALIVE,
     ),
     "fence_failed": _against(
@@ -168,7 +168,7 @@ ALARMS: Mapping[str, Alarm] = {
     "handed_over": Alarm(
         _BAD,
         "A switchover handed over to the peer, and the peer is not primary yet; this node does not serve meanwhile.",
-        "look at the peer: 'skyctl status' and PostgreSQL's log there",
+        "look at the peer: 'skyctl status' and PostgreSQL's log there; if it is gone for good, 'skyctl takeover' here",
     ),
     "failover": Alarm(
         _MILD,
@@ -193,7 +193,7 @@ ALARMS: Mapping[str, Alarm] = {
     "unlawful": Alarm(
         _BAD,
         "PostgreSQL runs as primary, and skyha did not start it: it gets no VIP.",
-        "see 'Only the old primary comes back' in docs/operations.md",
+        "see 'Only the old primary comes back' in docs/operations.md: 'skyctl takeover' here, if the peer is gone for good",
     ),
     "other_cluster": Alarm(
         _BAD,
@@ -209,7 +209,8 @@ ALARMS: Mapping[str, Alarm] = {
     "down": Alarm(
         _BAD,
         "PostgreSQL does not run on this node, or does not answer.",
-        "read the sentence: it says what skyha waits for; then PostgreSQL's log and 'systemctl status sky-postgresql'",
+        "read the sentence: it says what skyha waits for; then PostgreSQL's log and 'systemctl status sky-postgresql'; if it "
+        "waits for a peer that is gone for good, 'skyctl takeover' here",
     ),
     "vip_conflict": Alarm(
         _BAD,
