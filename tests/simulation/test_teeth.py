@@ -49,7 +49,7 @@ def caught(world, *rules):
 
 def test_promoting_without_waiting_for_the_fence(monkeypatch):
     def at_once(config, memory, now, events=()):
-        return failover._proven(config, memory, now, "it will be off soon", events, by_operator=False)
+        return failover.proven(config, memory, now, "it will be off soon", events, by_operator=False)
 
     for room in (standby, failover):
         monkeypatch.setattr(room, "fence_once", at_once)
@@ -68,7 +68,7 @@ def test_not_looking_again_between_two_attempts(monkeypatch):
     world.node1.freeze()
     world.run(20)
     for room in (standby, failover):
-        monkeypatch.setattr(room, "living", lambda looks, *_: None)
+        monkeypatch.setattr(room, "living", lambda looks, *_, **__: None)
     world.node1.thaw()
     world.run(5)
     world.bmcs["node1"].password_ok = True
