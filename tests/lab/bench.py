@@ -129,9 +129,10 @@ def plot(results: dict[str, list[dict[str, Any]]], target: Path) -> None:
     axes.set_yticks(range(len(results)), list(results))
     axes.invert_yaxis()
     axes.set_xlabel("seconds without an acknowledged commit (dots: single runs, bars: median phases)")
-    axes.legend(loc="lower right", fontsize=8, frameon=False)
+    # Above the bars: beside or below it would hide some.
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncol=len(PHASES), fontsize=8, frameon=False)
     figure.tight_layout()
-    figure.savefig(target, metadata={"Date": None})
+    figure.savefig(target, metadata={"Date": None}, facecolor="white")
 
 
 def main() -> int:

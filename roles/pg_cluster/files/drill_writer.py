@@ -4,7 +4,7 @@
 drill_writer.py RESULT VIP PORT DATABASE USER PASSFILE SECONDS
 
 Runs until the file RESULT.stop is there, SECONDS at most. Then it looks which acknowledged rows are missing, drops its table,
-and writes RESULT: a JSON object with acknowledged, lost, errors, gaps (the holes of more than half a second: begin and end on the
+and writes RESULT: a JSON object with acknowledged, lost, server (its version), errors, gaps (the holes of more than half a second: begin and end on the
 wall clock, seconds on the monotonic one), began, ended. While it runs RESULT.progress tells how many were acknowledged.
 """
 
@@ -119,6 +119,7 @@ def main(result, vip, port, database, user, passfile, seconds):
         time.sleep(max(0.0, at + EVERY - time.monotonic()))
     ended = time.time()
     lost = writer.lost()
+    server = writer.ask("SHOW server_version", patience=LAST_PATIENCE).fetchone()[0]
     writer.ask(f"DROP TABLE {TABLE}", patience=LAST_PATIENCE)
     writer.close()
     put(
@@ -126,6 +127,7 @@ def main(result, vip, port, database, user, passfile, seconds):
         {
             "acknowledged": len(writer.acknowledged),
             "lost": lost,
+            "server": server,
             "errors": writer.errors,
             "gaps": writer.gaps,
             "began": began,

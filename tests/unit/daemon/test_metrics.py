@@ -79,7 +79,7 @@ def test_reason_that_keeps_a_standby_from_being_armed_is_one() -> None:
     found = of(World(dataclasses.replace(STANDBY, streaming=False), "/nonexistent").turn(3))
     assert found["skyha_armed"][""] == 0
     assert found["skyha_not_armed_reason"]['reason="replication"'] == 1
-    assert found["skyha_alarm"]['alarm="replication",severity="critical"'] == 1
+    assert found["skyha_alarm"]['alarm="replication",severity="critical",rule="SkyhaNotArmed"'] == 1
 
 
 def test_trouble() -> None:

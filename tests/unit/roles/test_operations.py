@@ -15,6 +15,7 @@ from render import ROLES, template, variables
 SAW = {
     "acknowledged": 900,
     "lost": 0,
+    "server": "15.18",
     "began": 1000.0,
     "ended": 1100.0,
     "errors": {"the server <closed> it": 3},
@@ -34,6 +35,7 @@ def drill(**change: Any) -> dict[str, Any]:
         "__pg_cluster_drill_story": {"phases": {"seen": 1.5, "fence": 1.0, "promote": 0.0}},
     }
     known.update({name: {"stdout": json.dumps(answer)} for name, answer in answers.items()})
+    known["__pg_cluster_drill_version"] = {"stdout": "skyctl 0.1.0"}
     return {**known, "pg_cluster_primary": "node1", "pg_cluster_drill_report": "/tmp/drill.html"}
 
 
@@ -41,14 +43,17 @@ def test_drill_is_told_with_its_longest_hole() -> None:
     text = template("pg_cluster", "drill.txt.j2", drill())
     assert "node1 was switched off, node2 took over" in text
     assert "4.25 s between two acknowledged commits" in text
-    assert "seen 1.50 s, fence 1.00 s, promote 0.00 s\n" in text
+    assert "seen 1.50 s, fence 1.00 s, promote 0.00 s, client 1.75 s\n" in text
     assert "900 acknowledged, 0 of them lost" in text
     assert "90 s after the power went" in text
 
 
 def test_drill_report_shows_what_happened_since_the_fault() -> None:
     page = template("pg_cluster", "drill.html.j2", drill())
-    assert 'class="verdict good"' in page
+    assert 'class="verdict good"><b>Passed.</b>' in page
+    assert "client 1.75 s" in page
+    assert "no acknowledged commit is lost" in page
+    assert "PostgreSQL 15.18,\nskyctl 0.1.0 (skyha)" in page
     assert '<td class="n">+2.50</td><td class="alarm">fence</td>' in page
     assert "all is well" not in page
     # What came from outside cannot become markup.
@@ -57,7 +62,13 @@ def test_drill_report_shows_what_happened_since_the_fault() -> None:
 
 
 def test_drill_report_says_when_commits_were_lost() -> None:
-    assert 'class="verdict bad"' in template("pg_cluster", "drill.html.j2", drill(lost=2))
+    assert 'class="verdict bad"><b>Failed.</b>' in template("pg_cluster", "drill.html.j2", drill(lost=2))
+
+
+def test_drill_that_may_lose_commits_says_so() -> None:
+    page = template("pg_cluster", "drill.html.j2", {**drill(lost=2), "pg_cluster_drill_no_loss": False})
+    assert "<b>Passed.</b>" in page
+    assert "lost commits are counted only (pg_cluster_drill_no_loss is off)" in page
 
 
 def test_drill_without_a_hole_is_told_too() -> None:

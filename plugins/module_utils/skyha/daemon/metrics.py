@@ -153,8 +153,11 @@ def _readiness(out: _Text, status: Snapshot) -> None:
     out.family(
         "alarm",
         "gauge",
-        "1 for each alarm that is on.",
-        [({"alarm": code, "severity": meaning_of(code).severity.value}, 1) for code in sorted(status["alarms"])],
+        "1 for each alarm that is on; rule: the alert rule of its own that shows it.",
+        [
+            ({"alarm": code, "severity": meaning_of(code).severity.value, "rule": meaning_of(code).rule}, 1)
+            for code in sorted(status["alarms"])
+        ],
     )
     out.gauge("alarms", "How many alarms are on.", len(status["alarms"]))
     out.gauge("paused", "1 while the cluster is paused.", int(status["paused"]["on"]))
