@@ -270,7 +270,7 @@ def slot_of_others(scene: Scene) -> None:
     scene.alarm(scene.primary, "slots", "the physical slot barman is not in use and holds back")
 
 
-@row("a backup tool's slot that the standby keeps a copy of, then the primary dies", "F")
+@row("a slot that is not skyha's, of which the standby keeps a copy: the primary dies", "F")
 def slot_kept(scene: Scene) -> None:
     """Its reader finds its slot on the new primary, with all the WAL that it lacks."""
     scene.configure("keep_slots", "barman")

@@ -17,7 +17,9 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import 
     Path,
     Request,
     Server,
+    Slot,
     Task,
+    Wal,
 )
 from daemon_samples import DROPPED, PRIMARY, SILENT, STANDBY, World
 
@@ -108,6 +110,12 @@ def test_pause_is_told_with_what_is_left_of_it(seconds: float | None, told: str)
 def test_restart_that_is_due_is_named() -> None:
     waiting = dataclasses.replace(STANDBY, pending_restart=("shared_buffers", "max_connections"))
     assert row(shown(view(waiting)), "restart due") == "shared_buffers, max_connections"
+
+
+def test_slots_that_are_not_skyhas_are_named() -> None:
+    ours, other = Slot("node2", False, True, False, 0), Slot("barman", False, False, False, 4096)
+    text = shown(view(dataclasses.replace(PRIMARY, wal=Wal((ours, other), None, 1, 1, 300.0))))
+    assert row(text, "other slots") == "barman"
 
 
 def test_failover_under_way_is_shown_by_its_stage() -> None:

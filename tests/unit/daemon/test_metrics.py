@@ -11,6 +11,7 @@ import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.metrics import metrics
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.status import Moment, broken
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Path as Way
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Slot, Wal
 from daemon_samples import PRIMARY, SILENT, STANDBY, World
 
 SAMPLE = re.compile(r'([a-z][a-z0-9_]*)(?:\{((?:[a-z_]+="(?:[^"\\\n]|\\[\\"n])*",?)*)\})? (\S+)')
@@ -73,6 +74,12 @@ def test_primary() -> None:
     assert found["skyha_vip_held"][""] == 1
     assert "skyha_armed" not in found
     assert "skyha_replication_lag_seconds" not in found
+
+
+def test_slots_tell_what_they_keep() -> None:
+    slots = (Slot("barman", False, False, False, 4096), Slot("feed", True, False, True, None))
+    found = of(World(dataclasses.replace(PRIMARY, wal=Wal(slots, None, 1, 1, 300.0)), "/nonexistent").turn(5))
+    assert found["skyha_replication_slot_kept_bytes"] == {'slot="barman",kind="physical"': 4096}
 
 
 def test_reason_that_keeps_a_standby_from_being_armed_is_one() -> None:

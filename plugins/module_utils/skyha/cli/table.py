@@ -9,6 +9,7 @@ from typing import Any
 
 from ..alarms import Severity
 from ..alarms import of as meaning_of
+from ..config import slot_of
 from ..daemon.page import lsn_text, replication
 from ..daemon.status import role_text
 from .sources import Status, View
@@ -122,6 +123,12 @@ def _cells(status: Status) -> dict[str, Cell]:
     )
     waiting = status["pending_restart"]
     cells["restart due"] = ("not known" if waiting is None else ", ".join(waiting) or "no", "warn" if waiting else "")
+    others = [
+        slot["name"]
+        for slot in status.get("slots") or ()
+        if slot["name"] not in map(slot_of, (status["node"], status["peer"]))
+    ]
+    cells["other slots"] = ("not known" if status.get("slots") is None else ", ".join(others) or "no", "")
     if status["intent"]:
         cells["under way"] = (
             f"{status['intent']['stage'].replace('_', ' ')}, {duration(status['intent']['for'])}",

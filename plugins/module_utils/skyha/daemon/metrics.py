@@ -94,6 +94,15 @@ def _node(out: _Text, status: Snapshot) -> None:
         status["lag"]["seconds"],
     )
     out.gauge("replication_lag_bytes", "WAL bytes of the primary that were not received here.", status["lag"]["bytes"])
+    out.family(
+        "replication_slot_kept_bytes",
+        "gauge",
+        "WAL from what a replication slot of this node keeps up to the newest.",
+        [
+            ({"slot": slot["name"], "kind": "logical" if slot["logical"] else "physical"}, slot["kept"])
+            for slot in status.get("slots") or ()
+        ],
+    )
     out.gauge("vip_held", "1 while the virtual IP is up on this node.", status["vip"]["held"])
     out.gauge("vip_conflict", "1 while another host answers for the virtual IP.", int(status["vip"]["taken"]))
 
