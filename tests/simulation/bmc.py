@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.fencing.agents import SETTLES
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Outcome, Power, Task
 
 if TYPE_CHECKING:
@@ -132,26 +133,29 @@ class Tasks:
                 peer.reset(f"its BMC was told by {self.host.name}")
             self._later(0.2, self._end, Outcome(Task.FENCE, True, "reset", Power.ON, proof=True))
             return
-        if self._read() is Power.ON:
+        was_on = self._read() is Power.ON
+        if was_on:
             self.world.oracles.fences(self.host)
             if self._bmc.acts:
                 self._bmc.ordered_off = peer.boots
                 self.world.kernel.after(self._bmc.takes, self._pull, peer, peer.boots)
-        self._later(0.1 + self._bmc.latency, self._read_back, began, deadline)
+        self._later(0.1 + self._bmc.latency, self._read_back, began, deadline, was_on, False)
 
     def _pull(self, peer: Host, boot: int) -> None:
         if peer.boots == boot:
             peer.switch_off(f"its BMC was told by {self.host.name}")
 
-    def _read_back(self, began: float, deadline: float) -> None:
+    def _read_back(self, began: float, deadline: float, was_on: bool, is_settled: bool) -> None:
         if self._fails(Task.FENCE, began, deadline):
             return
-        if self._read() is Power.OFF:
+        if self._read() is Power.OFF and was_on and not is_settled:
+            self._later(SETTLES, self._read_back, began, deadline, was_on, True)
+        elif self._read() is Power.OFF:
             self._end(Outcome(Task.FENCE, True, "read back: off", Power.OFF, proof=True))
         elif self.world.kernel.now - began >= deadline:
             self._end(Outcome(Task.FENCE, False, "the BMC said done, but the power stays on", Power.ON))
         else:
-            self._later(0.5 + self._bmc.latency, self._read_back, began, deadline)
+            self._later(0.5 + self._bmc.latency, self._read_back, began, deadline, was_on, False)
 
     def _check(self, began: float) -> None:
         if not self._fails(Task.CHECK_BMC, began, 5.0):

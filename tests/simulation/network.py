@@ -43,7 +43,8 @@ class Network:
         self.cut: set[tuple[str, str]] = set()
         self.loss = 0.0
         self.vote = VoteHost()
-        self.alien = False  # another host answers for the VIP
+        self.alien = False  # another host answers for the VIP ...
+        self.alien_sight = Sight.REFUSED  # ... and this is what comes of it
 
     def both_ways(self, one: str, other: str) -> bool:
         """Packets pass in both directions."""
@@ -110,7 +111,7 @@ class Network:
         self, origin: str, near: Host | None, deadline: float, leads_to: str | None = None
     ) -> tuple[Sight, Beat | None, float]:
         if leads_to is None and self.alien and not (near is not None and near.vip):
-            return Sight.REFUSED, None, QUICK
+            return self.alien_sight, None, deadline if self.alien_sight is Sight.UNREACHABLE else QUICK
         host = self.holder(near) if leads_to is None else self.world.hosts[leads_to]
         if host is None or (host is not near and not self.both_ways(origin, host.name)):
             return Sight.UNREACHABLE, None, deadline

@@ -148,3 +148,18 @@ class TestLateBlow:
         assert world.run_until(lambda: world.primary() is world.node2, 20) is not None, story(world)
         world.heal()
         serves_again(world)
+
+
+class TestBmcThatSaysOffTooSoon:
+    """The host has power for a second yet, and is cut off: nobody could see that it still commits."""
+
+    def test_it_is_read_twice(self, world):
+        world.bmcs["node1"].takes, world.bmcs["node1"].early = 1.2, True
+        world.isolate("node1")
+        fails_over(world, within=7)
+        assert not world.broken, story(world)
+
+    def test_host_that_was_off_already_is_read_once(self, world):
+        world.bmcs["node1"].early = True
+        world.node1.switch_off("power cut")
+        fails_over(world, within=3.6)

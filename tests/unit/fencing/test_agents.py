@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.errors import FenceError
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.fencing.agents import (
+    SETTLES,
     Done,
     carry_out,
     first_that_works,
@@ -70,6 +71,22 @@ class TestOff:
         host = Host(ON, ON, ON, OFF)
         done = do(host, "off")
         assert (done.power, done.proof, done.changed, host.orders) == (OFF, True, True, ["off"])
+
+    def test_off_must_hold(self) -> None:
+        """Some BMCs say what was ordered before it is so."""
+        host, clock = Host(ON, OFF, ON, OFF, OFF), Clock()
+        assert carry_out(host, "off", 10.0, True, clock, clock.sleep).proof
+        assert 2 * SETTLES <= clock.now < 2 * SETTLES + 1.0
+
+    def test_off_that_came_too_late_to_hold_is_no_proof(self) -> None:
+        clock = Clock()
+        with pytest.raises(FenceError):
+            carry_out(Host(ON, OFF), "off", SETTLES - 0.1, True, clock, clock.sleep)
+
+    def test_host_that_is_off_already_takes_no_time(self) -> None:
+        clock = Clock()
+        assert carry_out(Host(OFF), "off", 5.0, True, clock, clock.sleep).proof
+        assert clock.now == 0.0
 
     def test_host_that_is_off_already_counts_as_switched_off(self) -> None:
         host = Host(OFF)

@@ -18,6 +18,9 @@ from ..words import Power
 
 VERBS = ("status", "on", "off", "cycle", "reset", "diag", "soft")
 POLL = 0.1  # seconds between two looks at the power
+# Seconds for which a host that this order switched off must have been read as off. Some BMCs say what was ordered before it is
+# so: power supplies need up to a second, sensors are read once a second.
+SETTLES = 1.5
 
 
 class Agent(Protocol):
@@ -83,6 +86,10 @@ def carry_out(
     if not verify:
         return Done(Power.UNKNOWN, False, True, f"{agent.where}: accepted {verb}, which was not read back")
     _read_back(agent, verb, wanted, until, clock, sleep)
+    is_settled = verb != "off"
+    while not is_settled:
+        sleep(SETTLES)
+        is_settled = _read_back(agent, verb, wanted, until, clock, sleep)
     if verb == "reset":
         return Done(Power.ON, True, True, f"{agent.where}: accepted reset, power is on (weaker than off: see docs)")
     return Done(wanted, verb == "off", True, f"{agent.where}: power is {wanted.value}, read back")
@@ -121,8 +128,8 @@ def first_that_works(
 
 def _read_back(
     agent: Agent, verb: str, wanted: Power, until: float, clock: Callable[[], float], sleep: Callable[[float], None]
-) -> None:
-    """Ask for the power until it is as wanted; raises FenceError at the deadline."""
+) -> bool:
+    """Ask for the power until it is as wanted: True if it never was said to be otherwise. Raises FenceError at the deadline."""
     told, failed = "", ""
     while True:
         left = until - clock()
@@ -135,7 +142,7 @@ def _read_back(
         try:
             power = agent.status(left)
             if power is wanted:
-                return
+                return not told
             told = f"power is still {power.value}" if power is not Power.UNKNOWN else "it says neither on nor off"
             failed = ""
         except FenceError as error:

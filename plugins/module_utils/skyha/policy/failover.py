@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from ..config import Config
 from ..words import Action, Do, Event, Outcome, Path, Power, Role, Seen, Sight, Task
 from .boot import PROOF_FRESH
-from .memory import Decision, Intent, Memory, Stage, Wants, begin, is_paused, on_record
+from .memory import Decision, Intent, Memory, Stage, Wants, begin, has_ordered, is_paused, on_record
 from .orders import not_followed
-from .patience import BOTH, blind, cut_off, cut_off_why, facts, living, look_at_primary, signs
+from .patience import BOTH, blind, cut_off, cut_off_why, facts, led_elsewhere, living, look_at_primary, signs
 
 TASK_POLL = 0.2  # a task's end wakes the loop; this is only for a wake that was lost
 PROMOTE_POLL = 0.03
@@ -135,7 +135,14 @@ def _fencing(config: Config, memory: Memory, seen: Seen, now: float) -> Decision
         sentence = f"standby, fencing of {config.peer} waits: the vote port does not accept, this node may be cut off"
         sentence += f"; where {config.peer} is dead for good 'skyctl takeover' goes on"
         return Decision(memory, sentence, look, (), events + told, {**alarms, "cut_off": sentence})
-    spent = intent.attempts >= config.timing.fence_attempts or now - intent.since > config.timing.failover_limit
+    lives = led_elsewhere(memory, seen, memory.fence_at, now)
+    if lives is not None and not memory.confirmed_off and not intent.takeover:
+        return _call_off(
+            config, memory, now, f"another host answers for the VIP, and {config.peer} lives: {lives}", events
+        )
+    # A host that was proven off had no time since to become the only one that serves: the limits begin anew.
+    began = intent.since if intent.proven_at is None else intent.proven_at
+    spent = intent.attempts >= config.timing.fence_attempts or now - began > config.timing.failover_limit
     spent = spent and not intent.takeover
     if not spent and unseen > config.timing.arming_window and not memory.confirmed_off:
         sentence = (
@@ -219,7 +226,7 @@ def _call_off(
     if answers:
         memory = dataclasses.replace(memory, recovered_at=now)
     memory = on_record(memory, intent=None, role=Role.STANDBY, standby_recorded=True, trouble_at=None)
-    if intent.attempts:
+    if has_ordered(intent):
         memory = on_record(memory, order_out_at=now)
     if distrust:
         memory = on_record(memory, fence_distrusted=distrust)
@@ -257,6 +264,8 @@ def proven(
     last_receive: int | None = None,
 ) -> Decision:
     memory = begin(memory, Stage.LISTENING, now, by_operator=by_operator)
+    if not by_operator:
+        memory = begin(memory, Stage.LISTENING, now, attempts=0, proven_at=now)
     memory = on_record(memory, power_on_due=memory.record.power_on_due and not by_operator)
     memory = dataclasses.replace(memory, proof_at=now, last_receive=last_receive, confirmed_off=False)
     event = Event("fence_read_back", f"{config.peer} is off: {how}", "warning")

@@ -42,6 +42,7 @@ class Intent:
     why: str
     attempts: int = 0  # of the fence
     by_operator: bool = False  # the proof is an operator's word
+    proven_at: float | None = None  # the peer was last proven off in this failover: the limits count from then
     takeover: bool = False  # an operator ordered it: the rules of evidence do not count
     lsn: int = 0  # SWITCHING: end of the announcement; HANDED_OVER: all WAL of the old primary
 
@@ -120,6 +121,7 @@ class Trouble:
     since: float
     unreachable: int = 0  # looks in a row along the VIP path that found it unreachable
     flapping: bool = False  # the link was just back from the last one
+    elsewhere: bool = False  # another host answered for the VIP, and the primary lived, in the last cycle
     stopping_since: float | None = None  # the primary's server said first, on its own address, that it shuts down ...
     stopping_at: float = float("-inf")  # ... and last: patience begins then
     blind_for: float = 0.0  # seconds of it in which this node could not look
@@ -144,6 +146,8 @@ class Memory:
     alone_at: float | None = None  # ... and this node's own server was last looked at
     samples: tuple[tuple[float, int], ...] = ()  # (when, the primary's LSN), not yet replayed here
     sampled_at: float | None = None
+    wal_lsn: int = 0  # standby: WAL received ...
+    wal_at: float = float("-inf")  # ... and when it last grew
     covered_at: float | None = None  # all that the primary had written at this time is replayed here
     bmc_ok_at: float | None = None
     bmc_asked_at: float | None = None  # the last check ended, well or not
@@ -259,7 +263,12 @@ def adopt(record: Record, boot: str, now: float, wall: float) -> Record:
 
 def _was_ordered(record: Record) -> bool:
     """Was the peer ordered off by a daemon that did not live to see what came of it?"""
-    return record.intent is not None and record.intent.stage is Stage.FENCING and record.intent.attempts > 0
+    return record.intent is not None and record.intent.stage is Stage.FENCING and has_ordered(record.intent)
+
+
+def has_ordered(intent: Intent) -> bool:
+    """Was the peer ordered off in this failover?"""
+    return intent.attempts > 0 or intent.proven_at is not None
 
 
 def _not_ahead(then: float | None, now: float) -> float | None:

@@ -7,12 +7,13 @@ import dataclasses
 from collections.abc import Mapping
 
 from ..config import Config, Timing
-from ..words import Look, Path, Peer, Seen, Server, Sight
-from .memory import Trouble, Wants
+from ..words import Look, Path, Peer, Role, Seen, Server, Sight
+from .memory import Memory, Trouble, Wants
 
 BOTH = (Path.VIP, Path.VOTE)
 # Seconds that a server may shut down: TimeoutStopSec of sky-postgresql.service, after which systemd ends it by force.
 STOP_LIMIT = 300.0
+WAL_FRESH = 2.0  # seconds since it last grew, and WAL still says that the primary's server writes
 FLAPPING = 10.0  # seconds after an unreachable primary answered again: the next trouble is the same bad link
 
 
@@ -54,6 +55,28 @@ def cut_off_why(config: Config) -> str:
     return (
         f"the vote port {config.vote_address}:{config.vote_port} does not accept: it may be this node that is cut off"
     )
+
+
+def wal_grows(memory: Memory, since: float, now: float) -> bool:
+    """Does WAL of a server that lives arrive here? What came before `since` may have been on its way when it died."""
+    return memory.wal_at > since and now - memory.wal_at <= WAL_FRESH
+
+
+def led_elsewhere(memory: Memory, seen: Seen, since: float, now: float) -> str | None:
+    """Why the VIP is taken to lead to another host than the primary, whose server lives; None where nothing says so.
+
+    Somebody answers for the VIP, so after a fence nothing could be promoted anyhow: it would only take the last server away.
+    Where nobody answers for it a primary serves nobody, however much it writes. One that stalls or whose storage fails may
+    write, too.
+    """
+    vip = seen.looks[Path.VIP].sight
+    grows = wal_grows(memory, since, now)
+    peer = seen.peer
+    serves = peer is not None and peer.server is Server.UP and peer.role is Role.PRIMARY
+    is_answered = vip in (Sight.REFUSED, Sight.DROPPED) or (vip is Sight.UNREACHABLE and seen.vip_conflict is True)
+    if not is_answered or not (grows or (serves and vip is not Sight.UNREACHABLE)):
+        return None
+    return "its WAL arrives here" if grows else "its PostgreSQL answers on its own address"
 
 
 def worsened(trouble: Trouble, looks: Mapping[Path, Look], now: float) -> Trouble:

@@ -52,6 +52,7 @@ def _remember_role(memory: Memory, local: Local) -> Memory:
         samples=(),
         sampled_at=None,
         covered_at=None,
+        wal_lsn=0,
         peer=None,
     )
 
@@ -102,6 +103,8 @@ def _remember_local(memory: Memory, local: Local, now: float) -> Memory:
     if local.switching is not None:
         since = memory.switching_since if memory.switching_since is not None else now
         memory = dataclasses.replace(memory, switching_since=since if local.switching else None)
+    if local.role is Role.STANDBY and local.streaming and (local.receive_lsn or 0) > memory.wal_lsn:
+        memory = dataclasses.replace(memory, wal_lsn=local.receive_lsn or 0, wal_at=now)
     if local.role is not Role.STANDBY or local.replay_lsn is None:
         return memory
     covered = [at for at, lsn in memory.samples if lsn <= local.replay_lsn]

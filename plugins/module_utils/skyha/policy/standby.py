@@ -18,16 +18,19 @@ from .patience import (
     BOTH,
     FLAPPING,
     STOP_LIMIT,
+    WAL_FRESH,
     blind,
     cut_off,
     cut_off_why,
     facts,
+    led_elsewhere,
     living,
     look_at_primary,
     not_counted,
     shutting_down,
     signs,
     used_up,
+    wal_grows,
     worsened,
 )
 from .switchover import hand_over
@@ -190,6 +193,10 @@ def _troubled(config: Config, memory: Memory, seen: Seen, now: float) -> Decisio
         sentence = "standby, " + alarms["cut_off"]
         memory, actions, undone, more = undo_fence(config, memory, seen, now)
         return Decision(memory, sentence, wants, actions, events + told + undone, {**alarms, **more})
+    since = trouble.since - WAL_FRESH if trouble.elsewhere else trouble.since
+    lives = led_elsewhere(memory, seen, since, now)
+    if lives is not None:
+        return _elsewhere(config, memory, now, lives, wants, events)
     against = {**trouble.not_armed, **unfit(config, memory, seen.local, now)}
     if now - trouble.since > config.timing.failover_limit:
         against["too_late"] = (
@@ -216,6 +223,10 @@ def _troubled(config: Config, memory: Memory, seen: Seen, now: float) -> Decisio
             f"nobody is fenced for a clean stop within {STOP_LIMIT:g} s"
         )
         return Decision(memory, f"standby, {text}", wants, (), events, {"stopping": text})
+    asks = seen.looks[Path.VIP].sight is Sight.UNREACHABLE and wal_grows(memory, trouble.since, now)
+    if waited and asks and seen.vip_conflict is None:  # does another host have the VIP, one that lets nobody in?
+        text = f"standby, primary shows no life: {patience}, but its WAL arrives: who has the VIP?"
+        return Decision(memory, text, dataclasses.replace(wants, delay=0.0, vip_conflict=True), (), events)
     if waited and seen.peer is None:  # it is not asked in quiet times
         return Decision(
             memory, f"standby, primary shows no life: {patience}", dataclasses.replace(wants, delay=0.0), (), events
@@ -236,6 +247,25 @@ def _troubled(config: Config, memory: Memory, seen: Seen, now: float) -> Decisio
     memory = on_record(memory, intent=Intent(Stage.FENCING, now, trouble.since, why))
     events += (Event("fencing", f"fencing {config.peer}: {why}", "alarm", facts(seen)),)
     return fence_once(config, memory, now, events)
+
+
+def _elsewhere(
+    config: Config, memory: Memory, now: float, lives: str, wants: Wants, events: tuple[Event, ...]
+) -> Decision:
+    """Another host has the VIP. As when this node is cut off, patience and evidence begin anew when that is over."""
+    trouble = memory.trouble
+    assert trouble is not None
+    trouble = Trouble(now, not_armed=evidence_missing(config, memory, now), flapping=trouble.flapping, elsewhere=True)
+    memory = dataclasses.replace(
+        on_record(memory, trouble_at=None), trouble=trouble, switch_evidence=None, starting_at=None
+    )
+    text = (
+        f"another host than {config.peer} answers for the VIP {config.vip}, and {config.peer} lives ({lives}): clients are led "
+        f"astray, nobody is fenced; find that host (ip neighbour show {config.vip})"
+    )
+    memory, told = not_followed(memory, text)
+    wants = dataclasses.replace(wants, vip_conflict=True)
+    return Decision(memory, f"standby, {text}", wants, (), events + told, {"vip_elsewhere": text})
 
 
 def _trouble_begins(config: Config, memory: Memory, seen: Seen, now: float) -> Memory:
