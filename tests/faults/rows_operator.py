@@ -41,6 +41,14 @@ def vote_host_dies_too(scene: Scene) -> None:
     takeover(scene, "cut_off")
 
 
+@row("only the standby comes back, for good, and an operator orders the takeover", "F+A", selection=True)
+def only_the_standby_for_good(scene: Scene) -> None:
+    faults.power_loss(scene.standby)
+    dead_for_good(scene.primary)
+    lab.lab("power", scene.standby, "on", "--wait")
+    takeover(scene)
+
+
 @row("default_transaction_read_only is on when the primary dies, an operator orders the takeover", "F+A")
 def read_only_default(scene: Scene) -> None:
     lab.sql(scene.primary, "ALTER SYSTEM SET default_transaction_read_only = on;\nSELECT pg_reload_conf()")
@@ -49,26 +57,6 @@ def read_only_default(scene: Scene) -> None:
     scene.later(lab.lab, "power", scene.primary, "on", "--wait")
     scene.alarm(scene.standby, "vote_path")
     faults.power_loss(scene.primary)
-    takeover(scene)
-
-
-@row("the heartbeat is locked out by pg_hba.conf when the primary dies, an operator orders the takeover", "F+A")
-def locked_out(scene: Scene) -> None:
-    command = f"cp -p {HBA} {HBA}.kept; sed -i '1i host all sky_pg_cluster 0.0.0.0/0 reject' {HBA}"
-    lab.on(scene.primary, "sh", "-c", command)
-    scene.later(lab.on, scene.primary, "sh", "-c", f"test ! -e {HBA}.kept || mv {HBA}.kept {HBA}; {RELOAD}")
-    scene.later(lab.lab, "power", scene.primary, "on", "--wait")
-    lab.sql(scene.primary, "SELECT pg_reload_conf()")
-    scene.alarm(scene.standby, "vote_path")
-    faults.power_loss(scene.primary)
-    takeover(scene)
-
-
-@row("only the standby comes back, for good, and an operator orders the takeover", "F+A", selection=True)
-def only_the_standby_for_good(scene: Scene) -> None:
-    faults.power_loss(scene.standby)
-    dead_for_good(scene.primary)
-    lab.lab("power", scene.standby, "on", "--wait")
     takeover(scene)
 
 
@@ -90,4 +78,16 @@ def vote_path_leads_here(scene: Scene) -> None:
     scene.later(lab.on, "vote", "sh", "-c", f"mv {PROXY}.kept {PROXY}; systemctl reload sky-vote-proxy")
     scene.alarm(scene.standby, "vote_path")
     dead_for_good(scene.primary)
+    takeover(scene)
+
+
+@row("the heartbeat is locked out by pg_hba.conf when the primary dies, an operator orders the takeover", "F+A")
+def locked_out(scene: Scene) -> None:
+    command = f"cp -p {HBA} {HBA}.kept; sed -i '1i host all sky_pg_cluster 0.0.0.0/0 reject' {HBA}"
+    lab.on(scene.primary, "sh", "-c", command)
+    scene.later(lab.on, scene.primary, "sh", "-c", f"test ! -e {HBA}.kept || mv {HBA}.kept {HBA}; {RELOAD}")
+    scene.later(lab.lab, "power", scene.primary, "on", "--wait")
+    lab.sql(scene.primary, "SELECT pg_reload_conf()")
+    scene.alarm(scene.standby, "vote_path")
+    faults.power_loss(scene.primary)
     takeover(scene)
