@@ -11,10 +11,11 @@ from tests.faults import (  # noqa: F401  (each enters its rows)
     rows_postgres,
     rows_skyha,
     rows_standby,
+    rows_storage,
     rows_switchover,
     rows_vote,
 )
 from tests.faults.rows import ROWS as _ENTERED
 
-ORDER = ("document", "postgres", "host", "links", "vote", "standby", "skyha", "switchover", "operator")
+ORDER = ("document", "postgres", "host", "links", "vote", "standby", "storage", "skyha", "switchover", "operator")
 ROWS = sorted(_ENTERED, key=lambda one: ORDER.index(one.group))

@@ -11,6 +11,7 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import 
     Look,
     Path,
     Peer,
+    Place,
     Role,
     Server,
     Sight,
@@ -148,6 +149,7 @@ class Network:
         self.world.settle()
         role = Role.NONE if not pg.exists else Role.STANDBY if pg.is_standby else Role.PRIMARY
         role = Role.UNKNOWN if pg.unreadable else role
+        places = (Place("pg_tblspc/16402", "/data2/ts", "/data2" if pg.mounted else "/", pg.mounted),)
         system = pg.system_identifier if pg.exists and not pg.unreadable else None
         if pg.state == "down":
             return Local(
@@ -160,6 +162,7 @@ class Network:
                 vip_held=host.vip,
                 clean_shutdown=pg.clean,
                 system_identifier=system,
+                places=places,
             ), QUICK
         if pg.hung or pg.slow > deadline:
             return Local(Server.STALLED, role, vip_held=host.vip), deadline
@@ -170,6 +173,7 @@ class Network:
             "slots": tuple(sorted(pg.slots)),
             "vip_held": host.vip,
             "system_identifier": system,
+            "places": places,
         }
         control = {
             "standby_recorded": pg.control("recorded") == pg.timeline,

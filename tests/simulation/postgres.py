@@ -27,6 +27,7 @@ class Postgres:
         self.state = "down"  # down, starting, up, stopping
         self.is_standby = False  # standby.signal
         self.exists = True
+        self.mounted = True  # its tablespace's disk; else the directory below is found
         self.system_identifier = "7300000000000000001"
         self.unreadable = False  # its directory cannot be read
         self.rewinding = False  # a rewind was begun and not finished: the data is unusable

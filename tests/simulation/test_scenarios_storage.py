@@ -53,6 +53,50 @@ class TestAnotherDataDirectory:
         converges(world)
 
 
+class TestTablespaceThatIsNotMounted:
+    def test_standby_is_not_started_over_it_nor_promoted_and_streams_once_it_is_there(self, world):
+        world.node2.switch_off("test")
+        world.node2.pg.mounted = False
+        world.node2.switch_on("test")
+        world.run(60)
+        assert "/data2/ts" in world.alarms("node2")["storage"]
+        assert world.node2.pg.state == "down"
+        world.node1.switch_off("test")
+        world.node1.mains = False
+        nobody_is_fenced(world, 60)
+        assert world.node2.pg.state == "down"
+        world.node1.mains = True
+        world.node1.switch_on("test")
+        world.node2.pg.mounted = True
+        converges(world)
+        assert world.primary() is world.node1
+
+    def test_running_standby_that_loses_it_is_not_armed_nor_promoted(self, world):
+        world.node2.pg.mounted = False
+        world.run(10)
+        assert "storage" in world.alarms("node2")
+        world.node1.switch_off("test")
+        world.node1.mains = False
+        nobody_is_fenced(world, 60)
+
+    def test_old_primary_is_neither_rewound_nor_started_without_it(self, world):
+        world.node1.switch_off("test")
+        world.node1.pg.mounted = False
+        fails_over(world, within=5)
+        world.run(60)
+        assert world.node1.pg.state == "down"
+        assert "rejoining" not in world.events("node1")
+        world.node1.pg.mounted = True
+        converges(world)
+
+    def test_primary_that_crashes_without_it_is_taken_over_from(self, world):
+        world.node1.pg.mounted = False
+        world.run(10)
+        assert "storage" in world.alarms("node1")
+        world.node1.pg.crash("test")
+        fails_over(world, within=20)
+
+
 class TestRewind:
     def test_new_primary_makes_its_checkpoint_at_once_and_the_old_one_need_not_wait_for_it(self, world):
         world.node1.switch_off("test")

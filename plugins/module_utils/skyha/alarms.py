@@ -201,6 +201,12 @@ ALARMS: Mapping[str, Alarm] = {
         "is the right disk mounted, and data_dir the right directory? On purpose: 'A new cluster on nodes that had one' in "
         "docs/operations.md",
     ),
+    "storage": Alarm(
+        _BAD,
+        "A tablespace's files, or the WAL's, are not where they were: PostgreSQL is not started over that, and not promoted.",
+        "mount the disk that is named ('findmnt', /etc/fstab); nothing else is to be done",
+        disarms=True,
+    ),
     "no_data": Alarm(
         _BAD,
         "The data directory that this node's record speaks of is not there.",

@@ -113,6 +113,16 @@ class Wal:
 
 
 @dataclass(frozen=True)
+class Place:
+    """A directory in the data directory that may be on a disk of its own."""
+
+    name: str  # pg_wal, pg_tblspc/16402
+    path: str  # where it really is
+    mount: str  # the mount point that it is on
+    whole: bool  # it holds what PostgreSQL has made there
+
+
+@dataclass(frozen=True)
 class Local:
     """This node's own PostgreSQL and VIP. Without an answer by SQL most of it is not known."""
 
@@ -135,6 +145,7 @@ class Local:
     pending_restart: tuple[str, ...] | None = None  # changed settings that wait for a restart
     clients_left: int | None = None  # primary: connections that ordinary clients may still open
     system_identifier: str | None = None  # which cluster's data this is, as initdb drew it
+    places: tuple[Place, ...] | None = None  # of the WAL and the tablespaces
     wal: Wal | None = None  # looked at now and then
 
 

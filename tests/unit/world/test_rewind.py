@@ -240,6 +240,8 @@ def test_clean_stop_tells_where_its_wal_ends_and_the_standby_has_all_of_it(
         assert (local.server, local.clean_shutdown) == (Server.DOWN, True)
         assert local.system_identifier == peer.local(2.0).system_identifier == system
         assert local.write_lsn == peer.local(2.0).receive_lsn
+        for node in (local, peer.local(2.0)):
+            assert [(place.name, place.whole) for place in node.places or ()] == [("pg_wal", True)]
         old.start()
     eyes.close()
     peer.close()

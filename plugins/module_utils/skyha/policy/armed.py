@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from ..config import Config
 from ..words import Local, Path, Role, Server
 from .memory import Memory, age, guard_left, is_paused
+from .storage import not_whole
 
 # BMC checks that may be missed before the peer's BMC counts as unseen.
 MISSED_CHECKS = 2.5
@@ -119,6 +120,9 @@ def unfit(config: Config, memory: Memory, local: Local, now: float) -> Mapping[s
     problem = record_problem(memory)
     if problem:
         found["record"] = problem
+    obstacle = not_whole(memory, local)
+    if obstacle is not None:
+        found[obstacle.code] = obstacle.text
     if local.replay_paused:
         found["replay_paused"] = "WAL replay is paused here (pg_wal_replay_resume() ends it)"
     if is_paused(memory.record, now):

@@ -15,6 +15,7 @@ from ..words import Action, Do, Event, Order, Path, Peer, Role, Seen, Server, Ta
 from .belongs import Obstacle, not_ours
 from .memory import Decision, Memory, Record, Stage, Wants, age, begin, is_paused, on_record
 from .orders import refused
+from .storage import not_whole
 from .switchover import hand_over
 
 PROOF_FRESH = 6.0  # seconds that a proven fence holds; after that the peer may have been switched on again
@@ -163,7 +164,7 @@ def _decide_down(config: Config, memory: Memory, seen: Seen, now: float) -> Deci
         return _rewound(config, memory, rewound.ok, rewound.detail, now)
     if Task.REWIND in seen.running:
         return Decision(memory, "down, pg_rewind is at work", Wants(1.0), (), (), {"down": "pg_rewind is at work"})
-    obstacle = not_ours(memory, local)
+    obstacle = not_ours(memory, local) or not_whole(memory, local)
     if obstacle is not None:
         return _untouched(memory, obstacle, wants, (Action(Do.DROP_VIP),) if local.vip_held else ())
     if is_paused(record, now):

@@ -15,6 +15,7 @@ from .patience import not_counted
 from .primary import decide_primary
 from .remember import remember
 from .standby import decide_standby
+from .storage import moved_on_purpose, remember_mounts
 from .upkeep import undo_fence
 
 _LOOKS = (Action(Do.RUN, Task.CHECK_BMC), Action(Do.RUN, Task.CHECK_RECORD))
@@ -25,9 +26,10 @@ def decide(config: Config, memory: Memory, seen: Seen, now: float) -> Decision:
     before, seen = memory, only_own_cluster(memory, seen)
     memory = adopt_cluster(remember(config, memory, seen, now), seen)
     if any(request.order is Order.ACKNOWLEDGE for request in seen.requests):
-        memory = on_record(memory, failover_noted=True, fence_distrusted="")
+        memory = moved_on_purpose(on_record(memory, failover_noted=True, fence_distrusted=""), seen.local)
     if memory.record.paused and not is_paused(memory.record, now):
         memory = on_record(memory, paused=False, paused_until=None, paused_until_wall=None)
+    memory = remember_mounts(memory, seen.local)
     decision = _by_role(config, memory, seen, now)
     told = lapsed(before, memory, decision.sentence)
     if told:

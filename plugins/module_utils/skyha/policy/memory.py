@@ -69,6 +69,7 @@ class Record:
     paused_until: float | None = None  # in `boot`; None with paused: until resumed
     paused_until_wall: float | None = None  # the same on the wall clock, for the next boot only
     system_identifier: str = ""  # of the cluster that this node belongs to; '': not seen yet
+    mounts: Mapping[str, str] = field(default_factory=dict)  # directory of WAL or tablespace -> its mount point
 
     def to_json(self) -> Mapping[str, Any]:
         """As plain data for the store."""
@@ -77,6 +78,7 @@ class Record:
 
 _KINDS: Mapping[str, Any] = {
     **{"str": str, "bool": bool, "int": int, "float": (int, float)},
+    "Mapping[str, str]": dict,
     **{"Role": Role, "Stage": Stage, "Intent": Intent},
 }
 
@@ -90,6 +92,8 @@ def _check_types(part: Record | Intent | None) -> None:
             continue
         if not isinstance(value, _KINDS[kind]) or (isinstance(value, bool) and kind != "bool"):
             raise ValueError(f"{one.name} is {value!r}, which is no {kind}")
+        if kind == "Mapping[str, str]" and not all(isinstance(word, str) for pair in value.items() for word in pair):
+            raise ValueError(f"{one.name} is {value!r}, which does not hold texts only")
         if kind == "float" and not abs(value) < 1e300:
             raise ValueError(f"{one.name} is {value!r}, which is no time")
 

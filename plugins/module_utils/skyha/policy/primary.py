@@ -12,6 +12,7 @@ from .belongs import on_own_cluster
 from .boot import Step, fence_forgotten_after, next_step
 from .memory import Decision, Memory, Stage, Wants, age, is_paused, on_record
 from .orders import not_followed
+from .storage import not_whole
 from .switchover import begin_switchover, decide_switching
 from .upkeep import check_bmc, check_record, is_given_up, not_switched_on, power_on
 from .wal import is_lost, wal_alarms
@@ -236,6 +237,9 @@ def _alarms(config: Config, memory: Memory, seen: Seen, now: float) -> dict[str,
     problem = bmc_problem(config, memory)
     if problem:
         alarms["bmc"] = problem
+    obstacle = not_whole(memory, seen.local)
+    if obstacle is not None:
+        alarms[obstacle.code] = obstacle.text
     problem = record_problem(memory)
     if problem:
         alarms["record"] = problem

@@ -16,9 +16,11 @@ from .datadir import DataDir, Disk
 from .meaning import STARTING
 from .netlink import Watch
 from .race import Answer, Line, Target, look
+from .storage import Storage
 
 _LOG = logging.getLogger("skyha.probes")
 _WAL_EVERY = 20.0
+_STORAGE_WAIT = 0.1  # seconds; one that takes longer is seen by a later cycle
 _PENDING_RESTART_EVERY = 60.0  # that view of PostgreSQL costs more than all else together
 _SYSTEM_EVERY = 60.0  # it cannot change while a server runs; a restart from another directory may go unseen
 
@@ -46,6 +48,7 @@ class ProbeEyes:
             )
         )
         self._data = DataDir(config.data_dir, config.bin_dir)
+        self._storage = Storage(config.data_dir, clock)
         self._vip = Watch(config.vip)
         self._restart_asked_at = float("-inf")
         self._pending_restart: tuple[str, ...] | None = None
@@ -81,11 +84,16 @@ class ProbeEyes:
                 pending_restart=self._restart_pending(now, deadline),
                 wal=self._wal_now(now, deadline),
                 system_identifier=self._identified(now, deadline),
+                places=self._storage.look(_STORAGE_WAIT),
             )
         self._restart_asked_at = self._wal_asked_at = float("-inf")  # a restart may be under way: ask anew after it
         self._system_identifier = None
         disk = self._data.look(max(0.1, deadline - (self._clock() - now)))
-        return dataclasses.replace(local_without_sql(answer, disk), vip_held=held)
+        told = local_without_sql(answer, disk)
+        is_down = told.server is Server.DOWN
+        left = max(_STORAGE_WAIT, deadline - (self._clock() - now))
+        places = self._storage.look(left if is_down else _STORAGE_WAIT, now_on=is_down)
+        return dataclasses.replace(told, vip_held=held, places=places)
 
     def peer(self, deadline: float) -> Peer:
         """See ports.Eyes."""
