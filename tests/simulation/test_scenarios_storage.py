@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Order
 
 from tests.simulation.verbs import converges, fails_over, nobody_is_fenced
 
@@ -78,6 +79,8 @@ class TestTablespaceThatIsNotMounted:
         world.node1.switch_off("test")
         world.node1.mains = False
         nobody_is_fenced(world, 60)
+        world.node2.daemon.order(Order.TAKEOVER)
+        nobody_is_fenced(world, 30)
 
     def test_old_primary_is_neither_rewound_nor_started_without_it(self, world):
         world.node1.switch_off("test")

@@ -16,6 +16,7 @@ from .failover import TASK_POLL, fence_once, proven
 from .memory import Decision, Intent, Memory, Stage, Wants, is_paused, on_record
 from .orders import refused
 from .patience import blind, facts, living, look_at_primary
+from .storage import not_whole
 
 UNDER_WAY = (Stage.LISTENING, Stage.PROMOTING)
 
@@ -52,6 +53,9 @@ def obstacle(config: Config, memory: Memory, seen: Seen, now: float) -> str | No
     peer = seen.peer
     if is_paused(memory.record, now):
         return "the cluster is paused; run 'skyctl resume' first"
+    missing = not_whole(memory, seen.local)
+    if missing is not None:
+        return missing.text
     if seen.local.receive_lsn is None:
         return (
             f"PostgreSQL here does not tell what it has received: {seen.local.detail or 'no reason given'}; see its log"
