@@ -61,7 +61,7 @@ OWN = {
     "data directory unreadable": (Role.UNKNOWN, True, False),
 }
 PEERS = {
-    "primary, newer timeline": Peer(Server.UP, Role.PRIMARY, timeline=6),
+    "primary, newer timeline": Peer(Server.UP, Role.PRIMARY, timeline=6, noted=True),
     "primary, same timeline": Peer(Server.UP, Role.PRIMARY, timeline=5),
     "standby, not promoted": Peer(Server.UP, Role.STANDBY, timeline=5),
     "standby, newer timeline": Peer(Server.UP, Role.STANDBY, timeline=6),

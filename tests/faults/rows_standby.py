@@ -209,3 +209,20 @@ def slot_bounded(scene: Scene) -> None:
     lab.lab("power", standby, "on", "--wait")
     scene.alarm(standby, "replication", within=120)
     lab.playbook("failover_rebuild.yml")
+
+
+@row("the standby is promoted by hand, past skyha", "N+A", outage=3)
+def promoted_by_hand(scene: Scene) -> None:
+    """The lawful primary serves on; nothing that its clients were told is lost. The other one is stopped, until it is rebuilt."""
+    scene.lost_within = 0.0
+    lab.on(scene.standby, "systemctl", "stop", "lab-inside")  # its commits there would be what nobody promised to keep
+    scene.later(lab.playbook, "sky.pg_cluster.failover_rebuild")
+    lab.sql(scene.standby, "SELECT pg_promote(false)")
+    scene.alarm(scene.standby, "unlawful", "by hand", within=20)
+    lab.wait_for("the one promoted by hand to be stopped", lambda: not lab.is_writable(scene.standby), 20, every=0.2)
+    scene.quiet()
+    scene.commits()
+    assert lab.is_writable(scene.primary)
+    assert lab.holds_vip(scene.primary)
+    assert not lab.is_writable(scene.standby)
+    scene.alarm(scene.standby, "unlawful", "by hand", within=5)

@@ -386,6 +386,21 @@ MUTANTS = (
         (UNKNOWN,),
     ),
     Mutant(
+        "whoever is on a newer timeline is given way to, though a hand promoted it",
+        "policy/primary.py",
+        "        and peer.noted is True\n",
+        "",
+        (PRIMARY, "tests/simulation/test_scenarios_by_hand.py"),
+        row="the standby is promoted by hand, past skyha",
+    ),
+    Mutant(
+        "a promotion by hand is taken for lawful",
+        "policy/primary.py",
+        "    return not (memory.confirmed_off or was_told) or _lawful_is_seen(seen)\n",
+        "    return False\n",
+        (PRIMARY, "tests/simulation/test_scenarios_by_hand.py"),
+    ),
+    Mutant(
         "a slow stop of the primary's server counts as its death",
         "policy/standby.py",
         "    trouble = shutting_down(config.timing, trouble, seen.peer, now)\n",

@@ -260,6 +260,7 @@ class Daemon:
         self._hand("record_standby")
         self._needs_primary()
         self.host.pg.write_control("recorded", self.host.pg.timeline if recorded else 0)
+        self.host.pg.write_control("noted", self.host.pg.timeline)
 
     def set_switching(self, under_way: bool) -> None:
         """See ports.Hands."""

@@ -177,6 +177,7 @@ class Network:
         }
         control = {
             "standby_recorded": pg.control("recorded") == pg.timeline,
+            "noted": None if pg.is_standby else pg.control("noted") == pg.timeline,
             "switching": bool(pg.control("switching")),
             "paused_for": self._paused_for(host),
         }
@@ -215,7 +216,8 @@ class Network:
         self.world.settle()
         role = Role.STANDBY if pg.is_standby else Role.PRIMARY
         if role is Role.PRIMARY:
-            return Peer(Server.UP, role, pg.timeline, system_identifier=pg.system_identifier), QUICK
+            noted = pg.control("noted") == pg.timeline
+            return Peer(Server.UP, role, pg.timeline, system_identifier=pg.system_identifier, noted=noted), QUICK
         return Peer(
             Server.UP, role, pg.timeline, pg.lsn, replay_lsn=pg.replayed[1], system_identifier=pg.system_identifier
         ), QUICK

@@ -55,7 +55,7 @@ class Oracles:
                     self._answers.setdefault((host.name, path), self.changed_at)
                 else:
                     self._answers.pop((host.name, path), None)
-        if all(host.pg.accepts for host in hosts):
+        if all(host.pg.accepts and host.pg.branch not in self.world.branches.by_hand for host in hosts):
             self.breaks("O2", "both nodes accept commits")
         if all(host.vip and host.runs for host in hosts):
             self.breaks("O3", "both nodes hold the VIP")
@@ -246,7 +246,10 @@ class Oracles:
     def becomes_writable(self, host: Host, how: str) -> None:
         """S3: it must have every commit of the newest history; a promotion begins a new one."""
         branches = self.world.branches
-        if how == "promotion":
+        if host.pg.branch in branches.by_hand:
+            if how == "start":
+                self.breaks("S3", f"{host.name} starts as primary what somebody promoted by hand")
+        elif how == "promotion":
             self.promotions += 1
             if host.name not in self._allowed:
                 self.breaks("S1", f"{host.name} was promoted and nobody asked for it")

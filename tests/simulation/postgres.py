@@ -40,6 +40,7 @@ class Postgres:
         self.clean = True
         self.promoting = False
         self.promotion_hangs = False
+        self.by_hand = False  # the promotion under way is nobody's but a hand's
         self.branch, self.lsn, self._at = 0, 1000, 0.0
         self.replay_paused = False
         self.replay_lag = 0.0  # seconds
@@ -186,6 +187,11 @@ class Postgres:
             self.clean = False
             self._enter("down")
 
+    def promote_by_hand(self) -> None:
+        """Somebody calls pg_promote() past every skyha."""
+        self.by_hand = True
+        self.promote("a hand")
+
     def promote(self, by: str) -> None:
         """Leave recovery; what is asked of a server that is no standby does nothing."""
         if not self.is_up or not self.is_standby:
@@ -203,7 +209,8 @@ class Postgres:
             return
         self.world.settle()
         old = self.position
-        self.branch = self.world.branches.fork(old)
+        self.branch = self.world.branches.fork(old, self.by_hand)
+        self.by_hand = False
         self.lsn += COMMIT_BYTES
         self.is_standby = self.promoting = False
         self.checkpoint_at = self.world.kernel.now + SPREAD_CHECKPOINT
@@ -238,7 +245,7 @@ class Postgres:
         self.world.settle()
         self._life += 1
         self.state = state
-        self.promoting = False
+        self.promoting = self.by_hand = False
         self._at = self.world.kernel.now
         self.world.tell(
             self.host.name,

@@ -44,6 +44,7 @@ def boots(record, peer, standby_data):
         node1.pg.rewinding = True
     if peer.startswith("promoted"):
         node2.pg.branch = world.branches.fork(node2.pg.position)
+        node2.pg.write_control("noted", node2.pg.timeline)
         node2.pg.is_standby = False
         world.oracles._allowed["node2"] = 1
     if peer == "off":

@@ -42,6 +42,7 @@ def peer_as(world: World, peer: str) -> None:
     host.skyha_off = True
     if "newer timeline" in peer:
         pg.branch = world.branches.fork(pg.position)
+        pg.write_control("noted", pg.timeline)
     pg.is_standby = peer.startswith("standby")
     if peer == "unreachable":
         host.switch_off("test")

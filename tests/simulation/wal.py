@@ -26,21 +26,25 @@ class Branches:
 
     def __init__(self) -> None:
         self._all = [Branch(-1, 0, 1)]
+        self.by_hand: set[int] = set()  # begun by a hand on pg_promote(), past every skyha
         self.changes: list[tuple[Position, str, object]] = []  # what was written into cluster_control
 
     @property
     def newest(self) -> int:
-        """The branch that was begun last."""
-        return len(self._all) - 1
+        """The lawful branch that was begun last."""
+        return max(branch for branch in range(len(self._all)) if branch not in self.by_hand)
 
     def timeline(self, branch: int) -> int:
         """PostgreSQL's number for it; two branches may have the same."""
         return self._all[branch].timeline
 
-    def fork(self, at: Position) -> int:
+    def fork(self, at: Position, by_hand: bool = False) -> int:
         """A promotion at this position; the new branch."""
         self._all.append(Branch(at[0], at[1], self._all[at[0]].timeline + 1))
-        return self.newest
+        branch = len(self._all) - 1
+        if by_hand:
+            self.by_hand.add(branch)
+        return branch
 
     def contains(self, whole: Position, part: Position) -> bool:
         """Are all commits up to `part` among those up to `whole`?"""

@@ -137,6 +137,7 @@ class Local:
     streaming: bool | None = None  # standby: its WAL receiver streams
     peer_streaming: bool | None = None  # primary: the peer's walsender is in state streaming
     standby_recorded: bool | None = None  # primary: the database holds this timeline's note of RECORD_STANDBY
+    noted: bool | None = None  # primary: its skyha has noted this timeline as lawfully its own (RECORD_STANDBY)
     switching: bool | None = None  # the database says that a switchover is under way
     paused_for: float | None = None  # as in Beat, from this node's own copy of the database
     slots: tuple[str, ...] | None = None  # physical replication slots that exist here
@@ -161,6 +162,7 @@ class Peer:
     replay_lsn: int | None = None
     system_identifier: str | None = None
     stopping: bool = False  # with STARTING: it says that it shuts down
+    noted: bool | None = None  # as in Local: without it nobody but a hand on pg_promote() made it primary
 
     @property
     def has_power(self) -> bool:

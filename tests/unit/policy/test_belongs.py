@@ -71,7 +71,7 @@ class TestUp:
 
 
 class TestPeer:
-    NEWER = Peer(Server.UP, Role.PRIMARY, 9, system_identifier=OTHER)
+    NEWER = Peer(Server.UP, Role.PRIMARY, 9, system_identifier=OTHER, noted=True)
 
     def test_a_newer_primary_of_another_cluster_is_not_given_way_to(self):
         decision = decided(SERVING, peer=self.NEWER)

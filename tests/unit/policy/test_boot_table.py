@@ -44,7 +44,7 @@ def test_a_standby_always_starts(peer):
 )
 class TestWhatThePeerSaysCountsMost:
     def test_newer_primary_is_joined(self, record, served, confirmed):
-        peer = Peer(Server.UP, Role.PRIMARY, NEW)
+        peer = Peer(Server.UP, Role.PRIMARY, NEW, noted=True)
         assert step(record, peer=peer, served_in_this_boot=served, confirmed_off=confirmed) is Step.REJOIN
 
     @pytest.mark.parametrize("timeline", [OLD, SAME])

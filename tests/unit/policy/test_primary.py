@@ -89,7 +89,22 @@ def test_an_unknown_timeline_neither_overwrites_the_record_nor_gives_way():
 
 
 def test_a_peer_on_a_newer_timeline_is_given_way_to_and_the_vip_goes_first():
-    assert done(decided(HEALTHY, Peer(Server.UP, Role.PRIMARY, timeline=4))) == [Do.DROP_VIP, Do.KILL_POSTGRES]
+    lawful = Peer(Server.UP, Role.PRIMARY, timeline=4, noted=True)
+    assert done(decided(HEALTHY, lawful)) == [Do.DROP_VIP, Do.KILL_POSTGRES]
+
+
+@pytest.mark.parametrize("noted", [False, None])
+def test_a_peer_that_was_promoted_past_its_skyha_is_not_given_way_to(noted):
+    decision = decided(HEALTHY, Peer(Server.UP, Role.PRIMARY, timeline=4, noted=noted))
+    assert not {Do.DROP_VIP, Do.KILL_POSTGRES} & set(done(decision))
+    assert "by hand past its skyha" in decision.alarms["two_primaries"]
+
+
+def test_a_timeline_that_nobody_noted_is_noted_by_who_lawfully_serves_on_it():
+    alone = dataclasses.replace(HEALTHY, noted=False, peer_streaming=False, standby_recorded=False)
+    assert Action(Do.RECORD_STANDBY, False) in decided(alone).actions
+    assert Action(Do.RECORD_STANDBY, True) in decided(dataclasses.replace(HEALTHY, noted=False)).actions
+    assert Do.RECORD_STANDBY not in done(decided(dataclasses.replace(HEALTHY, noted=None, standby_recorded=True)))
 
 
 @pytest.mark.parametrize("timeline", [2, 3])
@@ -144,9 +159,40 @@ def test_a_former_primary_started_by_hand_is_not_given_the_vip(held):
     assert "skyha did not start it and will not give it the VIP" in decision.alarms["unlawful"]
 
 
+class TestPromotedByHand:
+    """A former standby that runs as primary, and no skyha has promoted it."""
+
+    RECORD = Record("boot", role=Role.STANDBY, timeline=2)
+    FOUND = dataclasses.replace(HEALTHY, vip_held=False, switching=False, noted=False)
+    LAWFUL = Peer(Server.UP, Role.PRIMARY, timeline=2, noted=True)
+
+    def decided(self, local=FOUND, **seen):
+        return decide(CONFIG, Memory(0.0, self.RECORD), Seen(local, **seen), 10.0)
+
+    def test_is_stopped_at_once_beside_the_lawful_primary(self):
+        decision = self.decided(peer=self.LAWFUL)
+        assert done(decision) == [Do.KILL_POSTGRES]
+        assert "unlawful" in decision.alarms
+        assert decision.memory.record == self.RECORD
+
+    @pytest.mark.parametrize("peer", [None, Peer(Server.UNREACHABLE), Peer(Server.DOWN), Peer(Server.UP)])
+    def test_gets_no_vip_and_no_note_where_that_one_is_not_seen(self, peer):
+        decision = self.decided(peer=peer)
+        assert done(decision) == []
+        assert "skyctl confirm-off" in decision.alarms["unlawful"]
+
+    def test_is_left_alone_while_it_is_not_known_whether_a_switchover_is_under_way(self):
+        assert done(self.decided(dataclasses.replace(self.FOUND, switching=None), peer=self.LAWFUL)) == []
+
+    def test_is_lawful_by_the_peers_switchover(self):
+        decision = self.decided(dataclasses.replace(self.FOUND, switching=True), peer=self.LAWFUL)
+        assert [event.kind for event in decision.events] == ["found_primary"]
+        assert Do.KILL_POSTGRES not in done(decision)
+
+
 def test_an_operators_promotion_is_found_and_the_cautious_value_recorded():
     record = Record("boot", role=Role.STANDBY, timeline=2)
-    decision = decide(CONFIG, Memory(0.0, record), Seen(HEALTHY), 10.0)
+    decision = decide(CONFIG, Memory(0.0, record, confirmed_off=True, confirmed_at=9.0), Seen(HEALTHY), 10.0)
     assert [event.kind for event in decision.events] == ["found_primary"]
     assert (decision.memory.record.role, decision.memory.record.timeline) == (Role.PRIMARY, 3)
     assert decision.memory.record.standby_recorded

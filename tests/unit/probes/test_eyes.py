@@ -84,6 +84,16 @@ class TestPrimary:
         assert not beat.standby_recorded
         assert not local.standby_recorded
 
+    @pytest.mark.parametrize(("line", "noted"), [(1, True), (7, False), ("NULL", False)])
+    def test_note_of_its_timeline_is_read_here_and_by_the_peer(
+        self, eyes: ProbeEyes, postgres: RealPostgres, line: object, noted: bool
+    ) -> None:
+        postgres.sql(f"UPDATE sky_pg_cluster.cluster_control SET recorded_timeline = {line}")
+        try:
+            assert (eyes.local(2.0).noted, eyes.peer(2.0).noted) == (noted, noted)
+        finally:
+            postgres.sql("UPDATE sky_pg_cluster.cluster_control SET recorded_timeline = NULL")
+
     def test_missing_function_is_life_and_named(self, eyes: ProbeEyes, postgres: RealPostgres) -> None:
         postgres.sql("ALTER FUNCTION sky_pg_cluster.cluster_keepalive_test() RENAME TO away")
         try:

@@ -34,6 +34,12 @@ class Step(str, Enum):
     WAIT = "wait"  # for the peer or the operator
 
 
+PROMOTED_BY_HAND = (
+    "this node was a standby and somebody promoted it by hand, past skyha: the other node is the lawful primary; see "
+    "'A standby was promoted by hand' in docs/operations.md"
+)
+
+
 def fence_forgotten_after(config: Config) -> float:
     """Seconds after which a peer that fenced this node, and has not promoted, must fence it again before it does.
 
@@ -73,7 +79,11 @@ def next_step(
                 Step.WAIT,
                 f"the peer runs as {peer.role.value}, and the timeline of {whose} could not be read; see the log",
             )
+        if peer.role is Role.PRIMARY and peer.timeline > timeline and peer.noted is not True:
+            return _beside_a_rogue(peer.timeline, served_in_this_boot or alone)
         return _beside(peer.role, peer.timeline, timeline, served_in_this_boot or alone or fence_forgotten)
+    if record.role is Role.STANDBY and not confirmed_off:
+        return Step.WAIT, PROMOTED_BY_HAND
     if served_in_this_boot:
         return Step.START, "this node was serving in this very boot: it was not fenced since"
     if alone:
@@ -83,6 +93,17 @@ def next_step(
     return Step.WAIT, (
         "this node was primary and its peer may have been promoted since: waiting until the peer answers; "
         "if it never will, 'skyctl takeover' here (see 'Only the old primary comes back' in docs/operations.md)"
+    )
+
+
+def _beside_a_rogue(its_timeline: int, is_lawful: bool) -> tuple[Step, str]:
+    """The peer is primary on a newer timeline, and no skyha stands for that. is_lawful: no skyha can have promoted it meanwhile."""
+    text = f"the peer is primary on timeline {its_timeline}, promoted by hand past its skyha"
+    if is_lawful:
+        return Step.START, f"{text}: this node is the lawful primary"
+    return Step.WAIT, (
+        f"{text}: stop PostgreSQL there, or, if that one is to stay, run 'skyctl confirm-off' there while this node is down; "
+        "see 'A standby was promoted by hand' in docs/operations.md"
     )
 
 
@@ -180,7 +201,10 @@ def _decide_down(config: Config, memory: Memory, seen: Seen, now: float) -> Deci
         return _start(config, memory, seen, now, why)
     if step is Step.REJOIN:
         return _rejoin(config, memory, seen, now, why)
-    return _waiting(memory, why, wants, (Action(Do.DROP_VIP),) if local.vip_held else ())
+    decision = _waiting(memory, why, wants, (Action(Do.DROP_VIP),) if local.vip_held else ())
+    if record.role is Role.STANDBY and local.role is Role.PRIMARY:
+        return dataclasses.replace(decision, alarms={**decision.alarms, "unlawful": PROMOTED_BY_HAND})
+    return decision
 
 
 def _waiting(memory: Memory, why: str, wants: Wants, actions: tuple[Action, ...] = ()) -> Decision:

@@ -9,7 +9,7 @@ from ..config import Config
 from ..words import Action, Do, Event, Order, Path, Role, Seen, Server, Sight
 from .armed import bmc_problem, record_problem
 from .belongs import on_own_cluster
-from .boot import Step, fence_forgotten_after, next_step
+from .boot import PROMOTED_BY_HAND, Step, fence_forgotten_after, next_step
 from .memory import Decision, Memory, Stage, Wants, age, is_paused, on_record
 from .orders import not_followed
 from .storage import not_whole
@@ -41,6 +41,8 @@ def decide_primary(config: Config, memory: Memory, seen: Seen, now: float) -> De
         )
     if memory.takeover_at is not None:  # on a former primary that somebody started: the word that its peer is off
         memory = dataclasses.replace(memory, takeover_at=None, confirmed_off=True, confirmed_at=now)
+    if was_promoted_by_hand(config, memory, seen, now):
+        return _promoted_by_hand(config, memory, seen, is_paused(memory.record, now))
     memory, events = _settle(config, memory, seen, now)
     if is_paused(memory.record, now):
         return Decision(
@@ -107,13 +109,68 @@ def _timeline(seen: Seen) -> str:
     return "a timeline not known" if seen.local.timeline is None else f"timeline {seen.local.timeline}"
 
 
+def was_promoted_by_hand(config: Config, memory: Memory, seen: Seen, now: float) -> bool:
+    """Does PostgreSQL here run as primary although no skyha has promoted it: neither this one nor, in a switchover, the peer's?
+
+    This one may have, and a pause came in between; or an operator has said that the peer is off. Neither counts beside a primary
+    that is seen at work.
+    """
+    if memory.record.role is not Role.STANDBY or seen.local.switching is True:
+        return False
+    was_told = now - memory.promote_at <= config.timing.promote_deadline and seen.peer is not None
+    return not (memory.confirmed_off or was_told) or _lawful_is_seen(seen)
+
+
+def _promoted_by_hand(config: Config, memory: Memory, seen: Seen, paused: bool) -> Decision:
+    """It gets no VIP and no word in its database. Where the lawful primary is seen at work, it is stopped at once."""
+    wants = Wants(config.timing.retry_interval, (Path.VIP, Path.VOTE), config.timing.look_deadline, peer=True)
+    drop = (Action(Do.DROP_VIP),) if seen.local.vip_held else ()
+    if paused or seen.local.switching is None:
+        return Decision(
+            memory, f"primary, unlawful: {PROMOTED_BY_HAND}", wants, drop, (), {"unlawful": PROMOTED_BY_HAND}
+        )
+    if not _lawful_is_seen(seen):
+        text = (
+            f"{PROMOTED_BY_HAND}. That one is not seen, so this one is not stopped; it gets no VIP. If {config.peer} is off and stays "
+            "off, 'skyctl confirm-off' here makes this node the primary"
+        )
+        return Decision(memory, f"primary, unlawful: {text}", wants, drop, (), {"unlawful": text})
+    event = Event(
+        "unlawful",
+        f"somebody promoted this standby by hand, to {_timeline(seen)}, while {config.peer} serves: stopping it at once",
+        "alarm",
+    )
+    kill = (Action(Do.KILL_POSTGRES),)
+    return Decision(
+        memory,
+        f"primary, unlawful: {PROMOTED_BY_HAND}",
+        dataclasses.replace(wants, delay=0.5),
+        drop + kill,
+        (event,),
+        {"unlawful": PROMOTED_BY_HAND},
+    )
+
+
+def _lawful_is_seen(seen: Seen) -> bool:
+    """Does the peer run as primary, or does one on another timeline than this node's answer along a path?"""
+    if seen.peer is not None and seen.peer.server is Server.UP and seen.peer.role is Role.PRIMARY:
+        return True
+    beats = [look.beat for look in seen.looks.values() if look.beat is not None]
+    return seen.local.timeline is not None and any(beat.timeline != seen.local.timeline for beat in beats)
+
+
 def newer_primary(seen: Seen) -> int | None:
-    """The peer's timeline when it is known to be a primary on a newer timeline than this node's, else None."""
+    """The peer's timeline when it is known to be the lawful primary on a newer timeline than this node's, else None.
+
+    Lawful is who was promoted by skyha, or by an operator's word to it: its skyha notes that in its database. Whom somebody
+    promoted by hand has no such note, and must not take the clients of the primary that serves them.
+    """
     peer = seen.peer
     if (
         peer is not None
         and peer.server is Server.UP
         and peer.role is Role.PRIMARY
+        and peer.noted is True
         and peer.timeline is not None
         and seen.local.timeline is not None
         and peer.timeline > seen.local.timeline
@@ -150,8 +207,8 @@ def _settle(config: Config, memory: Memory, seen: Seen, now: float) -> tuple[Mem
     elif record.intent is not None and stage is not Stage.SWITCHING:
         memory = on_record(memory, intent=None)
     elif record.role is Role.STANDBY:
-        # By the peer's switchover (that is written in the database): it will not serve before this node did. By an
-        # operator: nothing is known of the peer, so the cautious value.
+        # By the peer's switchover (that is written in the database): it will not serve before this node did. By a hand and
+        # an operator's word to skyha: nothing is known of the peer, so the cautious value.
         events = (Event("found_primary", f"this node was made primary on {_timeline(seen)}", "warning"),)
         memory = on_record(memory, standby_recorded=seen.local.switching is not True, served_boot=record.boot)
         memory = dataclasses.replace(memory, checkpoint_due=True)
@@ -177,6 +234,9 @@ def _keep_record(config: Config, memory: Memory, seen: Seen, now: float) -> tupl
             actions = (Action(Do.RECORD_STANDBY, False),)
         elif local.standby_recorded is False:
             memory = on_record(memory, standby_recorded=False)
+    if local.noted is False and not actions:
+        # A promotion has voided the note: the peer's skyha is to see that this one stands for the new timeline.
+        actions = (Action(Do.RECORD_STANDBY, bool(local.peer_streaming)),)
     if (local.slots is not None and config.peer_slot not in local.slots) or is_lost(config, local):
         actions += (Action(Do.ENSURE_SLOT, config.peer_slot),)
     return memory, actions
@@ -213,7 +273,8 @@ def _keep_power(config: Config, memory: Memory, seen: Seen, now: float) -> tuple
 def _wants(config: Config, memory: Memory, now: float) -> Wants:
     """The primary looks along its own paths only now and then: the standby does so each cycle, and tries new connections."""
     look = now - memory.looked_at >= config.timing.fresh_every
-    peer = age(now, memory.streaming_at) > 2 * config.timing.interval and age(now, memory.peer_at) >= PEER_EVERY
+    every = PEER_EVERY if memory.peer is None or memory.peer.role is not Role.PRIMARY else config.timing.interval
+    peer = age(now, memory.streaming_at) > 2 * config.timing.interval and age(now, memory.peer_at) >= every
     paths = (Path.VIP, Path.VOTE) if look else ()
     return Wants(config.timing.interval, paths, config.timing.look_deadline, peer=peer)
 
@@ -255,7 +316,9 @@ def _alarms(config: Config, memory: Memory, seen: Seen, now: float) -> dict[str,
     peer = memory.peer
     if peer is not None and peer.server is Server.UP and peer.role is Role.PRIMARY:
         alarms["two_primaries"] = (
-            f"{config.peer} runs as a primary too, on timeline {peer.timeline}: stop it there at once"
+            f"{config.peer} runs as a primary too, on timeline {peer.timeline}"
+            + ("" if peer.noted else ", promoted by hand past its skyha")
+            + ": stop it there at once"
         )
     look = memory.vote_look
     if look is not None and look.sight is not Sight.OK:

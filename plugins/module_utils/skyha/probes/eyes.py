@@ -44,7 +44,7 @@ class ProbeEyes:
             Target(
                 "peer",
                 queries.tcp_dsn(config, config.peer_address, config.port, config.timing.look_deadline),
-                queries.PEER,
+                queries.peer_sql(),
             )
         )
         self._data = DataDir(config.data_dir, config.bin_dir)

@@ -84,7 +84,13 @@ def take(config: Config, deadline: float, clock: Callable[[], float] = time.mono
         "local": Line(Target("local", queries.local_dsn(config, "postgres"), queries.local_sql(config, notes=False))),
         "started": Line(Target("started", queries.local_dsn(config, "postgres"), _PATH)),
         "waiting": Line(Target("waiting", queries.local_dsn(config, "postgres"), queries.PENDING_RESTART)),
-        "peer": Line(Target("peer", queries.tcp_dsn(config, config.peer_address, config.port, deadline), queries.PEER)),
+        "peer": Line(
+            Target(
+                "peer",
+                queries.tcp_dsn(config, config.peer_address, config.port, deadline),
+                queries.peer_sql(notes=False),
+            )
+        ),
         "vip": Line(Target("vip", queries.tcp_dsn(config, config.vip, config.port, deadline), _PATH)),
         "vote": Line(Target("vote", queries.tcp_dsn(config, config.vote_address, config.vote_port, deadline), _PATH)),
     }

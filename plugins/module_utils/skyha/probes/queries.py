@@ -33,15 +33,24 @@ _CLIENTS_LEFT = """current_setting('max_connections')::int - current_setting('su
        - coalesce(current_setting('reserved_connections', true), '0')::int
        - (SELECT count(*) FROM pg_stat_get_activity(NULL) WHERE backend_type = 'client backend')::int"""
 
+_NOTES = "sky_pg_cluster.cluster_control"
 _NO_NOTES = (
-    "(SELECT 1 AS id, NULL::bool AS standby_recorded, NULL::int AS recorded_timeline, NULL::bool AS switching, "
+    "(SELECT NULL::int AS id, NULL::bool AS standby_recorded, NULL::int AS recorded_timeline, NULL::bool AS switching, "
     "NULL::bool AS paused, NULL::timestamptz AS paused_until)"
 )
 
-PEER = f"""SELECT r.yes, t.line,
+# Whose timeline a primary is on: the note is written by the skyha that stands for it, and voided by a promotion.
+_NOTED = "CASE WHEN NOT r.yes AND c.id IS NOT NULL THEN coalesce(c.recorded_timeline = t.line, false) END"
+
+
+def peer_sql(notes: bool = True) -> str:
+    """Everything that Peer holds in one row; notes as for local_sql."""
+    table = _NOTES if notes else _NO_NOTES
+    return f"""SELECT r.yes, t.line,
        CASE WHEN r.yes THEN {_RECEIVED} ELSE pg_current_wal_lsn() - '0/0' END, pg_last_wal_replay_lsn() - '0/0',
-       (SELECT system_identifier::text FROM pg_control_system())
-  FROM (SELECT pg_is_in_recovery() AS yes) r CROSS JOIN LATERAL ({_TIMELINE}) t"""
+       (SELECT system_identifier::text FROM pg_control_system()), {_NOTED}
+  FROM (SELECT pg_is_in_recovery() AS yes) r CROSS JOIN LATERAL ({_TIMELINE}) t
+  LEFT JOIN {table} c ON c.id = 1"""
 
 
 def local_sql(config: Config, notes: bool = True) -> str:
@@ -49,7 +58,7 @@ def local_sql(config: Config, notes: bool = True) -> str:
 
     notes: read what skyha wrote down in its own database as well (role ha_schema makes that table).
     """
-    table = "sky_pg_cluster.cluster_control" if notes else _NO_NOTES
+    table = _NOTES if notes else _NO_NOTES
     return f"""SELECT r.yes, t.line,
        CASE WHEN NOT r.yes THEN pg_current_wal_lsn() - '0/0' END,
        {_RECEIVED}, pg_last_wal_replay_lsn() - '0/0', CASE WHEN r.yes THEN pg_is_wal_replay_paused() END,
@@ -58,7 +67,7 @@ def local_sql(config: Config, notes: bool = True) -> str:
        ARRAY(SELECT slot_name::text FROM pg_replication_slots WHERE slot_type = 'physical' AND NOT temporary ORDER BY 1),
        NOT r.yes AND c.standby_recorded AND c.recorded_timeline = t.line, c.switching,
        c.paused, extract(epoch FROM c.paused_until - now())::float8,
-       CASE WHEN NOT r.yes THEN {_CLIENTS_LEFT} END
+       CASE WHEN NOT r.yes THEN {_CLIENTS_LEFT} END, {_NOTED}
   FROM (SELECT pg_is_in_recovery() AS yes) r CROSS JOIN LATERAL ({_TIMELINE}) t
   LEFT JOIN {table} c ON c.id = 1"""
 
@@ -180,6 +189,7 @@ def local(row: Row) -> Local:
         paused,
         left,
         clients_left,
+        noted,
     ) = row
     return Local(
         server=Server.UP,
@@ -196,12 +206,13 @@ def local(row: Row) -> Local:
         paused_for=_paused_for(paused, left),
         slots=tuple(slots),
         clients_left=_whole(clients_left),
+        noted=noted,
     )
 
 
 def peer(row: Row) -> Peer:
     """The row of PEER."""
-    standby, timeline, received, replayed, system = row
+    standby, timeline, received, replayed, system, noted = row
     return Peer(
         Server.UP,
         Role.STANDBY if standby else Role.PRIMARY,
@@ -209,4 +220,5 @@ def peer(row: Row) -> Peer:
         _whole(received),
         replay_lsn=_whole(replayed) if standby else None,
         system_identifier=None if system is None else str(system),
+        noted=noted,
     )
