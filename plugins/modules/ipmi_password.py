@@ -13,7 +13,7 @@ description:
     skyha reads it at its next look at the BMC.
   - Where the BMC accepts the new password already (an operator has set it there), only the file is changed. Else the password
     is set by IPMI, which needs a user of privilege ADMINISTRATOR, O(admin_user), or the user itself where it is one.
-  - A password that the BMC took and then does not accept is put back.
+  - Where the BMC took a password and then does not let its user in with it, in whatever way, the one before is put back.
 attributes:
   check_mode:
     description: Logs in, and tells what would be changed. Whether the BMC would let the password be set is not known then.
@@ -139,7 +139,7 @@ def main() -> None:
             given["admin_user"],
             given["admin_password"],
         )
-        was_set = password.change(connect, wanted, given["timeout"], dry=module.check_mode)
+        was_set = password.change(connect, wanted, given["timeout"], dry=module.check_mode, apart=password.in_child)
     except (ConfigError, FenceError) as error:
         module.fail_json(msg=str(error))
     if old != given["password"] and not module.check_mode:

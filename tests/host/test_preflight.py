@@ -31,6 +31,19 @@ CASES = {
         "MB free for /data/other",
     ),
     "one node": ({"pg_cluster_group": "vote_hosts"}, "exactly two nodes make a cluster"),
+    "another data directory": (
+        {"pg_cluster_data_dir": "/data/other/pg_root"},
+        "has '/data/pgdata/pg_root'. Set it back.",
+    ),
+    "another port": ({"pg_cluster_port": 1922}, "change it by playbooks/change_port.yml"),
+    "another VIP": ({"pg_cluster_vip": "198.51.100.117"}, "change it by playbooks/change_vip.yml"),
+    "another name": ({"pg_cluster_name": "moon"}, "what runs on node1 has 'sky'"),
+    "another database": ({"pg_cluster_database": "other"}, "Another name means another cluster"),
+    "another WAL directory": ({"streaming_replication_wal_dir": "/wal/pg"}, "inside the data directory"),
+    "an agent of all nodes": (
+        {"skyha_daemon_agents": [{"name": "pdu", "kind": "command", "off": "pdu off", "status": "pdu status"}]},
+        "would switch off the node itself",
+    ),
     "name for an address": ({"pg_cluster_vote_address": "vote.example"}, "is not an IP address"),
 }
 
@@ -54,8 +67,18 @@ def test_wrong_input_is_named_before_anything_is_changed(case: str) -> None:
     variables, message = CASES[case]
     done = run(variables)
     assert done.returncode != 0
-    assert message in re.sub(r"\s+", " ", done.stdout)
+    said = re.sub(r"\s+", " ", done.stdout)
+    assert message in said
+    assert said.count("Nothing was changed.") == 1, "one paragraph, once"
     assert not re.search(r"changed=[1-9]", done.stdout)
+
+
+@pytest.mark.parametrize("play", ["rolling_restart", "stop_cluster"])
+def test_playbooks_refuse_an_inventory_that_means_another_cluster(play: str) -> None:
+    """rolling_restart.yml writes the configuration as site.yml does."""
+    with pytest.raises(RuntimeError, match=r"change it by\s+playbooks/change_port.yml"):
+        lab.playbook(f"playbooks/{play}.yml", "-e", "pg_cluster_port=1922")
+    assert lab.is_whole()
 
 
 def test_foreign_holder_of_the_vip_is_noticed() -> None:

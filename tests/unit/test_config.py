@@ -58,6 +58,10 @@ def test_profile_document_can_be_overridden_value_by_value() -> None:
         (("198.51.100.116", "198.51.100.111"), "[peer] address and [vip] address are both 198.51.100.111"),
         (("name = node2", "name = node1"), "are both node1"),
         (("198.51.100.212", "198.51.100.111"), "it must be the BMC's"),
+        (
+            ("[peer]", "bmc_address = 198.51.100.212\n[peer]"),
+            "[agent bmc] address 198.51.100.212 is this node's own BMC ([node] bmc_address): the node would switch itself off",
+        ),
         (("kind = ipmi", "kind = magic"), "not one of ipmi, command"),
         (("user = test\n", ""), "[agent bmc] user is missing"),
         (("[cluster]", "[clutser]"), "unknown section [clutser]"),

@@ -100,6 +100,7 @@ class Config:
     peer_address: str
     vip: str
     vote_address: str
+    bmc_address: str = ""  # this node's own BMC, which its peer's agents lead to; none of its own may
     vip_prefix: int = 24
     vip_interface: str = "eth0"
     vip_style: str = "iproute2"  # iproute2, or ifup: the document's `sudo ifup eth0:1`
@@ -156,7 +157,7 @@ def slot_of(node: str) -> str:
 # section -> key -> field of Config (an empty string: the field of the same name)
 _SECTIONS: Mapping[str, Mapping[str, str]] = {
     "cluster": {"name": "cluster"},
-    "node": {"name": "node", "address": "address"},
+    "node": {"name": "node", "address": "address", "bmc_address": "bmc_address"},
     "peer": {"name": "peer", "address": "peer_address"},
     "vip": {
         "address": "vip",
@@ -191,7 +192,7 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "kind": ("ipmi", "command"),
     "privilege": ("callback", "user", "operator", "administrator"),
 }
-_ADDRESSES = ("address", "peer_address", "vip", "vote_address")
+_ADDRESSES = ("address", "peer_address", "vip", "vote_address", "bmc_address")
 _POSITIVE = (
     "interval",
     "retry_interval",
@@ -386,6 +387,11 @@ def _contradictions(config: Config) -> list[str]:
     if not config.agents:
         found.append("no [agent NAME] section: without a way to fence the peer nothing could ever be promoted")
     for agent in config.agents:
+        if agent.address and agent.address == config.bmc_address:
+            found.append(
+                f"[agent {agent.name}] address {agent.address} is this node's own BMC ([node] bmc_address): the node would "
+                "switch itself off; it must be the way to the peer's power"
+            )
         if agent.kind == "ipmi" and agent.address in (config.address, config.peer_address, config.vip):
             found.append(
                 f"[agent {agent.name}] address {agent.address} is a node's own or the VIP; it must be the BMC's"

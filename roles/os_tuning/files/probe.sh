@@ -13,6 +13,7 @@
 #   logind-directory, sky-directory   directories that the role would have to make
 #   sudo, nft, chrony  visudo, nft, chronyd are installed
 #   ntpdate-job        the role's own cron job is there
+#   ssh PORT           a port that sshd, or systemd in its place, listens on
 vip=$1 user=$2 chain=$3
 shift 3
 
@@ -56,4 +57,11 @@ finding sudo test -x /usr/sbin/visudo
 finding nft test -x /usr/sbin/nft
 finding chrony test -x /usr/sbin/chronyd
 finding ntpdate-job test -e /etc/cron.d/sky-ntpdate
+{
+    ss -Hltnp 2>/dev/null | sed -n '/"\(sshd\|dropbear\)"/s/^[^ ]* *[^ ]* *[^ ]* *[^ ]*:\([0-9]*\) .*/\1/p'
+    for unit in ssh.socket sshd.socket; do
+        systemctl -q is-active $unit 2>/dev/null || continue
+        systemctl show -p Listen $unit | sed -n 's/.*[:=]\([0-9]*\) (Stream)$/\1/p'
+    done
+} | sort -un | sed 's/^/ssh /'
 exit 0

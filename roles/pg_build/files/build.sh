@@ -4,6 +4,8 @@
 # (KEY) and .sky_packages (the packages whose libraries the programs are linked with). Everything is in build.log; on
 # an error its end is printed.
 set -u
+# What is packed here is installed with these modes: everybody runs and reads it.
+umask 022
 major=$1 key=$2 prefix=$3 jobs=$4
 shift 4
 

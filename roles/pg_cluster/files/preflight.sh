@@ -1,13 +1,44 @@
-# Prints, as YAML, what preflight asks of a node. Arguments: data directory, VIP, interface, port.
-# Needs nothing but a shell, coreutils and iproute2: it runs on bare hosts.
-data=$1 vip=$2 interface=$3 port=$4
+# Prints, as YAML, what preflight asks of a node. Arguments: data directory, VIP, interface, port, WAL directory or nothing.
+# Needs nothing but a shell, coreutils and iproute2: it runs on bare hosts. Changes nothing but what is remembered of the VIP.
+data=$1 vip=$2 interface=$3 port=$4 wal=$5
+is() { if "$@" >/dev/null 2>&1; then echo true; else echo false; fi; }
+quoted() { printf "'%s'" "$(printf '%s' "$1" | LC_ALL=C tr -c ' -~' '?' | sed "s/'/''/g")"; }
 
-directory=$data
-while [ ! -d "$directory" ]; do directory=$(dirname "$directory"); done
-echo "free_mb: $(df -Pm "$directory" | awk 'NR == 2 {print $4}')"
-echo "has_data: $([ -n "$(ls -A "$data" 2>/dev/null)" ] && echo true || echo false)"
-echo "interface: $(ip -o link show dev "$interface" >/dev/null 2>&1 && echo true || echo false)"
+# The directory that is there, of a path that may not be: where it would be made.
+made_in() { place=$1; while [ ! -d "$place" ]; do place=$(dirname "$place"); done; echo "$place"; }
+room() { df -Pm "$1" | awk 'NR == 2 {print $4}'; }
+echo "free_mb: $(room "$(made_in "$data")")"
+echo "wal_free_mb: $(room "$(made_in "${wal:-$data}")")"
+echo "one_disk: $(is test "$(stat -c %d "$(made_in "$data")")" = "$(stat -c %d "$(made_in "${wal:-$data}")")")"
+echo "has_data: $(is test -n "$(ls -A "$data" 2>/dev/null)")"
+echo "interface: $(is ip -o link show dev "$interface")"
 
+# What is installed: it, not the inventory, is the truth of what runs.
+echo "conf: '$(base64 -w0 /etc/skyha/skyha.conf 2>/dev/null)'"
+echo "record: '$(base64 -w0 /var/lib/skyha/state.json 2>/dev/null)'"
+echo "record_there: $(is test -e /var/lib/skyha/state.json)"
+unit_data=$(sed -n 's/^ExecStart=.* -D //p' /etc/systemd/system/sky-postgresql.service 2>/dev/null)
+echo "unit_data: $(quoted "$unit_data")"
+
+# What is in the data directory. The first 8 bytes of pg_control are the system identifier.
+echo "version: $(quoted "$(cat "$data/PG_VERSION" 2>/dev/null)")"
+echo "identifier: '$(od -An -t u8 -N 8 "$data/global/pg_control" 2>/dev/null | tr -d ' ')'"
+echo "wal: $(quoted "$(readlink "$data/pg_wal")")"
+# Made by these roles: the unit names it (a first run that was broken off has no more), or its configuration says so.
+echo "ours: $(is sh -c 'test "$1" = "$2" || grep -q "^# Managed by Ansible (sky.pg_cluster" "$1/postgresql.conf"' sh "$data" "$unit_data")"
+# A pid left by a crash is not believed.
+server=$(head -n 1 "$data/postmaster.pid" 2>/dev/null)
+[ "/proc/$server/cwd" -ef "$data" ] || server=
+echo "server: '$server'"
+# Who listens on the port, unless it is that server: "name (pid N)".
+listener=$(ss -Hltnp "sport = :$port" 2>/dev/null | sed -n 's/.*users:(("\([^"]*\)",pid=\([0-9]*\).*/\1 (pid \2)/p' | sort -u | grep -v "(pid ${server:-none})" | paste -sd, -)
+echo "listener: $(quoted "$listener")"
+
+if [ -z "$vip" ]; then
+    echo "vip_held: false"
+    echo "vip_answers: false"
+    exit
+fi
 if [ -n "$(ip -o address show to "$vip" 2>/dev/null)" ]; then
     echo "vip_held: true"
     echo "vip_answers: false"

@@ -2,6 +2,8 @@
 # install.sh INSTALL_DIR HASH INTERPRETER: makes an unpacked release the current one. The commands resolve the link once,
 # at their start: a skyhad that runs keeps the release it was started from until it is restarted.
 set -e
+# Whatever root's is: the database's user reads all of it.
+umask 022
 dir=$1 hash=$2 interpreter=$3
 "$interpreter" -m compileall -q "$dir/$hash/skyha"
 

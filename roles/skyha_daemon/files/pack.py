@@ -41,6 +41,11 @@ def main(source: str, salt: str) -> int:
         os.makedirs(cache, mode=0o700, exist_ok=True)
         temporary = f"{path}.{os.getpid()}"
         with tarfile.open(temporary, "w:gz") as archive:
+            # The directories as well: where they come without a mode, root's umask decides who may read the runtime.
+            for directory in sorted({os.path.dirname(f"skyha/{name}") for name in names}):
+                entry = tarfile.TarInfo(directory)
+                entry.type, entry.mode = tarfile.DIRTYPE, 0o755
+                archive.addfile(entry)
             for name, data in files:
                 entry = tarfile.TarInfo(f"skyha/{name}")
                 entry.size, entry.mode = len(data), 0o644

@@ -3,19 +3,23 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.errors import FenceError
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.fencing.password import Change, change
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.fencing.password import Change, change, in_child
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Power
 
 
 class Bmc:
     """Users with their passwords; keeps only `keeps` bytes of a new one."""
 
-    def __init__(self, keeps: int = 20, dead: bool = False, hides: bool = False, drops: bool = False) -> None:
+    def __init__(
+        self, keeps: int = 20, dead: bool = False, hides: bool = False, drops: bool = False, silent: bool = False
+    ) -> None:
         self.passwords = {"test": "old", "admin": "boss"}
+        self.silent = silent  # a wrong password gets no answer
         self.keeps, self.dead = keeps, dead
         # To all but its administrator: it tells no users' names; it drops the session that asks for that privilege.
         self.hides, self.drops = hides, drops
@@ -36,6 +40,8 @@ class _Session:
         if self._bmc.dead:
             raise FenceError("BMC fake: no answer")
         if self._bmc.passwords.get(self._user) != self._password:
+            if self._bmc.silent:
+                raise FenceError("BMC fake: no answer to status within 15 s; see to the network")
             raise FenceError(f"BMC fake: refuses user {self._user}: Incorrect password")
 
     def status(self, _deadline: float) -> Power:
@@ -109,6 +115,39 @@ def test_password_that_was_cut_short_is_taken_back() -> None:
     with pytest.raises(FenceError, match="the old one was put back"):
         change(bmc.connect, Change("test", "seventeen bytes!!", "old", "operator", "admin", "boss"), 1.0)
     assert bmc.passwords["test"] == "old"
+
+
+def test_bmc_that_refuses_by_silence_is_not_told_as_a_network_that_is_broken() -> None:
+    """It took the password and then says nothing to a login with it: that is what is told, and the old one is put back."""
+    bmc = Bmc(keeps=16, silent=True)
+    with pytest.raises(FenceError, match="did not answer a login with it; the old one was put back") as told:
+        change(bmc.connect, Change("test", "seventeen bytes!!", "old", "operator", "admin", "boss"), 1.0)
+    assert "network" not in str(told.value)
+    assert bmc.passwords["test"] == "old"
+
+
+def test_old_password_that_cannot_be_put_back_is_told() -> None:
+    bmc = Bmc(keeps=2)
+    with pytest.raises(FenceError, match="could not be put back: set one on the BMC itself"):
+        change(bmc.connect, Change("test", "seventeen bytes!!", "old", "operator", "admin", "boss"), 1.0)
+
+
+def test_work_in_a_process_of_its_own_answers_as_it_would_here() -> None:
+    assert in_child(lambda: True)
+    assert not in_child(lambda: False)
+
+    def refuse() -> bool:
+        raise FenceError("BMC fake: refuses user test")
+
+    def break_down() -> bool:
+        os._exit(1)
+
+    with pytest.raises(FenceError, match="refuses user test"):
+        in_child(refuse)
+    with pytest.raises(FenceError, match="ZeroDivisionError"):
+        in_child(lambda: bool(1 / 0))
+    with pytest.raises(FenceError, match="died"):
+        in_child(break_down)
 
 
 def test_neither_password_is_accepted() -> None:

@@ -19,9 +19,16 @@ NOT_ALONE = {"addresses.j2", "objects.sql.j2", "picture.j2", "problems.yml.j2"}
 NOT_ALONE |= {"differences.yml.j2", "restart_reasons.yml.j2"}  # test_differences.py
 NOT_ALONE |= {"drill.html.j2", "drill.txt.j2", "restart_plan.j2", "tablespace_obstacles.yml.j2"}  # test_operations.py
 # What only a run finds out.
-FOUND = {"__skyha_daemon_packed", "__skyha_daemon_probe", "__pg_build_stat", "__pg_build_probe", "__os_tuning_probe"}
+FOUND = {
+    "__skyha_daemon_packed",
+    "__skyha_daemon_new.results",
+    "__skyha_daemon_probe",
+    "__pg_build_stat",
+    "__pg_build_probe",
+    "__os_tuning_probe",
+}
 FOUND |= {"__streaming_replication_found", "pg_cluster_primary", "__pg_cluster_told", "ansible_facts.date_time"}
-FOUND |= {"__pg_cluster_drill_saw", "__pg_cluster_drill_events", "__pg_cluster_drill_story"}
+FOUND |= {"ansible_play_hosts", "__pg_cluster_drill_saw", "__pg_cluster_drill_events", "__pg_cluster_drill_story"}
 # What the operator names on the command line.
 FOUND |= {"extension_name"}
 TEMPLATES = [

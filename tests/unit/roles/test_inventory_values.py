@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from psycopg2.extensions import parse_dsn
 from readers import hba, pgpass
 from readers import settings as read_settings
 from real_postgres import RealPostgres, bin_dir, make_root
-from render import template, value, variables
+from render import ROLES, template, value, variables
 
 FEW = settings(max_examples=15, deadline=None)
 # What a YAML file and a command line can hold; a template's own signs would be Ansible's to read.
@@ -97,11 +98,12 @@ def test_daemon_reads_what_the_role_wrote(name: str, user: str, command: str) ->
 
 
 def problems(**given: Any) -> list[str]:
-    addresses = given.pop("addresses", None)
+    addresses, node = given.pop("addresses", None), given.pop("node", {})
     known = {
         **variables("pg_cluster", addresses=addresses, **given),
-        "__pg_cluster_node": {},
+        "__pg_cluster_node": node,
         "__pg_cluster_holders": [],
+        "ansible_play_hosts_all": [],
     }
     return yaml.safe_load(template("pg_cluster", "problems.yml.j2", known)) or []
 
@@ -136,6 +138,94 @@ def test_ipv6_inventory_has_no_problems() -> None:
 )
 def test_each_bad_value_is_refused_with_a_sentence(given: dict[str, Any], sentence: str) -> None:
     assert sentence in "\n".join(problems(**given))
+
+
+NODE: dict[str, Any] = {
+    "interface": True,
+    "vip_answers": False,
+    "has_data": False,
+    "free_mb": 40000,
+    "wal_free_mb": 40000,
+    "one_disk": True,
+}
+
+
+@pytest.mark.parametrize(
+    ("node", "sentence"),
+    [
+        ({"free_mb": 40960}, ""),
+        # 2,100 MB hold a fresh server, and not the 38 GB of WAL that it may keep.
+        ({"free_mb": 2100}, "40960 MB may be needed"),
+        ({"one_disk": False, "free_mb": 2100}, ""),
+        ({"one_disk": False, "free_mb": 2100, "wal_free_mb": 2100}, "2100 MB free for the WAL in /wal; 38912 MB"),
+        ({"has_data": True, "free_mb": 5}, ""),
+    ],
+)
+def test_disk_must_hold_the_wal_that_the_settings_keep(node: dict[str, Any], sentence: str) -> None:
+    known = {"pg_cluster_wal_room_mb": 38912, "streaming_replication_wal_dir": "/wal"}
+    found = "\n".join(problems(node={**NODE, **node}, **known))
+    assert sentence in found
+    assert bool(found) == bool(sentence)
+
+
+def test_defaults_of_postgresql_need_what_they_keep() -> None:
+    known = variables("streaming_replication")
+    assert value("__streaming_replication_wanted | sky.pg_cluster.wal_room_mb", known) == 38912
+
+
+def test_agent_of_both_nodes_is_refused() -> None:
+    pdu = [{"name": "pdu", "kind": "command", "off": "pdu off", "status": "pdu status"}]
+    assert "would switch off the node itself" in "\n".join(problems(skyha_daemon_agents=pdu))
+
+
+def test_node_names_must_make_slots_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    for first, second, sentence in (
+        ("a" * 64, "node2", "longer than the 63 letters"),
+        ("db-1", "db_1", "would both have the slot db_1"),
+    ):
+        known = {**variables("pg_cluster"), "__pg_cluster_node": {}, "__pg_cluster_holders": []}
+        known["hostvars"] = {
+            first: {**known["hostvars"]["node1"], "inventory_hostname": first},
+            second: {**known["hostvars"]["node2"], "inventory_hostname": second},
+            "vote": known["hostvars"]["vote"],
+            "monitor": known["hostvars"]["monitor"],
+        }
+        known["groups"] = {**known["groups"], "pg_nodes": [first, second]}
+        known["inventory_hostname"] = first
+        assert sentence in template("pg_cluster", "problems.yml.j2", known)
+
+
+@pytest.mark.parametrize(
+    "role", ["streaming_replication", "skyha_daemon", "os_tuning", "vote_host_balance", "nagios_nrpe"]
+)
+def test_inventory_with_ansible_host_only_gives_the_same(role: str) -> None:
+    """pg_cluster_address is ansible_host by default, of the other hosts as well: what is written is the same."""
+    host = {"vote_host_balance": "vote", "nagios_nrpe": "monitor"}.get(role, "node1")
+    known, bare = variables(role, host=host), variables(role, host=host)
+    for name, of in bare["hostvars"].items():
+        of["ansible_host"] = of.pop("pg_cluster_address")
+        if name == host:
+            bare["ansible_host"] = of["ansible_host"]
+            bare["pg_cluster_address"] = of["ansible_host"]  # this host's own default is seen
+    for path in sorted((ROLES / role / "templates").glob("*.j2")):
+        if path.name in ("addresses.j2", "restart_plan.j2"):
+            continue
+        texts = [
+            template(role, path.name, {**one, "item": "iptables", "os_tuning_ntp_servers": ["ntp.example"]})
+            for one in (known, bare)
+        ]
+        assert texts[0] == texts[1], path.name
+    assert value("pg_cluster_vote_address", bare) == "198.51.100.35"
+    assert value("pg_cluster_clusters", bare) == value("pg_cluster_clusters", known)
+
+
+def test_no_other_hosts_address_is_read_but_in_one_place() -> None:
+    """Another host's role defaults cannot be seen in hostvars, so everybody asks pg_cluster_addresses."""
+    files = [*ROLES.glob("*/*/*.yml"), *ROLES.glob("*/templates/*.j2")]
+    wrong = re.compile(
+        r"""hostvars\[[^]]*\]\.pg_cluster_address\b|extract', hostvars, 'pg_cluster_address'|attribute='pg_cluster_address'"""
+    )
+    assert [str(path) for path in files if wrong.search(path.read_text())] == []
 
 
 def test_bmc_password_longer_than_ipmi_knows_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,6 +295,43 @@ def test_firewall_rules_are_understood_by_nft(addresses: dict[str, str], tmp_pat
     file.write_text(template("os_tuning", "firewall.nft.j2", variables("os_tuning", addresses=addresses)))
     done = subprocess.run(["unshare", "-n", "nft", "-c", "-f", file], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", ["firewall.nft.j2", "firewall.iptables.j2"])
+def test_firewall_opens_the_ports_that_sshd_listens_on(name: str) -> None:
+    known = {**variables("os_tuning"), "item": "iptables", "ansible_port": 22}
+    known["__os_tuning_probe"] = {"stdout_lines": ["sudo", "ssh 2222", "ssh 22"]}
+    text = template("os_tuning", name, known)
+    assert "tcp dport { 22, 2222 } accept" in text or "--dport 2222 -j ACCEPT" in text
+    assert text.count("2222") == 1
+
+
+def test_probe_finds_the_ports_of_sshd(tmp_path: Path) -> None:
+    """Of a listing as `ss -Hltnp` gives it."""
+    listing = (
+        'LISTEN 0 128 0.0.0.0:2222 0.0.0.0:* users:(("sshd",pid=12,fd=3))\n'
+        'LISTEN 0 128 [::]:2200 [::]:* users:(("sshd",pid=13,fd=4))\n'
+        'LISTEN 0 244 0.0.0.0:1921 0.0.0.0:* users:(("postgres",pid=14,fd=6))\n'
+    )
+    (tmp_path / "ss").write_text(f"#!/bin/sh\ncat <<'EOF'\n{listing}EOF\n")
+    socket_unit = (
+        'case "$*" in *is-active*ssh.socket) exit 0;; *show*) echo "Listen=[::]:2022 (Stream)"; exit 0;; esac; exit 3'
+    )
+    (tmp_path / "systemctl").write_text(f"#!/bin/sh\n{socket_unit}\n")
+    for program in ("ss", "systemctl"):
+        (tmp_path / program).chmod(0o755)
+    done = subprocess.run(
+        ["/bin/sh", ROLES / "os_tuning/files/probe.sh", "", "nobody", "chain"],
+        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert [line for line in done.stdout.splitlines() if line.startswith("ssh ")] == [
+        "ssh 2022",
+        "ssh 2200",
+        "ssh 2222",
+    ]
 
 
 # --- a real server ------------------------------------------------------------------------------------------------

@@ -1,0 +1,99 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Small judgements of the playbooks about hosts: what is not whole, agents that would fence their own host, room for WAL."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+_UNITS = {"": 1, "kb": 1024, "mb": 1024**2, "gb": 1024**3, "tb": 1024**4}
+_UNLIMITED = "-1"
+
+
+def not_whole(picture: Mapping[str, Any], node: str, is_primary: bool) -> list[str]:
+    """What a node's last look (module pg_cluster_status) says that is missing from a whole cluster, a sentence each."""
+    seen = picture.get("cluster")
+    if not seen:
+        return [f"{node} could not be looked at: {picture.get('msg') or 'the module pg_cluster_status did not run'}."]
+    found, skyha = [], seen["skyha"]
+    if skyha.get("state") != "running":
+        why = skyha.get("detail") or "; ".join(map(str, skyha.get("problems") or [])) or "it gives no reason"
+        found.append(
+            f"skyha on {node} is {skyha.get('state')} ({why}): nothing fails over; see systemctl status skyha and journalctl -u skyha there."
+        )
+    if seen["server"] != "up":
+        found.append(
+            f"PostgreSQL on {node} is {seen['server']} ({seen['detail'] or 'no more is known'}): see skyctl status there."
+        )
+    elif is_primary and not seen["peer_streaming"]:
+        found.append(
+            f"No standby streams from {node}: see skyctl status and journalctl -u sky-postgresql on the other node."
+        )
+    elif not is_primary and not seen["streaming"]:
+        found.append(
+            f"{node} does not stream from its primary: see skyctl status there; failover_rebuild.yml makes it a standby where nothing else does."
+        )
+    for name, through, unit in (
+        ("vip", "the VIP", "skyctl status on both nodes"),
+        ("vote", "the vote host", "systemctl status sky-vote-proxy on the vote host"),
+    ):
+        path = seen["paths"][name]
+        if path["sight"] != "ok":
+            found.append(
+                f"From {node} the way through {through} is {path['sight']} ({path['detail'] or 'no more is known'}): see {unit}."
+            )
+    return found
+
+
+def agent_problems(
+    agents: Sequence[Mapping[str, Any]],
+    of_peer: Sequence[Mapping[str, Any]],
+    node: str,
+    peer: str,
+    own_addresses: Sequence[str],
+) -> list[str]:
+    """Fence agents that would switch off the node that uses them: a node's skyha_daemon_agents lead to its peer's power."""
+    found = []
+    for agent in agents:
+        name, address = agent.get("name", "?"), str(agent.get("address") or "")
+        if address and address in own_addresses:
+            found.append(
+                f"skyha_daemon_agents of {node} holds {name} at {address}, which is {node}'s own: {node} would switch itself off instead of "
+                f"{peer}. Give {node} the way to {peer}'s power, in its own variables (host_vars)."
+            )
+        elif any(_way(agent) == _way(other) for other in of_peer):
+            found.append(
+                f"skyha_daemon_agents holds {name} for both {node} and {peer}, with the same address and command lines: on one of them it would "
+                "switch off the node itself. Give each node the way to the other's power, in its own variables (host_vars)."
+            )
+    return found
+
+
+def _way(agent: Mapping[str, Any]) -> tuple[str, ...]:
+    """What decides whose power it is; name and credentials do not."""
+    return tuple(str(agent.get(key) or "") for key in ("kind", "address", "port", "status", "off", "on", "reset"))
+
+
+def wal_room_mb(settings: Mapping[str, Any]) -> int:
+    """Megabytes of WAL that a server with these settings may hold: what it keeps for standbys and slots, and up to a checkpoint."""
+    kept = [settings.get("wal_keep_size", "0")]
+    if str(settings.get("max_slot_wal_keep_size", _UNLIMITED)) != _UNLIMITED:
+        kept.append(settings["max_slot_wal_keep_size"])
+    return max(_megabytes(value) for value in kept) + _megabytes(settings.get("max_wal_size", "1GB"))
+
+
+def _megabytes(value: Any) -> int:
+    """PostgreSQL's own reading: a number without a unit is of megabytes, for these settings."""
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kMGT]?B)?\s*", str(value))
+    if match is None:
+        return 0  # the server refuses it and says why
+    return int(float(match[1]) * _UNITS[(match[2] or "MB").lower()] / _UNITS["mb"])
+
+
+class FilterModule:
+    """For Ansible."""
+
+    def filters(self) -> dict[str, Any]:
+        """The names."""
+        return {"agent_problems": agent_problems, "not_whole": not_whole, "wal_room_mb": wal_room_mb}

@@ -1,0 +1,90 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""How a run of site.yml ends, agents that would fence their own host, and room for WAL."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.sky.pg_cluster.plugins.filter import standing
+
+PATH = {"sight": "ok", "detail": "", "latency_ms": 3.0, "answered_by": "node1"}
+GOOD: dict[str, Any] = {
+    "server": "up",
+    "detail": "",
+    "streaming": True,
+    "peer_streaming": True,
+    "paths": {"vip": PATH, "vote": PATH},
+    "skyha": {"state": "running"},
+}
+REFUSED = {**PATH, "sight": "refused", "detail": "connection refused"}
+
+
+def ends(is_primary: bool = False, **change: Any) -> str:
+    return " ".join(standing.not_whole({"cluster": {**GOOD, **change}}, "node2", is_primary))
+
+
+def test_whole_cluster_ends_well() -> None:
+    assert ends() == ""
+    assert ends(True) == ""
+    # An operator's pause is the operator's.
+    assert ends(skyha={"state": "running", "paused": {"on": True}}) == ""
+
+
+@pytest.mark.parametrize(
+    ("is_primary", "change", "said"),
+    [
+        (False, {"skyha": {"state": "absent", "detail": "no status"}}, "skyha on node2 is absent (no status)"),
+        (False, {"skyha": {"state": "failed", "problems": ["no record"]}}, "skyha on node2 is failed (no record)"),
+        (False, {"streaming": False}, "node2 does not stream from its primary"),
+        (True, {"peer_streaming": False}, "No standby streams from node2"),
+        (False, {"server": "down"}, "PostgreSQL on node2 is down"),
+        (False, {"paths": {"vip": PATH, "vote": REFUSED}}, "through the vote host is refused (connection refused)"),
+        (False, {"paths": {"vip": REFUSED, "vote": PATH}}, "through the VIP is refused"),
+    ],
+)
+def test_what_is_missing_is_said_with_where_to_look(is_primary: bool, change: dict[str, Any], said: str) -> None:
+    sentence = ends(is_primary, **change)
+    assert said in sentence
+    assert ": see " in sentence or "; see " in sentence
+
+
+def test_node_that_could_not_be_looked_at_is_no_success() -> None:
+    assert "node1 could not be looked at: no psycopg2" in standing.not_whole({"msg": "no psycopg2"}, "node1", True)[0]
+    assert standing.not_whole({}, "node1", True)
+
+
+OWN = ["198.51.100.213", "198.51.100.110"]
+PDU = {"name": "pdu", "kind": "command", "address": "192.0.2.9", "off": "pdu off 3", "status": "pdu status 3"}
+
+
+def agents(here: dict[str, Any], there: dict[str, Any]) -> str:
+    return " ".join(standing.agent_problems([here], [there], "node1", "node2", OWN))
+
+
+def test_agent_that_leads_to_the_node_itself_is_refused() -> None:
+    ilo = {"name": "ilo", "kind": "ipmi", "address": "198.51.100.213", "user": "test"}
+    assert "node1 would switch itself off instead of node2" in agents(ilo, {**ilo, "address": "198.51.100.212"})
+
+
+def test_agent_of_all_nodes_is_refused_whatever_its_name() -> None:
+    assert "on one of them it would switch off the node itself" in agents(PDU, {**PDU, "name": "other"})
+
+
+def test_agents_of_two_outlets_are_let_through() -> None:
+    assert agents(PDU, {**PDU, "off": "pdu off 4", "status": "pdu status 4"}) == ""
+
+
+@pytest.mark.parametrize(
+    ("settings", "megabytes"),
+    [
+        ({"wal_keep_size": "16GB", "max_wal_size": "6GB"}, 22528),
+        ({"wal_keep_size": "16GB", "max_wal_size": "6GB", "max_slot_wal_keep_size": "32GB"}, 38912),
+        ({"wal_keep_size": "16GB", "max_wal_size": "6GB", "max_slot_wal_keep_size": -1}, 22528),
+        ({"wal_keep_size": 128, "max_wal_size": "131072kB"}, 256),
+        ({}, 1024),
+        ({"wal_keep_size": "no number"}, 1024),
+    ],
+)
+def test_room_for_wal_is_what_may_be_kept(settings: dict[str, Any], megabytes: int) -> None:
+    assert standing.wal_room_mb(settings) == megabytes
