@@ -16,6 +16,8 @@ OPERATOR = "tests/simulation/test_scenarios_operator.py"
 SCHEDULES = "tests/simulation/test_schedules.py"
 PROOF = "tests/simulation/test_fence_proof.py"
 BOOT = "tests/simulation/test_boot.py"
+STORAGE = "tests/simulation/test_scenarios_storage.py"
+REFUSES = "tests/unit/world/test_rewind_refuses.py"
 UNKNOWN = "tests/simulation/test_scenarios_unknown.py"
 
 
@@ -305,6 +307,48 @@ MUTANTS = (
         "    if record.intent is not None and record.intent.stage is Stage.REWINDING:\n        return Step.REJOIN",
         "    if record.intent is not None and record.intent.stage is Stage.REWINDING:\n        return Step.START",
         ("tests/unit/policy/test_boot_table.py", BOOT),
+    ),
+    Mutant(
+        "data of another cluster is started, and over a tablespace that is not mounted",
+        "policy/boot.py",
+        "    obstacle = not_ours(memory, local) or not_whole(memory, local)\n",
+        "    obstacle = None\n",
+        (STORAGE,),
+    ),
+    Mutant(
+        "a standby without its tablespace is armed",
+        "policy/armed.py",
+        "        found[obstacle.code] = obstacle.text\n",
+        "        pass\n",
+        (STORAGE,),
+    ),
+    Mutant(
+        "the new primary makes no checkpoint of its own, and nobody can be rewound from it for minutes",
+        "policy/primary.py",
+        "        actions += (Action(Do.CHECKPOINT),)\n",
+        "",
+        (STORAGE,),
+    ),
+    Mutant(
+        "pg_rewind does not wait for the new primary's first checkpoint",
+        "world/source.py",
+        "        _on_its_timeline(server, int(timeline), patience)\n",
+        "",
+        (REFUSES,),
+    ),
+    Mutant(
+        "a pg_rewind that did nothing counts as done",
+        "world/rewind.py",
+        "    _check_result(control, _control(runner, tools, data), source, fork)\n",
+        "",
+        (REFUSES,),
+    ),
+    Mutant(
+        "pg_rewind empties the last good copy of a tablespace",
+        "world/rewind.py",
+        "    _refuse_in_bulk(data, tools, request, tried.stdout, mine, fork)\n",
+        "",
+        (REFUSES,),
     ),
     Mutant(
         "'too many clients' counts as death",
