@@ -80,9 +80,9 @@ MUTANTS = (
     ),
     Mutant(
         "a fenced node that is back before the promotion is through serves",
-        "policy/boot.py",
-        "    return PROOF_FRESH + config.timing.fence_deadline + 10.0\n",
-        "    return 0.0\n",
+        "config.py",
+        "        return by_any_clock(self.proof_limit)\n",
+        "        return 0.0\n",
         ("tests/simulation/test_fence_proof.py",),
         row="promotion hangs, and somebody switches the fenced node on again",
     ),
@@ -117,7 +117,7 @@ MUTANTS = (
     Mutant(
         "a proof that was read long ago counts",
         "policy/failover.py",
-        "now - memory.fence_at > config.timing.fence_deadline + LATE",
+        "now - memory.fence_at > config.timing.fence_deadline + PROOF_LATE",
         "now - memory.fence_at > config.timing.fence_deadline + 1e9",
         ("tests/simulation/test_fence_proof.py",),
     ),
@@ -269,8 +269,8 @@ MUTANTS = (
     Mutant(
         "what was seen before the host froze is acted upon",
         "daemon/loop.py",
-        "STALE = 5.0 ",
-        "STALE = 5.0e9 ",
+        "self.ports.clock.monotonic() - seen_at > STALE)",
+        "self.ports.clock.monotonic() - seen_at > 5.0e9)",
         (f"{STUMBLING}::TestStumblingOnTheWay::test_standby_frozen_between_the_decision_to_fence_and_the_deed",),
     ),
     Mutant(
@@ -421,6 +421,13 @@ MUTANTS = (
         "    if life is None and blind(seen.looks):\n",
         "    if False:\n",
         (UNKNOWN,),
+    ),
+    Mutant(
+        "times that one node waits for the other leave no room for a clock that runs fast",
+        "margins.py",
+        "    return seconds * (1.0 + CLOCK_DRIFT)\n",
+        "    return seconds\n",
+        ("tests/unit/test_margins.py",),
     ),
     Mutant(
         "a standby is promoted though it cannot see whether WAL arrives",

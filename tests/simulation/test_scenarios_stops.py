@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.patience import STOP_LIMIT
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.margins import STOP_LIMIT
 
 from tests.simulation.story import story
 from tests.simulation.verbs import converges, nobody_is_fenced

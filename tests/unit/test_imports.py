@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 RUNTIME = Path(__file__).parents[2] / "plugins/module_utils/skyha"
-BASE = {"words", "errors"}
+BASE = {"words", "errors", "margins"}
 # room -> the rooms that it may import from
 MAY = {
     "words": set(),
     "errors": set(),
-    "config": {"errors"},
+    "margins": set(),
+    "config": {"errors", "margins"},
     "ports": {"words"},
     "probes": {*BASE, "config"},
     "policy": {*BASE, "config"},

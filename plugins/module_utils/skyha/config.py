@@ -18,6 +18,9 @@ from dataclasses import dataclass
 from typing import Any, Callable
 
 from .errors import ConfigError, may_pass
+from .margins import ORDER_TAKES, PROOF_FRESH, PROOF_LATE, STALE, STOP_LIMIT, STREAM_LINGERS, TAKEN_BACK, by_any_clock
+
+MAX_WAIT = 5.0  # seconds that the loop waits between two cycles at most
 
 
 @dataclass(frozen=True)
@@ -46,15 +49,44 @@ class Timing:
     switchover_deadline: float = 30.0  # for a switchover to hand over, then the old primary serves again
 
     @property
+    def troubled_cycle(self) -> float:
+        """The longest time from one look at a primary in trouble to the next: the peer's, this node's own, the pause."""
+        return self.retry_interval + 2 * self.look_deadline
+
+    @property
+    def patience(self) -> float:
+        """The longest time that a primary without a sign of life is waited for, a clean stop of it included."""
+        unreachable = self.failures_before_failover * self.troubled_cycle
+        return STOP_LIMIT + max(self.hang_timeout, self.restart_grace, unreachable) + self.troubled_cycle
+
+    @property
     def failover_limit(self) -> float:
-        """The longest time between the last sign of the primary and the end of all fencing."""
-        patience = max(self.hang_timeout, self.restart_grace, self.failures_before_failover * self.look_deadline)
-        return patience + self.fence_attempts * (self.fence_deadline + self.fence_interval)
+        """The longest time from the begin of the trouble to the begin of the last attempt to fence."""
+        return self.patience + self.fence_attempts * (self.fence_deadline + self.fence_interval)
+
+    @property
+    def proof_limit(self) -> float:
+        """The longest time from the begin of an attempt to fence to a promotion that it is the proof of."""
+        return self.fence_deadline + PROOF_LATE + PROOF_FRESH + STALE + ORDER_TAKES
 
     @property
     def alone_after(self) -> float:
-        """After so long without a streaming standby none can be in the middle of a failover any more (S3)."""
-        return self.arming_window + self.failover_limit + 30.0
+        """After so long without a streaming standby none can be in the middle of a failover any more (S3).
+
+        Its evidence may be so old when its trouble begins: the stream lingers there, then the arming window; a switchover that
+        was announced keeps it, and so does one restart of skyha.
+        """
+        evidence = STREAM_LINGERS + 2 * self.arming_window + self.switchover_deadline
+        return by_any_clock(evidence + self.failover_limit + self.proof_limit + TAKEN_BACK)
+
+    @property
+    def fence_forgotten_after(self) -> float:
+        """Seconds after which a peer that fenced this node, and has not promoted, must fence it again before it does.
+
+        A fenced node that is back sooner (a reset, a fast boot) sees by SQL a standby that was not promoted, and that may
+        change at any moment.
+        """
+        return by_any_clock(self.proof_limit)
 
 
 # The document's own: every 2 s, 10 failures, whatever the failure looks like.
@@ -368,9 +400,28 @@ def _check(name: str, value: Any) -> None:
             raise ValueError("must be an IP address (a name would need a resolver that may be down)") from None
 
 
+def _never_fails_over(timing: Timing) -> list[str]:
+    """Times with which a standby says 'armed', and no failover would ever get through."""
+    found = []
+    cycle = max(min(timing.interval, MAX_WAIT) + 2 * timing.look_deadline, timing.troubled_cycle)
+    if timing.arming_window < 2 * cycle:
+        found.append(
+            f"[timing] arming_window = {timing.arming_window:g} is too short: two looks may be {cycle:g} s apart (interval or "
+            f"retry_interval, and twice look_deadline), so every sign would have expired when it is asked for; set at least {2 * cycle:g}"
+        )
+    listening = 2 * (timing.silence_deadline + timing.look_deadline)
+    if listening > PROOF_FRESH - 1.0:
+        found.append(
+            f"[timing] silence_deadline = {timing.silence_deadline:g} and look_deadline = {timing.look_deadline:g} are too long: to "
+            f"listen twice takes {listening:g} s, and the proof of a fence expires after {PROOF_FRESH:g} s, so nothing would be "
+            f"promoted; their sum may be {(PROOF_FRESH - 1.0) / 2:g} at most"
+        )
+    return found
+
+
 def _contradictions(config: Config) -> list[str]:
     """What each value allows but all together do not."""
-    found = []
+    found = _never_fails_over(config.timing)
     addresses = {"[node] address": config.address, "[peer] address": config.peer_address, "[vip] address": config.vip}
     for first, second in (
         ("[node] address", "[peer] address"),

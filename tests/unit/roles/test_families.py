@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.patience import STOP_LIMIT
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.margins import STOP_LIMIT
 from render import ROLES, template, value, variables
 
 NAMES = sorted(path.name for path in ROLES.iterdir() if (path / "tasks").is_dir())

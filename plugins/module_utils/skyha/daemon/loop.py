@@ -8,15 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Callable, Protocol
 
-from ..config import Config
+from ..config import MAX_WAIT, Config
 from ..errors import StateError, WorldError
+from ..margins import STALE
 from ..policy.decide import decide
 from ..policy.memory import Decision, Memory, Record, Wants, adopt, record_from_json
 from ..ports import Clock, Eyes, Hands, Pause, Store, Tasks
 from ..words import Action, Do, Event, Look, Path, Peer, Request, Seen, Task
 
-MAX_WAIT = 5.0
-STALE = 5.0  # seconds too long, and what was seen is not acted upon: the host was frozen, or its disk stood still
 WALL_DRIFT = 5.0  # seconds that the end of a pause may be wrong on the wall clock, after which the next boot goes
 TELL_FOR = 10.0  # seconds that a failure stays an alarm after it was last seen, so that a retried one does not flicker
 CALM_FOR = 15.0  # an alarm that returns sooner is the same one: a password that fails is seen by every fresh look only

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..config import Config
+from ..margins import STREAM_LINGERS
 from ..words import Local, Path, Role, Server
 from .memory import Memory, age, guard_left, is_paused
 from .storage import not_whole
@@ -14,8 +15,6 @@ from .storage import not_whole
 MISSED_CHECKS = 2.5
 # Seconds between two trials whether the record can be written; an alarm within a minute, a hanging disk included.
 RECORD_EVERY = 30.0
-# Seconds that a primary may go on to show a dead standby as streaming (wal_sender_timeout, with room).
-STREAM_LINGERS = 30.0
 
 
 def lag_seconds(memory: Memory) -> float:

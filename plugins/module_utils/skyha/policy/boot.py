@@ -18,7 +18,6 @@ from .orders import refused
 from .storage import not_whole
 from .switchover import hand_over
 
-PROOF_FRESH = 6.0  # seconds that a proven fence holds; after that the peer may have been switched on again
 START_EVERY = 5.0  # a start that did not help counts as failed, and is tried anew
 ASK_AGAIN = 0.25  # systemd misses a request that comes while it reads its units: repeated until the server runs
 PEER_EVERY = 0.5
@@ -38,16 +37,6 @@ PROMOTED_BY_HAND = (
     "this node was a standby and somebody promoted it by hand, past skyha: the other node is the lawful primary; see "
     "'A standby was promoted by hand' in docs/operations.md"
 )
-
-
-def fence_forgotten_after(config: Config) -> float:
-    """Seconds after which a peer that fenced this node, and has not promoted, must fence it again before it does.
-
-    A fenced node that is back sooner (a reset, a fast boot) sees by SQL a standby that was not promoted, and that may
-    change at any moment: the proof was read up to `fence_deadline` before it counts, holds for PROOF_FRESH, and the
-    order to promote may follow it by a few seconds.
-    """
-    return PROOF_FRESH + config.timing.fence_deadline + 10.0
 
 
 def next_step(
@@ -195,7 +184,7 @@ def _decide_down(config: Config, memory: Memory, seen: Seen, now: float) -> Deci
     served = record.role is Role.PRIMARY and record.served_boot == record.boot
     if seen.peer is None and local.role is Role.PRIMARY and not (served and memory.starts == 0):
         return Decision(memory, "down, about to look at the peer", dataclasses.replace(wants, delay=0.0))
-    forgotten = now - memory.started_at > fence_forgotten_after(config)
+    forgotten = now - memory.started_at > config.timing.fence_forgotten_after
     step, why = next_step(record, local.role, local.timeline, seen.peer, served, memory.confirmed_off, forgotten)
     if step is Step.START:
         return _start(config, memory, seen, now, why)

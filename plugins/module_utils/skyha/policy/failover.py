@@ -9,8 +9,8 @@ import dataclasses
 from collections.abc import Mapping
 
 from ..config import Config
+from ..margins import PROOF_FRESH, PROOF_LATE
 from ..words import Action, Do, Event, Outcome, Path, Power, Role, Seen, Sight, Task
-from .boot import PROOF_FRESH
 from .memory import Decision, Intent, Memory, Stage, Wants, begin, has_ordered, is_paused, on_record
 from .orders import not_followed
 from .patience import BOTH, blind, cut_off, cut_off_why, facts, led_elsewhere, living, look_at_primary, signs
@@ -22,7 +22,6 @@ LISTEN_POLL = 0.05
 LISTEN_LIMIT = 5.0  # something still accepts connections this long after the BMC said off: ask the BMC again
 SOON = 10.0  # seconds after it was read 'off' a host cannot serve again: the BMC's word was wrong
 WORD_EVERY = 2.0  # how often an operator's word is checked while PostgreSQL promotes by it
-LATE = 2.0  # a proof that comes so long after its attempt's deadline: this host stood still, it proves nothing of now
 
 
 def decide_failover(config: Config, memory: Memory, seen: Seen, now: float) -> Decision:
@@ -93,7 +92,7 @@ def _fencing(config: Config, memory: Memory, seen: Seen, now: float) -> Decision
     events: tuple[Event, ...] = ()
     outcome = next((done for done in seen.outcomes if done.task is Task.FENCE), None)
     if outcome is not None:
-        if outcome.proof and now - memory.fence_at > config.timing.fence_deadline + LATE:
+        if outcome.proof and now - memory.fence_at > config.timing.fence_deadline + PROOF_LATE:
             late = f"proven only {now - memory.fence_at:.0f} s after it began, this host stood still: {outcome.detail}"
             outcome = dataclasses.replace(outcome, proof=False, detail=late)
         if outcome.proof:

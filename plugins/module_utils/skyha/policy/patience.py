@@ -7,12 +7,11 @@ import dataclasses
 from collections.abc import Mapping
 
 from ..config import Config, Timing
+from ..margins import STOP_LIMIT
 from ..words import Look, Path, Peer, Role, Seen, Server, Sight
 from .memory import Memory, Trouble, Wants
 
 BOTH = (Path.VIP, Path.VOTE)
-# Seconds that a server may shut down: TimeoutStopSec of sky-postgresql.service, after which systemd ends it by force.
-STOP_LIMIT = 300.0
 WAL_FRESH = 2.0  # seconds since it last grew, and WAL still says that the primary's server writes
 FLAPPING = 10.0  # seconds after an unreachable primary answered again: the next trouble is the same bad link
 

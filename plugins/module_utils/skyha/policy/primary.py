@@ -9,7 +9,7 @@ from ..config import Config
 from ..words import Action, Do, Event, Order, Path, Role, Seen, Server, Sight
 from .armed import bmc_problem, record_problem
 from .belongs import on_own_cluster
-from .boot import PROMOTED_BY_HAND, Step, fence_forgotten_after, next_step
+from .boot import PROMOTED_BY_HAND, Step, next_step
 from .memory import Decision, Memory, Stage, Wants, age, is_paused, on_record
 from .orders import not_followed
 from .storage import not_whole
@@ -100,7 +100,7 @@ def _unlawful(config: Config, memory: Memory, seen: Seen, now: float) -> str | N
     record = memory.record
     if record.served_boot in ("", record.boot):
         return None
-    forgotten = now - memory.started_at > fence_forgotten_after(config)
+    forgotten = now - memory.started_at > config.timing.fence_forgotten_after
     step, why = next_step(record, Role.PRIMARY, seen.local.timeline, seen.peer, False, memory.confirmed_off, forgotten)
     return None if step is Step.START else why
 

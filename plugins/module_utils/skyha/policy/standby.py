@@ -9,6 +9,7 @@ import dataclasses
 from collections.abc import Mapping
 
 from ..config import Config
+from ..margins import STOP_LIMIT
 from ..words import Action, Do, Event, Look, Path, Role, Seen, Sight, Task
 from .armed import evidence_missing, lag_seconds, not_armed, unfit
 from .failover import decide_failover, fence_once
@@ -17,7 +18,6 @@ from .orders import INSTEAD, not_followed
 from .patience import (
     BOTH,
     FLAPPING,
-    STOP_LIMIT,
     WAL_FRESH,
     blind,
     cut_off,
