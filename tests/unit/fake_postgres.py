@@ -9,7 +9,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 
-ROW = ("f", "100", "1", "t", "f", None)
+ROW = ("f", "100", "1", "t", "f", None, "7300000000000000001")
 
 
 @dataclass
@@ -112,8 +112,8 @@ class FakePostgres:
         if self.mode == "error":
             one.sendall(_error("ERROR", self.code, self.message) + _READY)
             return
-        # bool, then integers, then booleans, then a float: as the heartbeat's row
-        kinds = (16, 20, 23, 16, 16, 701)
+        # bool, then integers, then booleans, then a float and a text: as the heartbeat's row
+        kinds = (16, 20, 23, 16, 16, 701, 25)
         fields = b"".join(b"c\0" + struct.pack("!ihihih", 0, 0, kind, -1, -1, 0) for kind in kinds[: len(self.row)])
         values = b"".join(
             struct.pack("!i", -1) if value is None else struct.pack("!i", len(value)) + value.encode()

@@ -39,7 +39,7 @@ def codes_in(file: File) -> set[str]:
                 found |= {key for value in node.args[5:] for key in keys(value)}
             if name_of(node.func) == "Obstacle":
                 found |= texts(node.args[:1])
-        if isinstance(node, ast.Return) and isinstance(node.value, (ast.Dict, ast.DictComp)) and in_policy:
+        if isinstance(node, ast.Return) and isinstance(node.value, (ast.Dict, ast.DictComp, ast.IfExp)) and in_policy:
             found |= keys(node.value)
     return found - FACTS
 

@@ -256,6 +256,12 @@ ALARMS: Mapping[str, Alarm] = {
         "if skyha's objects are missing run the role ha_schema (site.yml --tags ha_schema); see PostgreSQL's log",
         _ALIVE,
     ),
+    "wrong_server": Alarm(
+        _BAD,
+        "A path that should lead to the primary leads to a standby, to this node itself, or to another cluster: what answers there "
+        "says nothing of the primary.",
+        "on the vote host see where sky-vote-proxy.service forwards to; find who holds the VIP: 'ip neigh', 'arping'",
+    ),
     "path_vip": Alarm(
         _MILD,
         "The primary lives, but the heartbeat through the VIP fails.",

@@ -68,6 +68,7 @@ class Beat:
     timeline: int
     standby_recorded: bool | None  # it wrote down that a standby streams and may be promoted (S3)
     paused_for: float | None = None  # seconds that the cluster stays paused; 0: it is not; inf: until resumed
+    system_identifier: str | None = None  # which cluster answered
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,9 @@ class Look:
     reached: bool | None = False  # somebody accepted TCP at the address looked at (for VOTE: the vote host)
     beat: Beat | None = None  # only with Sight.OK
     starting: bool = False  # only with Sight.ALIVE: it starts or stops (57P03), so nothing can be committed there
-    standby: bool = False  # only with Sight.ALIVE: it is in recovery, so this path leads to a standby
+    standby: bool = (
+        False  # only with Sight.ALIVE: no primary of this cluster answers, but one in recovery or of another one
+    )
 
     @property
     def shows_life(self) -> bool:

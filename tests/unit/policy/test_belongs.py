@@ -9,7 +9,18 @@ import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import Config
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.decide import decide
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import Decision, Memory, Record
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Do, Local, Peer, Role, Seen, Server
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import (
+    Beat,
+    Do,
+    Local,
+    Look,
+    Path,
+    Peer,
+    Role,
+    Seen,
+    Server,
+    Sight,
+)
 
 CONFIG = Config(
     cluster="sky",
@@ -116,3 +127,55 @@ class TestFirstSight:
         peer = Peer(Server.UP, Role.PRIMARY, 3, system_identifier=OTHER)
         local = dataclasses.replace(SERVING, peer_streaming=False)
         assert decided(local, self.NEW, peer).memory.record.system_identifier == ""
+
+
+class TestPaths:
+    """What answers along a path counts as the primary only if it is one, and of this cluster."""
+
+    STANDBY = Record("boot", Role.STANDBY, 3, system_identifier=OURS)
+    HERE = Local(
+        Server.UP, Role.STANDBY, timeline=3, streaming=True, receive_lsn=9, replay_lsn=9, system_identifier=OURS
+    )
+    OWN = Look(Sight.OK, "", 0.001, True, Beat(9, 3, True, None, OURS))
+    STRANGER = Look(Sight.OK, "", 0.001, True, Beat(9, 3, True, None, OTHER))
+    ITSELF = Look(Sight.ALIVE, "in recovery: this path leads to a standby", 0.001, True, standby=True)
+    SILENT = Look(Sight.UNREACHABLE, "no answer", 0.8)
+
+    def seen(self, vip: Look, vote: Look, memory: Memory | None = None, now: float = 100.0) -> Decision:
+        looks = {Path.VIP: vip, Path.VOTE: vote}
+        memory = memory or Memory(0.0, self.STANDBY, bmc_ok_at=99.0)
+        return decide(CONFIG, memory, Seen(self.HERE, looks), now)
+
+    def test_primary_of_this_cluster_counts(self):
+        decision = self.seen(self.OWN, self.OWN)
+        assert set(decision.memory.heard_at) == {Path.VIP, Path.VOTE}
+        assert "wrong_server" not in decision.alarms
+
+    @pytest.mark.parametrize("vote", [STRANGER, ITSELF])
+    def test_vote_path_that_leads_elsewhere_disarms_at_once(self, vote):
+        healthy = self.seen(self.OWN, self.OWN).memory
+        decision = self.seen(self.OWN, vote, healthy, 101.0)
+        assert decision.memory.heard_at[Path.VOTE] == 100.0
+        assert "does not lead to the primary" in decision.alarms["vote_path"]
+        assert "the vote path does not lead to the primary" in decision.alarms["wrong_server"]
+
+    @pytest.mark.parametrize("vote", [STRANGER, ITSELF])
+    def test_it_is_no_sign_that_the_primary_lives(self, vote):
+        healthy = self.seen(self.OWN, self.OWN).memory
+        decision = self.seen(self.SILENT, vote, healthy, 101.0)
+        assert "no_failover" in decision.alarms
+        assert "primary answers, " not in decision.sentence.replace("no primary answers", "")
+
+    @pytest.mark.parametrize("vip", [STRANGER, ITSELF])
+    def test_nor_a_reason_to_fence_anybody(self, vip):
+        memory, now = self.seen(self.OWN, self.OWN).memory, 100.0
+        for _cycle in range(30):
+            now += 1.0
+            decision = self.seen(vip, vip, memory, now)
+            memory = decision.memory
+            assert memory.record.intent is None
+            assert "the vip path does not lead to the primary" in decision.alarms["wrong_server"]
+
+    def test_what_does_not_tell_its_cluster_is_believed_as_before(self):
+        quiet = dataclasses.replace(self.OWN, beat=Beat(9, 3, True))
+        assert "wrong_server" not in self.seen(quiet, quiet).alarms

@@ -41,6 +41,8 @@ class TestPrimary:
         assert beat is not None
         assert (beat.timeline, beat.standby_recorded, beat.paused_for) == (1, False, 0.0)
         assert beat.lsn > 0
+        assert beat.system_identifier
+        assert beat.system_identifier == eyes.local(2.0).system_identifier
 
     def test_local_tells_role_timeline_and_position(self, eyes: ProbeEyes) -> None:
         local = eyes.local(2.0)

@@ -49,6 +49,9 @@ def evidence_missing(config: Config, memory: Memory, now: float) -> Mapping[str,
         found["vote_path"] = (
             f"no heartbeat came through the vote port {vote} {_lately(now, memory.heard_at.get(Path.VOTE))}"
         )
+    elif memory.vote_look is not None and memory.vote_look.standby:
+        # At once, not when the last good heartbeat has aged: the next look after the primary's death would prove nothing.
+        found["vote_path"] = f"the vote port {vote} does not lead to the primary: {memory.vote_look.detail}"
     if age(now, memory.streaming_at) > window:
         found["replication"] = f"replication does not stream ({_lately(now, memory.streaming_at)})"
     if age(now, memory.recorded_at) > window:

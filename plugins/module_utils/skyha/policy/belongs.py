@@ -11,7 +11,7 @@ import dataclasses
 from dataclasses import dataclass
 
 from ..config import Config
-from ..words import Local, Peer, Role, Seen, Server
+from ..words import Local, Look, Peer, Role, Seen, Server, Sight
 from .memory import Memory, on_record
 
 NEW_CLUSTER = "'A new cluster on nodes that had one' in docs/operations.md"
@@ -26,12 +26,22 @@ class Obstacle:
 
 
 def only_own_cluster(memory: Memory, seen: Seen) -> Seen:
-    """The same without what a server of another cluster says at the peer's address: nothing of it counts."""
+    """The same without what a server of another cluster says, at the peer's address or along a path: nothing of it counts."""
     peer, own = seen.peer, memory.record.system_identifier or seen.local.system_identifier
+    if own:
+        seen = dataclasses.replace(seen, looks={path: _of_own(look, own) for path, look in seen.looks.items()})
     if peer is None or not own or peer.system_identifier in (None, own):
         return seen
     stranger = Peer(Server.UNKNOWN, detail="a server of another cluster", system_identifier=peer.system_identifier)
     return dataclasses.replace(seen, peer=stranger)
+
+
+def _of_own(look: Look, own: str) -> Look:
+    found = None if look.beat is None else look.beat.system_identifier
+    if found in (None, own):
+        return look
+    text = f"another cluster's server answers (system identifier {found}): this path leads to a stranger"
+    return Look(Sight.ALIVE, text, look.latency, True, standby=True)
 
 
 def adopt_cluster(memory: Memory, seen: Seen) -> Memory:

@@ -163,11 +163,17 @@ def _note_start(config: Config, memory: Memory, seen: Seen, now: float) -> Memor
 
 
 def _path_alarms(looks: Mapping[Path, Look]) -> Mapping[str, str]:
-    return {
+    alarms = {
         f"path_{path.value}": f"the heartbeat along the {path.value} path fails: {look.sight.value} {look.detail}".rstrip()
         for path, look in looks.items()
         if look.sight is not Sight.OK
     }
+    wrong = [
+        f"the {path.value} path does not lead to the primary: {look.detail}"
+        for path, look in looks.items()
+        if look.standby
+    ]
+    return {**alarms, "wrong_server": "; ".join(wrong)} if wrong else alarms
 
 
 def _troubled(config: Config, memory: Memory, seen: Seen, now: float) -> Decision:

@@ -15,7 +15,8 @@ from .session import Row
 # writes nothing, which the row then tells.
 HEARTBEAT = """SELECT sky_pg_cluster.cluster_keepalive_test();
 SELECT r.yes, pg_current_wal_lsn() - '0/0', t.line, c.standby_recorded AND c.recorded_timeline = t.line,
-       c.paused, extract(epoch FROM c.paused_until - now())::float8
+       c.paused, extract(epoch FROM c.paused_until - now())::float8,
+       (SELECT system_identifier::text FROM pg_control_system())
   FROM (SELECT pg_is_in_recovery() AS yes) r
  CROSS JOIN LATERAL (SELECT CASE WHEN NOT r.yes
        THEN ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int END AS line) t
@@ -154,8 +155,9 @@ def beat(row: Row) -> Beat | None:
     """The row of HEARTBEAT; None when the server is in recovery."""
     if not row:
         return None
-    _in_recovery, lsn, timeline, recorded, paused, left = row
-    return Beat(int(lsn), int(timeline), recorded, _paused_for(paused, left))
+    _in_recovery, lsn, timeline, recorded, paused, left, system = row
+    system_identifier = None if system is None else str(system)
+    return Beat(int(lsn), int(timeline), recorded, _paused_for(paused, left), system_identifier)
 
 
 def _paused_for(paused: bool | None, left: float | None) -> float | None:
