@@ -126,6 +126,12 @@ ALARMS: Mapping[str, Alarm] = {
         "look at this node's own network and at the vote host; if the primary is dead for good, 'skyctl takeover' here",
         _ALIVE,
     ),
+    "vip_elsewhere": _against(
+        _BAD,
+        "Another host answers for the VIP while the primary lives: clients reach the wrong host, and a fence would not change that.",
+        "find the host that answers for the VIP: 'ip neigh', 'arping'",
+        _ALIVE,
+    ),
     "blind": _against(
         _BAD,
         "This node cannot look at all (no memory, no open files left ...): what it does not see proves nothing.",

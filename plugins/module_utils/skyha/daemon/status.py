@@ -194,7 +194,11 @@ def _armed(config: Config, memory: Memory, local: Local, decision: Decision, now
         reasons = dict(unfit(config, memory, local, now))
         if memory.trouble is not None and memory.trouble.not_armed:
             reasons["evidence"] = "when the trouble began: " + "; ".join(memory.trouble.not_armed)
-    stopped = {code: decision.alarms[code] for code in ("blind", "cut_off", "fence_failed") if code in decision.alarms}
+    stopped = {
+        code: decision.alarms[code]
+        for code in ("blind", "cut_off", "fence_failed", "vip_elsewhere", "stopping")
+        if code in decision.alarms
+    }
     if not reasons and not stopped and "no_failover" in decision.alarms:
         stopped = {"no_failover": decision.alarms["no_failover"]}
     reasons.update(stopped)
