@@ -198,6 +198,7 @@ class Network:
             write_lsn=pg.lsn,
             streaming=False,
             peer_streaming=self.world.stream.streams_from(pg),
+            checkpoint_timeline=pg.timeline - (self.world.kernel.now < pg.checkpoint_at),
             **{**common, **control},
         ), QUICK
 

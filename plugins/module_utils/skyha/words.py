@@ -147,6 +147,7 @@ class Local:
     vip_held: bool | None = None
     clean_shutdown: bool | None = None  # DOWN only: the control file says 'shut down'
     pending_restart: tuple[str, ...] | None = None  # changed settings that wait for a restart
+    checkpoint_timeline: int | None = None  # primary: of the last checkpoint that was completed
     clients_left: int | None = None  # primary: connections that ordinary clients may still open
     system_identifier: str | None = None  # which cluster's data this is, as initdb drew it
     places: tuple[Place, ...] | None = None  # of the WAL and the tablespaces

@@ -178,7 +178,7 @@ class Memory:
     starts: int = 0  # restarts since it last ran well
     up_since: float | None = None
     promote_at: float = float("-inf")  # last PROMOTE
-    checkpoint_due: bool = False  # this node was promoted: until its first checkpoint nobody can be rewound from it
+    checkpoint_at: float = float("-inf")  # last CHECKPOINT asked for after a promotion
     power_on_at: float = float("-inf")
     power_on_tries: int = 0  # that were made and failed
     announcements: int = 0  # gratuitous ARPs still to send

@@ -6,7 +6,7 @@ from __future__ import annotations
 import dataclasses
 
 from ..config import Config
-from ..words import Action, Do, Event, Order, Path, Role, Seen, Server, Sight
+from ..words import Action, Do, Event, Local, Order, Path, Role, Seen, Server, Sight
 from .armed import bmc_problem, record_problem
 from .belongs import on_own_cluster
 from .boot import PROMOTED_BY_HAND, Step, next_step
@@ -19,6 +19,7 @@ from .wal import is_lost, wal_alarms
 
 _HELD = {True: "held", False: "not held", None: "not known to be held"}
 _STREAMS = {True: "standby streaming", False: "standby NOT streaming", None: "standby not known to stream"}
+CHECKPOINT_EVERY = 60.0  # seconds between two orders to checkpoint: one may take that long
 PEER_EVERY = 3.0  # how often a peer that does not stream is looked at directly
 
 
@@ -77,10 +78,9 @@ def decide_primary(config: Config, memory: Memory, seen: Seen, now: float) -> De
     memory, power_actions = _keep_power(config, memory, seen, now)
     # The VIP first: clients wait for it.
     actions = vip_actions + actions + power_actions + check_record(memory, seen, now)
-    if memory.checkpoint_due and seen.local.vip_held:
-        # PostgreSQL's own after a promotion takes its time, and pg_rewind on the old primary needs it.
+    if _owes_checkpoint(seen.local) and now - memory.checkpoint_at >= CHECKPOINT_EVERY:
         actions += (Action(Do.CHECKPOINT),)
-        memory = dataclasses.replace(memory, checkpoint_due=False)
+        memory = dataclasses.replace(memory, checkpoint_at=now)
     if seen.local.switching:
         actions += (Action(Do.SET_SWITCHING, False),)
     memory = dataclasses.replace(memory, trouble=None, confirmed_off=False)
@@ -90,6 +90,14 @@ def decide_primary(config: Config, memory: Memory, seen: Seen, now: float) -> De
     alarms = _alarms(config, memory, seen, now)
     state = f"primary on {_timeline(seen)}, VIP {_HELD[seen.local.vip_held]}, " + _STREAMS[seen.local.peer_streaming]
     return Decision(memory, "; ".join([state, *alarms.values()]), wants, actions, events, alarms)
+
+
+def _owes_checkpoint(local: Local) -> bool:
+    """Is this primary's last checkpoint of the timeline before its promotion? Until there is one of its own nobody can be
+    rewound from it, and the one that PostgreSQL makes by itself after a promotion takes its time.
+    """
+    known = local.timeline is not None and local.checkpoint_timeline is not None
+    return bool(local.vip_held and known and local.checkpoint_timeline != local.timeline)
 
 
 def _unlawful(config: Config, memory: Memory, seen: Seen, now: float) -> str | None:
@@ -203,7 +211,7 @@ def _settle(config: Config, memory: Memory, seen: Seen, now: float) -> tuple[Mem
         memory = on_record(
             memory, intent=None, failover_at=now, failover_noted=False, standby_recorded=False, served_boot=record.boot
         )
-        memory = dataclasses.replace(memory, power_on_at=float("-inf"), power_on_tries=0, checkpoint_due=True)
+        memory = dataclasses.replace(memory, power_on_at=float("-inf"), power_on_tries=0)
     elif record.intent is not None and stage is not Stage.SWITCHING:
         memory = on_record(memory, intent=None)
     elif record.role is Role.STANDBY:
@@ -211,7 +219,6 @@ def _settle(config: Config, memory: Memory, seen: Seen, now: float) -> tuple[Mem
         # an operator's word to skyha: nothing is known of the peer, so the cautious value.
         events = (Event("found_primary", f"this node was made primary on {_timeline(seen)}", "warning"),)
         memory = on_record(memory, standby_recorded=seen.local.switching is not True, served_boot=record.boot)
-        memory = dataclasses.replace(memory, checkpoint_due=True)
     timeline = memory.record.timeline if seen.local.timeline is None else seen.local.timeline
     if memory.record.role is not Role.PRIMARY or memory.record.timeline != timeline:
         memory = on_record(memory, role=Role.PRIMARY, timeline=timeline)

@@ -68,7 +68,8 @@ def local_sql(config: Config, notes: bool = True) -> str:
        ARRAY(SELECT slot_name::text FROM pg_replication_slots WHERE slot_type = 'physical' AND NOT temporary ORDER BY 1),
        NOT r.yes AND c.standby_recorded AND c.recorded_timeline = t.line, c.switching,
        c.paused, extract(epoch FROM c.paused_until - now())::float8,
-       CASE WHEN NOT r.yes THEN {_CLIENTS_LEFT} END, {_NOTED}
+       CASE WHEN NOT r.yes THEN {_CLIENTS_LEFT} END, {_NOTED},
+       CASE WHEN NOT r.yes THEN (SELECT timeline_id FROM pg_control_checkpoint()) END
   FROM (SELECT pg_is_in_recovery() AS yes) r CROSS JOIN LATERAL ({_TIMELINE}) t
   LEFT JOIN {table} c ON c.id = 1"""
 
@@ -192,6 +193,7 @@ def local(row: Row) -> Local:
         left,
         clients_left,
         noted,
+        checkpoint_timeline,
     ) = row
     return Local(
         server=Server.UP,
@@ -209,6 +211,7 @@ def local(row: Row) -> Local:
         slots=tuple(slots),
         clients_left=_whole(clients_left),
         noted=noted,
+        checkpoint_timeline=_whole(checkpoint_timeline),
     )
 
 
