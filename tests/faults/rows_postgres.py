@@ -276,7 +276,7 @@ def slot_kept(scene: Scene) -> None:
     scene.configure("keep_slots", "barman")
     lab.sql(scene.primary, "SELECT pg_create_physical_replication_slot('barman', true)")
     for node in lab.NODES:
-        scene.later(lab.sql, node, DROP)
+        scene.later(_drop_barman, node)
     at = "SELECT restart_lsn - '0/0' FROM pg_replication_slots WHERE slot_name = 'barman'"
     lab.wait_for("the standby's copy of the slot", lambda: lab.sql(scene.standby, at), 60, every=0.5)
     reached = int(lab.sql(scene.primary, at))
@@ -286,4 +286,7 @@ def slot_kept(scene: Scene) -> None:
     assert kept <= reached, f"the copy begins at {kept}, its reader is at {reached}"
 
 
-DROP = "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = 'barman'"
+def _drop_barman(node: str) -> None:
+    """A node that comes back takes a moment until it can."""
+    drop = "SELECT count(pg_drop_replication_slot(slot_name)) FROM pg_replication_slots WHERE slot_name = 'barman'"
+    lab.wait_for(f"{node} without the slot", lambda: lab.sql(node, drop), 120, every=1.0)
