@@ -68,8 +68,11 @@ class Tasks:
             Task.POWER_ON: self._power_on,
             Task.CHECK_RECORD: self._check_record,
             Task.REWIND: self._rewind,
+            Task.CHECKPOINT: self._checkpoint,
         }[task]
-        self._later(self._bmc.latency if task not in (Task.REWIND, Task.CHECK_RECORD) else 0.1, verb, began)
+        self._later(
+            self._bmc.latency if task not in (Task.REWIND, Task.CHECKPOINT, Task.CHECK_RECORD) else 0.1, verb, began
+        )
 
     def prepare(self, task: Task) -> None:
         """See ports.Tasks."""
@@ -171,6 +174,16 @@ class Tasks:
                 self.host.peer.switch_on(f"its BMC was told by {self.host.name}")
             on = self.host.peer.power
             self._end(Outcome(Task.POWER_ON, on, "", Power.ON if on else Power.OFF))
+
+    def _checkpoint(self, began: float) -> None:
+        self._later(self.host.pg.checkpoint_time, self._checkpoint_ends)
+
+    def _checkpoint_ends(self) -> None:
+        if not self.host.pg.accepts:
+            self._end(Outcome(Task.CHECKPOINT, False, "the server does not answer"))
+            return
+        self.host.pg.checkpoint_time = 0.0
+        self._end(Outcome(Task.CHECKPOINT, True, "done"))
 
     def _rewind(self, began: float) -> None:
         if not self._source_serves():

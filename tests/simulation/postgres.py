@@ -40,6 +40,7 @@ class Postgres:
         self.clean = True
         self.promoting = False
         self.promotion_hangs = False
+        self.checkpoint_time = 0.0
         self.by_hand = False  # the promotion under way is nobody's but a hand's
         self.branch, self.lsn, self._at = 0, 1000, 0.0
         self.replay_paused = False
@@ -156,7 +157,8 @@ class Postgres:
         if self.state == "stopping":
             return
         self._enter("stopping")
-        self.host.later(self.stop_time, self._stopped, self._life, 0.0)
+        # It begins with a checkpoint of its own, of what is left to write.
+        self.host.later(self.stop_time + self.checkpoint_time, self._stopped, self._life, 0.0)
 
     def _stopped(self, life: int, waited: float) -> None:
         if life != self._life:

@@ -81,6 +81,57 @@ class TestSwitchover:
         assert world.outage(began) == 0
         assert "switchover_failed" in world.events("node1")
 
+    @pytest.mark.parametrize("seconds", [10, 60, 400])
+    def test_waits_for_a_long_checkpoint_while_clients_are_served(self, world, seconds):
+        world.node1.pg.checkpoint_time = seconds
+        began = world.now
+        world.node1.daemon.order(Order.SWITCHOVER)
+        world.run(seconds - 1)
+        assert world.primary() is world.node1
+        assert world.outage(began) == 0
+        assert world.run_until(lambda: world.primary() is world.node2, 20) is not None, story(world)
+        assert world.outage(began) <= 3
+        converges(world)
+        assert world.oracles.fence_count == 0
+
+    @pytest.mark.parametrize("fault", ["killed", "crashed", "hung"])
+    def test_whose_checkpoint_never_ends_leaves_the_primary_serving(self, world, fault):
+        world.node1.pg.checkpoint_time = 60
+        world.node1.daemon.order(Order.SWITCHOVER)
+        world.run(5)
+        if fault == "killed":
+            world.node1.daemon.kill()
+        elif fault == "crashed":
+            world.node1.pg.crash("is killed -9")
+        else:
+            world.stream.walsender_stopped = True
+        world.run(80)
+        world.stream.walsender_stopped = False
+        assert world.primary() is world.node1, story(world)
+        assert "switchover_failed" in world.events("node1")
+        converges(world)
+
+    @pytest.mark.parametrize("seconds", [5, 27, 27.5, 28, 28.5, 29, 29.5, 31, 40, 120, 280])
+    @pytest.mark.parametrize("bmc", [0.05, 3.0])
+    def test_whose_stop_takes_long_goes_through_and_nobody_is_fenced(self, world, seconds, bmc):
+        world.bmcs["node1"].latency = bmc
+        world.node1.pg.stop_time = seconds
+        world.node1.daemon.order(Order.SWITCHOVER)
+        assert world.run_until(lambda: world.primary() is world.node2, seconds + 20) is not None, story(world)
+        converges(world)
+        assert world.oracles.fence_count == 0, story(world)
+        assert "switchover_failed" not in world.events("node1")
+
+    @pytest.mark.parametrize("seconds", [288, 292, 298, 301, 310, 325, 327, 329, 330, 331, 332, 333, 335, 340])
+    def test_whose_stop_takes_too_long_ends_in_one_way_only(self, world, seconds):
+        """Either the old primary serves again, or it was fenced: never does it hand over to one that fences it."""
+        world.node1.pg.stop_time = seconds
+        world.node1.daemon.order(Order.SWITCHOVER)
+        world.run(seconds + 30)
+        converges(world, 300)
+        handed_over = "switched" in world.events("node1")
+        assert not (handed_over and world.oracles.fence_count), story(world)
+
     @pytest.mark.parametrize("after", [0.1, 0.3, 0.6, 1.0])
     def test_death_of_the_old_primary_during_it_ends_in_a_failover(self, world, after):
         world.node1.daemon.order(Order.SWITCHOVER)

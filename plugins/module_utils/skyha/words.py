@@ -182,6 +182,7 @@ class Task(str, Enum):
     CHECK_BMC = "check_bmc"  # authenticated power status of the peer
     CHECK_RECORD = "check_record"  # can the record be written? a write and fsync beside it
     REWIND = "rewind"  # pg_rewind this node's data from the peer
+    CHECKPOINT = "checkpoint"  # of this node's PostgreSQL, to its end
 
 
 @dataclass(frozen=True)

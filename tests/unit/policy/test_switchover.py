@@ -15,14 +15,17 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory
     Stage,
 )
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import (
+    Action,
     Do,
     Local,
     Order,
+    Outcome,
     Peer,
     Request,
     Role,
     Seen,
     Server,
+    Task,
 )
 from test_primary import CONFIG
 
@@ -49,7 +52,8 @@ def decided(
     intent = None if stage is None else Intent(stage, BEGAN, BEGAN, "asked for", lsn=lsn)
     record = Record("boot", role=Role.PRIMARY, timeline=3, served_boot="boot", standby_recorded=True, intent=intent)
     requests = (Request(Order.SWITCHOVER, "anna"),) if stage is None else ()
-    return decide(CONFIG, Memory(0.0, record), Seen(local, peer=peer, requests=requests), now)
+    memory = Memory(0.0, record, stopped_at=BEGAN if local.server is Server.DOWN else None)
+    return decide(CONFIG, memory, Seen(local, peer=peer, requests=requests), now)
 
 
 def events(decision: Decision) -> list[str]:
@@ -78,7 +82,16 @@ def test_it_is_refused_with_the_reason_and_nothing_is_begun(change: dict[str, bo
 def test_it_is_announced_before_anything_stops() -> None:
     decision = decided(dataclasses.replace(RUNNING, switching=False), stage=None)
     assert events(decision) == ["switchover"]
-    assert done(decision) == [Do.CHECKPOINT, Do.SET_SWITCHING]
+    assert decision.actions == (Action(Do.RUN, Task.CHECKPOINT),)
+    ended = Outcome(Task.CHECKPOINT, True, "it took 12.0 s")
+    announced = decide(
+        CONFIG, decision.memory, Seen(dataclasses.replace(RUNNING, switching=False), outcomes=(ended,)), 23.0
+    )
+    assert Action(Do.SET_SWITCHING, True) in announced.actions
+    unseen = decide(CONFIG, decision.memory, Seen(dataclasses.replace(RUNNING, switching=False)), 23.0)
+    assert events(unseen) == ["switchover_failed"]
+    failed = Outcome(Task.CHECKPOINT, False, "no answer")
+    assert events(decide(CONFIG, decision.memory, Seen(RUNNING, outcomes=(failed,)), 23.0)) == ["switchover_failed"]
 
 
 @pytest.mark.parametrize(

@@ -184,6 +184,8 @@ class Memory:
     announcements: int = 0  # gratuitous ARPs still to send
     vip_free_at: float | None = None  # duplicate address detection last heard nobody
     vip_taken: bool = False  # ... or heard another host
+    checkpointing: bool = False  # the switchover under way waits for a checkpoint; nothing is announced yet
+    stopped_at: float | None = None  # PostgreSQL here was first seen down in the switchover under way
     announced_at: float | None = None  # the peer was first seen to have replayed this primary's switchover
     switching_since: float | None = None  # the database said that a switchover is under way
     switch_evidence: Mapping[str, str] | None = None  # what spoke against a failover when it began

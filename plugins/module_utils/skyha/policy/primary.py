@@ -13,7 +13,7 @@ from .boot import PROMOTED_BY_HAND, Step, next_step
 from .memory import Decision, Memory, Stage, Wants, age, is_paused, on_record
 from .orders import not_followed
 from .storage import not_whole
-from .switchover import begin_switchover, decide_switching
+from .switchover import begin_switchover, checkpointed, decide_switching
 from .upkeep import check_bmc, check_record, is_given_up, not_switched_on, power_on
 from .wal import is_lost, wal_alarms
 
@@ -70,8 +70,10 @@ def decide_primary(config: Config, memory: Memory, seen: Seen, now: float) -> De
         )
     memory = on_own_cluster(on_record(memory, served_boot=memory.record.boot), seen.local)
     if memory.record.intent is not None and memory.record.intent.stage is Stage.SWITCHING:
-        return decide_switching(config, memory, seen, now)
-    if any(request.order is Order.SWITCHOVER for request in seen.requests):
+        decided = (checkpointed if memory.checkpointing else decide_switching)(config, memory, seen, now)
+        if decided is not None:
+            return decided
+    elif any(request.order is Order.SWITCHOVER for request in seen.requests):
         return begin_switchover(config, memory, seen, now)
     memory, actions = _keep_record(config, memory, seen, now)
     memory, vip_actions, delay, listen = _keep_vip(config, memory, seen, now)
@@ -89,6 +91,8 @@ def decide_primary(config: Config, memory: Memory, seen: Seen, now: float) -> De
     memory = dataclasses.replace(memory, looked_at=now if wants.paths else memory.looked_at)
     alarms = _alarms(config, memory, seen, now)
     state = f"primary on {_timeline(seen)}, VIP {_HELD[seen.local.vip_held]}, " + _STREAMS[seen.local.peer_streaming]
+    if memory.checkpointing:
+        state += f"; switchover to {config.peer}: a checkpoint first"
     return Decision(memory, "; ".join([state, *alarms.values()]), wants, actions, events, alarms)
 
 

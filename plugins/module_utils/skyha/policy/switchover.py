@@ -1,7 +1,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """A planned change of the primary, driven by the old one.
 
-Steps: announce it in the database, see by SQL that the peer has replayed that, and give its skyha time to read it (so that
+Steps: a checkpoint, while clients are served on; announce it in the database, see by SQL that the peer has replayed that, and give its skyha time to read it (so that
 it fences nobody, and watches closely from then on); drop the VIP, stop cleanly, see that the peer has all WAL up to the end
 of the shutdown checkpoint, write down that this node handed over, tell the peer to promote, follow it as a standby. Until
 the hand-over is written down, any trouble makes the old primary serve again; after it, never.
@@ -12,13 +12,18 @@ from __future__ import annotations
 import dataclasses
 
 from ..config import Config
-from ..words import Action, Do, Event, Peer, Role, Seen, Server
+from ..words import Action, Do, Event, Peer, Role, Seen, Server, Task
 from .memory import Decision, Intent, Memory, Stage, Wants, age, begin, on_record
+from .patience import STOP_LIMIT
 
 POLL = 0.05
 PROMOTE_AGAIN = 2.0
 START_AFTER = 5.0
 NOTICE = 0.2  # seconds beyond the peer's own interval, after which its skyha has read the announcement
+LOOK_AGAIN = (
+    1.0  # seconds that a late stop leaves for seeing that the peer has all WAL; its patience is used up soon after
+)
+NO_RACE = 10.0  # seconds before the peer gives a stop up that nothing is handed over any more: only one of them acts
 ANNOUNCE_LIMIT = 10.0  # seconds in which the peer must have replayed the announcement; nothing is stopped before
 
 
@@ -41,16 +46,34 @@ def begin_switchover(config: Config, memory: Memory, seen: Seen, now: float) -> 
     if why is not None:
         event = Event("switchover_refused", f"switchover refused: {why}", "warning")
         return Decision(memory, f"primary, switchover refused: {why}", Wants(config.timing.interval), (), (event,))
-    memory = dataclasses.replace(memory, announced_at=None)
+    memory = dataclasses.replace(memory, announced_at=None, stopped_at=None, checkpointing=True)
     memory = on_record(memory, intent=Intent(Stage.SWITCHING, now, now, "an operator asked for it"))
     event = Event("switchover", f"switchover to {config.peer} begins", "warning")
     return Decision(
         memory,
-        f"primary, switchover to {config.peer}: announced",
+        f"primary, switchover to {config.peer}: a checkpoint first",
         Wants(POLL),
-        (Action(Do.CHECKPOINT), Action(Do.SET_SWITCHING, True)),
+        (Action(Do.RUN, Task.CHECKPOINT),),
         (event,),
     )
+
+
+def checkpointed(config: Config, memory: Memory, seen: Seen, now: float) -> Decision | None:
+    """Clients are served on until what the last checkpoint would have to write is written; None while that lasts."""
+    done = next((outcome for outcome in seen.outcomes if outcome.task is Task.CHECKPOINT), None)
+    if done is None and Task.CHECKPOINT in seen.running:
+        return None
+    if done is None:  # a pause came in between
+        return give_up(config, memory, "the end of the checkpoint before it was not seen")
+    if not done.ok:
+        return give_up(config, memory, f"no checkpoint could be made: {done.detail}")
+    why = obstacle(config, memory, seen)
+    if why is not None:
+        return give_up(config, memory, why)
+    memory = begin(dataclasses.replace(memory, checkpointing=False), Stage.SWITCHING, now, since=now)
+    event = Event("checkpoint", f"the checkpoint before the switchover has ended: {done.detail}")
+    sentence = f"primary, switchover to {config.peer}: announced"
+    return Decision(memory, sentence, Wants(POLL), (Action(Do.SET_SWITCHING, True),), (event,))
 
 
 def decide_switching(config: Config, memory: Memory, seen: Seen, now: float) -> Decision:
@@ -134,7 +157,12 @@ def hand_over(config: Config, memory: Memory, seen: Seen, now: float) -> Decisio
             (),
             {"handed_over": sentence} if now - intent.at > 5.0 else {},
         )
-    late = now - intent.since > config.timing.switchover_deadline
+    if memory.stopped_at is None:
+        memory = dataclasses.replace(memory, stopped_at=now)
+    # A stop that took long is no failure: what counts is whether the peer has all WAL, and that is looked at first.
+    late = now > max(intent.since + config.timing.switchover_deadline, (memory.stopped_at or now) + LOOK_AGAIN)
+    if memory.down_since is not None and (memory.stopped_at or now) - memory.down_since > STOP_LIMIT - NO_RACE:
+        return give_up(config, memory, f"the stop took so long that {config.peer} may be about to fence this node")
     if seen.local.clean_shutdown is False:
         return give_up(config, memory, "PostgreSQL did not shut down cleanly")
     if seen.local.clean_shutdown is None and not late:
@@ -169,6 +197,6 @@ def _has_received(peer: Peer | None, lsn: int) -> bool:
 
 def give_up(config: Config, memory: Memory, why: str) -> Decision:
     """Before the hand-over: this node serves again."""
-    memory = dataclasses.replace(on_record(memory, intent=None), vip_free_at=None)
+    memory = dataclasses.replace(on_record(memory, intent=None), vip_free_at=None, checkpointing=False)
     event = Event("switchover_failed", f"switchover given up, this node serves again: {why}", "alarm")
     return Decision(memory, f"switchover given up: {why}", Wants(POLL, peer=True), (), (event,))

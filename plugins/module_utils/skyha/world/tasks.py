@@ -18,9 +18,11 @@ from collections.abc import Mapping
 from typing import Any, Callable
 
 from ..config import Config
+from ..probes.queries import local_dsn
 from ..words import Outcome, Power, Task
 from .child import command
 
+CHECKPOINT_DEADLINE = 600.0
 REWIND_DEADLINE = 4 * 3600.0
 RECORD_DEADLINE = 10.0
 _GRACE = 1.0  # for a child to end by its own deadline, with an answer
@@ -146,6 +148,8 @@ class ProcessTasks:
     def _job(self, task: Task) -> tuple[str, Mapping[str, Any], float]:
         """The module, its request and its deadline."""
         config = self._config
+        if task is Task.CHECKPOINT:
+            return "world.checkpoint", {"dsn": dict(local_dsn(config, statement_timeout=0))}, CHECKPOINT_DEADLINE
         if task is Task.REWIND:
             keys = (
                 "bin_dir",
