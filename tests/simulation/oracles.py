@@ -165,6 +165,7 @@ class Oracles:
 
     def _bounded_loss(self, host: Host) -> None:
         if host.name in self._taken_over:
+            self._may_lose[host.name] = 1 << 62
             return
         if host.name not in self.heard:
             self.breaks("S4", f"{host.name} promotes and never heard the primary")
@@ -251,6 +252,7 @@ class Oracles:
                 self.breaks("S3", f"{host.name} starts as primary what somebody promoted by hand")
         elif how == "promotion":
             self.promotions += 1
+            self._taken_over.discard(host.name)
             if host.name not in self._allowed:
                 self.breaks("S1", f"{host.name} was promoted and nobody asked for it")
             peer = host.peer.pg
