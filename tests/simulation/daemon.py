@@ -220,6 +220,13 @@ class Daemon:
             self.world.oracles.promotes(self.host)
             self.host.pg.promote("its skyha")
 
+    def end_readers(self, pids: Sequence[int]) -> None:
+        """See ports.Hands."""
+        self._hand("end_readers")
+        if self.host.pg.reader in pids:
+            self.host.pg.reader = 0
+            self.world.changed()
+
     def checkpoint(self) -> None:
         """See ports.Hands."""
         self._hand("checkpoint")

@@ -44,6 +44,7 @@ class Postgres:
         self.by_hand = False  # the promotion under way is nobody's but a hand's
         self.branch, self.lsn, self._at = 0, 1000, 0.0
         self.replay_paused = False
+        self.reader = 0  # pid of a session that replay waits for
         self.replay_lag = 0.0  # seconds
         self.replayed: Position = (0, 1000)
         self.slots: set[str] = set()
@@ -103,7 +104,7 @@ class Postgres:
         """A standby gets WAL (or replays what it has, when `position` is its own)."""
         if position[0] != self.branch or position[1] > self.lsn:
             self.branch, self.lsn = position
-        if not self.replay_paused:
+        if not self.replay_paused and not self.reader:
             target = max(0, self.lsn - int(self.replay_lag / COMMIT_EVERY) * COMMIT_BYTES)
             if self.branch != self.replayed[0]:
                 self.replayed = (self.branch, max(target, self.replayed[1]))
@@ -206,7 +207,7 @@ class Postgres:
     def _promoted(self, life: int) -> None:
         if life != self._life or not self.promoting:
             return
-        if self.promotion_hangs or self.hung or self.replay_paused:
+        if self.promotion_hangs or self.hung or self.replay_paused or self.reader:
             self.host.later(0.5, self._promoted, life)
             return
         self.world.settle()

@@ -224,6 +224,12 @@ ALARMS: Mapping[str, Alarm] = {
         "read the sentence: it says what skyha waits for; then PostgreSQL's log and 'systemctl status sky-postgresql'; if it "
         "waits for a peer that is gone for good, 'skyctl takeover' here",
     ),
+    "replay_lag": Alarm(
+        _MILD,
+        "The standby has received WAL that it has not replayed for longer than the limit: nothing of it is lost, queries there read old data.",
+        "end the readers that the sentence names (pg_terminate_backend), or look at the load of the standby",
+        "check_standby_lag",
+    ),
     "vip_conflict": Alarm(
         _BAD,
         "Another host answers for the VIP, or it could not be listened for one.",

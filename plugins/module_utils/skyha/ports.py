@@ -62,6 +62,9 @@ class Hands(Protocol):
     def promote(self) -> None:
         """Ask PostgreSQL to leave recovery; returns at once."""
 
+    def end_readers(self, pids: Sequence[int]) -> None:
+        """End those of these sessions that replay still waits for."""
+
     def checkpoint(self) -> None:
         """Start a checkpoint here, without waiting for it."""
 

@@ -126,6 +126,19 @@ class Place:
 
 
 @dataclass(frozen=True)
+class Reader:
+    """A session on this standby that replay waits for."""
+
+    pid: int
+    user: str
+    application: str
+    since: str  # when its query, or its last one, began
+
+    def __str__(self) -> str:
+        return f"pid {self.pid} (user {self.user}, application {self.application or 'unnamed'}, query of {self.since or 'unknown'})"
+
+
+@dataclass(frozen=True)
 class Local:
     """This node's own PostgreSQL and VIP. Without an answer by SQL most of it is not known."""
 
@@ -152,6 +165,7 @@ class Local:
     system_identifier: str | None = None  # which cluster's data this is, as initdb drew it
     places: tuple[Place, ...] | None = None  # of the WAL and the tablespaces
     wal: Wal | None = None  # looked at now and then
+    readers: tuple[Reader, ...] = ()  # standby: sessions that replay waits for; looked for only while it stands still
 
 
 @dataclass(frozen=True)
@@ -242,6 +256,7 @@ class Do(str, Enum):
     KILL_POSTGRES = "kill_postgres"  # immediate shutdown: this node must stop writing now
     MAKE_STANDBY = "make_standby"  # write standby.signal into a stopped data directory
     PROMOTE = "promote"
+    END_READERS = "end_readers"  # end those sessions (value: their pids) that replay still waits for
     CHECKPOINT = "checkpoint"
     ADD_VIP = "add_vip"  # after duplicate address detection
     DROP_VIP = "drop_vip"

@@ -190,6 +190,7 @@ class Loop:
             Do.KILL_POSTGRES: lambda: hands.stop_postgres(True),
             Do.MAKE_STANDBY: hands.make_standby,
             Do.PROMOTE: hands.promote,
+            Do.END_READERS: lambda: hands.end_readers(value),  # type: ignore[arg-type]
             Do.PROMOTE_PEER: hands.promote_peer,
             Do.CHECKPOINT: hands.checkpoint,
             Do.ADD_VIP: hands.add_vip,

@@ -18,14 +18,32 @@ RECORD_EVERY = 30.0
 
 
 def lag_seconds(memory: Memory) -> float:
-    """How long before the primary was last heard it had last written something that is not replayed here.
+    """How long before the primary was last heard it had last written something that was not received here.
 
     On this node's monotonic clock alone (S4): the age of the newest sample of the primary's WAL position that is
-    replayed here, when the primary was last heard. Infinite before the first.
+    received here, when the primary was last heard. Infinite before the first. What is received and flushed is not lost.
     """
     if memory.covered_at is None or memory.sampled_at is None:
         return float("inf")
     return max(0.0, memory.sampled_at - memory.covered_at)
+
+
+def replay_lag(config: Config, memory: Memory, local: Local) -> str | None:
+    """What to say where received WAL waits to be replayed for longer than the limit; it is lost to nobody, and disarms nobody."""
+    if memory.replayed_at is None or memory.sampled_at is None:
+        return None
+    seconds = memory.sampled_at - memory.replayed_at
+    if seconds <= config.max_lag_seconds or local.receive_lsn is None or local.replay_lsn is None:
+        return None
+    waiting = (
+        f"{local.receive_lsn - local.replay_lsn} bytes of WAL are received here and not replayed, for {seconds:.0f} s"
+    )
+    if local.readers:
+        return (
+            f"{waiting}: replay waits for {', '.join(map(str, local.readers))}; a failover would end that, and read what "
+            "is received first"
+        )
+    return f"{waiting}: a failover takes as much longer; look at the load and the disk of this node"
 
 
 def lag_bytes(memory: Memory, local: Local) -> int | None:

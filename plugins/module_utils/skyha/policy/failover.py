@@ -263,7 +263,7 @@ def proven(
     last_receive: int | None = None,
 ) -> Decision:
     memory = begin(memory, Stage.LISTENING, now, by_operator=by_operator)
-    if not by_operator:
+    if not by_operator and memory.record.role is not Role.PRIMARY:  # a promotion that hangs is taken back in the end
         memory = begin(memory, Stage.LISTENING, now, attempts=0, proven_at=now)
     memory = on_record(memory, power_on_due=memory.record.power_on_due and not by_operator)
     memory = dataclasses.replace(memory, proof_at=now, last_receive=last_receive, confirmed_off=False)
@@ -331,12 +331,13 @@ def _listening(config: Config, memory: Memory, seen: Seen, now: float) -> Decisi
         # What was seen of the old primary is no sign of trouble on the way to the new one.
         memory = dataclasses.replace(memory, promote_at=now, vip_free_at=None, vip_taken=False, vote_look=None)
         event = Event("fenced", f"{config.peer} is off and silent: promoting", "warning", facts(seen))
+        ended, told = _out_of_the_way(seen)
         return Decision(
             memory,
             "standby, the fence is proven: promoting",
             Wants(0.0, vip_conflict=True),
-            (Action(Do.PROMOTE),),
-            (event,),
+            (*ended, Action(Do.PROMOTE)),
+            (event, *told),
         )
     memory = dataclasses.replace(memory, last_receive=received)
     sentence = f"standby, {config.peer} is said to be off, but it is not silent: {signs(seen.looks)}"
@@ -375,4 +376,14 @@ def _promoting(config: Config, memory: Memory, seen: Seen, now: float) -> Decisi
     if now - memory.promote_at >= PROMOTE_AGAIN:
         actions = (Action(Do.PROMOTE),)
         memory = dataclasses.replace(memory, promote_at=now)
-    return Decision(memory, sentence, Wants(PROMOTE_POLL, vip_conflict=listen), actions)
+    ended, told = _out_of_the_way(seen)
+    return Decision(memory, sentence, Wants(PROMOTE_POLL, vip_conflict=listen), ended + actions, told)
+
+
+def _out_of_the_way(seen: Seen) -> tuple[tuple[Action, ...], tuple[Event, ...]]:
+    """A promotion replays all that was received first: a reader that this waits for would hold it up for minutes."""
+    readers = seen.local.readers
+    if not readers:
+        return (), ()
+    text = f"replay waited for {', '.join(map(str, readers))}: ended, for the promotion"
+    return (Action(Do.END_READERS, tuple(reader.pid for reader in readers)),), (Event("reader_ended", text, "warning"),)

@@ -152,7 +152,8 @@ class Memory:
     sampled_at: float | None = None
     wal_lsn: int = 0  # standby: WAL received ...
     wal_at: float = float("-inf")  # ... and when it last grew
-    covered_at: float | None = None  # all that the primary had written at this time is replayed here
+    covered_at: float | None = None  # all that the primary had written at this time is received here
+    replayed_at: float | None = None  # ... is replayed here
     bmc_ok_at: float | None = None
     bmc_asked_at: float | None = None  # the last check ended, well or not
     bmc_error: str = ""

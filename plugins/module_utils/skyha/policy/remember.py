@@ -52,6 +52,7 @@ def _remember_role(memory: Memory, local: Local) -> Memory:
         samples=(),
         sampled_at=None,
         covered_at=None,
+        replayed_at=None,
         wal_lsn=0,
         peer=None,
     )
@@ -107,11 +108,15 @@ def _remember_local(memory: Memory, local: Local, now: float) -> Memory:
         memory = dataclasses.replace(memory, wal_lsn=local.receive_lsn or 0, wal_at=now)
     if local.role is not Role.STANDBY or local.replay_lsn is None:
         return memory
-    covered = [at for at, lsn in memory.samples if lsn <= local.replay_lsn]
-    if not covered:
+    received = max(local.receive_lsn or 0, local.replay_lsn)
+    covered = [at for at, lsn in memory.samples if lsn <= received]
+    if covered:
+        memory = dataclasses.replace(memory, covered_at=covered[-1])
+    replayed = [at for at, lsn in memory.samples if lsn <= local.replay_lsn]
+    if not replayed:
         return memory
-    rest = tuple(sample for sample in memory.samples if sample[0] > covered[-1])
-    return dataclasses.replace(memory, samples=rest, covered_at=covered[-1])
+    rest = tuple(sample for sample in memory.samples if sample[0] > replayed[-1])
+    return dataclasses.replace(memory, samples=rest, replayed_at=replayed[-1])
 
 
 def _remember_alone(memory: Memory, local: Local, now: float) -> Memory:
@@ -130,7 +135,7 @@ def _forget_the_catch_up(memory: Memory) -> Memory:
 
     Both nodes may have been stopped by an operator: the standby is back before its primary, which is no trouble then.
     """
-    memory = dataclasses.replace(memory, trouble=None, samples=(), sampled_at=None, covered_at=None)
+    memory = dataclasses.replace(memory, trouble=None, samples=(), sampled_at=None, covered_at=None, replayed_at=None)
     # Else it would count as what a predecessor of this daemon had found.
     return on_record(memory, trouble_at=None) if memory.record.trouble_at is not None else memory
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from ..config import Config
 from ..margins import STOP_LIMIT
 from ..words import Action, Do, Event, Look, Path, Role, Seen, Sight, Task
-from .armed import evidence_missing, lag_seconds, not_armed, unfit
+from .armed import evidence_missing, lag_seconds, not_armed, replay_lag, unfit
 from .failover import decide_failover, fence_once
 from .memory import Decision, Intent, Memory, Stage, Trouble, Wants, age, is_paused, on_record
 from .orders import INSTEAD, not_followed
@@ -116,6 +116,9 @@ def _quiet(config: Config, memory: Memory, seen: Seen, now: float, life: str) ->
     lag = lag_seconds(memory)
     answers = "no primary answers" if alone else "primary answers"
     sentence = f"standby, {answers}, lag {lag:.1f} s, " + ("armed" if not alarms else f"NOT armed: {why}")
+    waits = replay_lag(config, memory, seen.local)
+    if waits is not None:
+        sentence, alarms = f"{sentence}; {waits}", {**alarms, "replay_lag": waits}
     return Decision(memory, sentence, look_at_primary(config, config.timing.interval, fresh), actions, events, alarms)
 
 

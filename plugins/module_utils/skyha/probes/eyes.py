@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Callable
 
 from .. import config as configuration
-from ..words import Local, Look, Path, Peer, Role, Server, Sight, Wal
+from ..words import Local, Look, Path, Peer, Reader, Role, Server, Sight, Wal
 from . import arp, ndp, queries, wal
 from .datadir import DataDir, Disk
 from .meaning import STARTING
@@ -47,6 +47,8 @@ class ProbeEyes:
                 queries.peer_sql(),
             )
         )
+        self._readers = Line(Target("readers", local, queries.READERS))
+        self._replayed: int | None = None
         self._data = DataDir(config.data_dir, config.bin_dir)
         self._storage = Storage(config.data_dir, clock)
         self._vip = Watch(config.vip)
@@ -78,6 +80,7 @@ class ProbeEyes:
         answer = look([self._local], deadline, clock=self._clock)[0]
         if answer.sight is Sight.OK and answer.row:
             seen = queries.local(answer.row)
+            seen = dataclasses.replace(seen, readers=self._in_the_way(seen, deadline))
             return dataclasses.replace(
                 seen,
                 vip_held=held,
@@ -94,6 +97,15 @@ class ProbeEyes:
         left = max(_STORAGE_WAIT, deadline - (self._clock() - now))
         places = self._storage.look(left if is_down else _STORAGE_WAIT, now_on=is_down)
         return dataclasses.replace(told, vip_held=held, places=places)
+
+    def _in_the_way(self, seen: Local, deadline: float) -> tuple[Reader, ...]:
+        """Whom replay waits for: asked only where it has stood still since the last look, with WAL to replay."""
+        stands = seen.role is Role.STANDBY and seen.replay_lsn == self._replayed and seen.receive_lsn != seen.replay_lsn
+        self._replayed = seen.replay_lsn
+        if not stands:
+            return ()
+        answer = look([self._readers], deadline, clock=self._clock)[0]
+        return queries.readers(answer.row) if answer.sight is Sight.OK and answer.row else ()
 
     def peer(self, deadline: float) -> Peer:
         """See ports.Eyes."""
@@ -142,7 +154,7 @@ class ProbeEyes:
         return look(lines, deadline, [self._paths[path] for path in fresh], self._clock)
 
     def _lines(self) -> list[Line]:
-        return [*self._paths.values(), self._local, self._peer, self._restart, self._system, self._wal]
+        return [*self._paths.values(), self._local, self._peer, self._restart, self._system, self._wal, self._readers]
 
     def _identified(self, now: float, deadline: float) -> str | None:
         if not self._system_identifier or now - self._system_asked_at >= _SYSTEM_EVERY:

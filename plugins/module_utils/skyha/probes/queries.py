@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..config import Config
-from ..words import Beat, Local, Peer, Role, Server
+from ..words import Beat, Local, Peer, Reader, Role, Server
 from .race import Target
 from .session import Row
 
@@ -93,6 +93,34 @@ def _is_standby(config: Config) -> str:
 # Reads the control file, so it is no part of the look that is taken each second.
 SYSTEM = "SELECT system_identifier::text FROM pg_control_system()"
 PENDING_RESTART = "SELECT ARRAY(SELECT name FROM pg_settings WHERE pending_restart ORDER BY 1)"
+
+
+# Sessions that the startup process waits for. It is no backend, so pg_blocking_pids() knows nothing of it; a conflict of snapshots
+# names nobody, so whoever holds an old one counts.
+_READERS = """FROM pg_stat_get_activity(NULL) a JOIN pg_stat_get_activity(NULL) s ON s.backend_type = 'startup'
+ WHERE a.backend_type = 'client backend' AND a.application_name <> 'skyha' AND a.pid <> pg_backend_pid()
+   AND (EXISTS (SELECT FROM pg_locks w JOIN pg_locks h
+                    ON h.granted AND h.pid = a.pid AND (h.locktype, h.database, h.relation)
+                       IS NOT DISTINCT FROM (w.locktype, w.database, w.relation)
+                 WHERE w.pid = s.pid AND NOT w.granted)
+        OR (s.wait_event LIKE 'RecoveryConflict%' AND (a.backend_xmin IS NOT NULL OR a.xact_start IS NOT NULL))
+        OR (s.wait_event_type = 'BufferPin' AND a.xact_start IS NOT NULL))"""
+READERS = f"""SELECT json_agg(json_build_array(a.pid, pg_get_userbyid(a.usesysid), a.application_name,
+       to_char(a.query_start, 'YYYY-MM-DD HH24:MI:SSOF'))) {_READERS}"""
+
+
+def end_readers_sql(pids: Sequence[int]) -> str:
+    """Ends those of the sessions that still stand in replay's way: by now a number may be another session's."""
+    wanted = ", ".join(str(int(pid)) for pid in pids) or "0"
+    return f"SELECT count(pg_terminate_backend(a.pid)) {_READERS} AND a.pid IN ({wanted})"
+
+
+def readers(row: Row) -> tuple[Reader, ...]:
+    """The row of READERS."""
+    return tuple(
+        Reader(int(pid), str(user or ""), str(application or ""), str(since or ""))
+        for pid, user, application, since in row[0] or ()
+    )
 
 
 def literal(text: str) -> str:

@@ -63,6 +63,10 @@ class HostHands:
         config = self._config
         self._run([os.path.join(config.bin_dir, "pg_ctl"), "promote", "-W", "-D", config.data_dir])
 
+    def end_readers(self, pids: Sequence[int]) -> None:
+        """See ports.Hands."""
+        self._local("ending what replay waits for", queries.end_readers_sql(pids))
+
     def checkpoint(self) -> None:
         """See ports.Hands."""
         if self._checkpoint is not None:
