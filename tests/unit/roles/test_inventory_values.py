@@ -389,7 +389,7 @@ def test_odd_names_and_passwords_work_on_a_real_server(server: RealPostgres, tmp
     passfile = tmp_path / "pgpass"
     passfile.write_text(template("streaming_replication", "pgpass.j2", known))
     passfile.chmod(0o600)
-    query = f"select {value('__ha_schema_schema_identifier', schema)}.cluster_keepalive_test()"
+    query = f"select {value('__ha_schema_schema', schema)}.cluster_keepalive_test()"
     login = ("-U", ODD["pg_cluster_ha_user"], "-d", ODD["pg_cluster_database"], "-c", query)
     done = psql(server.port, *login, PGPASSFILE=str(passfile))
     assert done.returncode == 0, done.stderr

@@ -95,6 +95,10 @@ SYSTEM = "SELECT system_identifier::text FROM pg_control_system()"
 PENDING_RESTART = "SELECT ARRAY(SELECT name FROM pg_settings WHERE pending_restart ORDER BY 1)"
 
 
+# Only PostgreSQL's own functions and operators are meant: nobody else's of the same name may run with the superuser's rights.
+_PATH = "-c search_path=pg_catalog,pg_temp"
+
+
 # Sessions that the startup process waits for. It is no backend, so pg_blocking_pids() knows nothing of it; a conflict of snapshots
 # names nobody, so whoever holds an old one counts.
 _READERS = """FROM pg_stat_get_activity(NULL) a JOIN pg_stat_get_activity(NULL) s ON s.backend_type = 'startup'
@@ -147,7 +151,7 @@ def tcp_dsn(config: Config, address: str, port: int, deadline: float) -> Mapping
         "application_name": "skyha",
         "tcp_user_timeout": 10000,
         "options": f"-c statement_timeout={limit} -c lock_timeout={lock_limit(deadline)} -c synchronous_commit=local "
-        "-c datestyle=iso",
+        f"-c datestyle=iso {_PATH}",
     }
 
 
@@ -171,7 +175,7 @@ def local_dsn(
         "passfile": config.passfile,
         "application_name": "skyha",
         "options": f"-c statement_timeout={statement_timeout} -c lock_timeout={lock_timeout} -c synchronous_commit=local "
-        "-c datestyle=iso",
+        f"-c datestyle=iso {_PATH}",
     }
 
 

@@ -1,0 +1,163 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What role ha_schema makes is run in a real server, as psql gets it; then the HA role, no superuser, tries to become one.
+
+The heartbeat and skyha's own sessions run with the superuser's rights: nothing that the HA role can write may run in them.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterator
+
+import psycopg2
+import pytest
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import Config
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.probes.eyes import ProbeEyes
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.probes.queries import PEER
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Path, Role, Server, Sight
+from real_postgres import RealPostgres
+from render import template, variables
+
+NAME = "weak"
+# Whatever it gets to run with another's rights does this.
+GRAB = "alter role weak superuser"
+
+
+def make(server: RealPostgres, **settings: object) -> str:
+    """What the role's psql prints."""
+    given = variables("ha_schema", pg_cluster_ha_user=NAME, pg_cluster_database=NAME, **settings)
+    done = subprocess.run(
+        [
+            *("psql", "-XAt", "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=terse"),
+            *("-v", "login=false", "-v", f"database={NAME}"),
+            *("-h", "127.0.0.1", "-p", str(server.port), "-U", "postgres", "-d", "postgres", "-f", "-"),
+        ],
+        input=template("ha_schema", "ha_schema.sql.j2", given),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture
+def server(postgres: RealPostgres) -> Iterator[RealPostgres]:
+    make(postgres)
+    yield postgres
+    postgres.sql(f"DROP DATABASE {NAME} WITH (FORCE)", "postgres")
+    postgres.sql(f"DROP OWNED BY {NAME}", "postgres")
+    postgres.sql(f"DROP ROLE {NAME}", "postgres")
+
+
+@pytest.fixture
+def eyes(server: RealPostgres, make_config: Callable[..., Config]) -> Iterator[ProbeEyes]:
+    found = ProbeEyes(
+        make_config(
+            port=server.port,
+            vote_port=server.port,
+            database=NAME,
+            user=NAME,
+            bin_dir=str(server.bin_dir),
+            data_dir=str(server.data_dir),
+            socket_dir=str(server.root),
+        )
+    )
+    yield found
+    found.close()
+
+
+def as_weak(server: RealPostgres, *statements: str) -> list[str]:
+    """Each as the HA role, in a transaction of its own; the errors."""
+    connection = psycopg2.connect(host="127.0.0.1", port=server.port, user=NAME, dbname=NAME)
+    connection.autocommit = True
+    errors = []
+    for statement in statements:
+        try:
+            connection.cursor().execute(statement)
+        except psycopg2.Error as error:
+            errors.append(str(error))
+    connection.close()
+    return errors
+
+
+def is_superuser(server: RealPostgres) -> bool:
+    return server.sql(f"SELECT rolsuper FROM pg_roles WHERE rolname = '{NAME}'", "postgres") != "f"
+
+
+TRIGGER = f"""create function pg_temp.grab() returns trigger language plpgsql as $$ begin {GRAB}; return new; end $$;
+create trigger grab before update on sky_pg_cluster.cluster_status for each row execute function pg_temp.grab()"""
+FORMAT = f"""create function {{}}.format(text, text) returns text language plpgsql as
+$$ begin {GRAB}; return pg_catalog.format($1, variadic array[$2]); end $$"""
+RECOVERY = f"""create function {{}}.pg_is_in_recovery() returns boolean language plpgsql as
+$$ begin {GRAB}; return false; end $$"""
+ATTEMPTS = {
+    "a trigger on the heartbeat's table": [TRIGGER],
+    "a rule on the heartbeat's table": [
+        f"create rule grab as on update to sky_pg_cluster.cluster_status do also {GRAB}"
+    ],
+    "a function in the heartbeat's schema": [FORMAT.format("sky_pg_cluster"), RECOVERY.format("sky_pg_cluster")],
+    "a function in public": [FORMAT.format("public"), RECOVERY.format("public")],
+    "a schema of its own in every session's path": [
+        "create schema mine",
+        FORMAT.format("mine"),
+        RECOVERY.format("mine"),
+        "alter database weak set search_path = mine, pg_catalog",
+        "alter role postgres set search_path = mine, pg_catalog",
+    ],
+    "the heartbeat made anew": [
+        "alter function sky_pg_cluster.cluster_keepalive_test() owner to weak",
+        "create or replace function sky_pg_cluster.cluster_keepalive_test() returns void language sql as 'select'",
+        "drop function sky_pg_cluster.cluster_keepalive_test()",
+    ],
+    "the tables taken over": [
+        "alter table sky_pg_cluster.cluster_control owner to weak",
+        "alter schema sky_pg_cluster owner to weak",
+        "alter table sky_pg_cluster.cluster_status add column grab int default 1",
+    ],
+    "a superuser's programs": ["copy (select 1) to program 'true'", "select pg_read_file('/etc/passwd')", GRAB],
+}
+
+
+@pytest.mark.parametrize("attempt", ATTEMPTS)
+def test_nothing_that_the_ha_role_writes_runs_with_the_superusers_rights(server, eyes, attempt):
+    errors = as_weak(server, *ATTEMPTS[attempt])
+    looks = eyes.look((Path.VIP, Path.VOTE), 3.0, ())
+    local = eyes.local(3.0)
+    assert not is_superuser(server)
+    assert len(errors) == len(ATTEMPTS[attempt])
+    assert {look.sight for look in looks.values()} == {Sight.OK}
+    assert (local.server, local.role, local.detail) == (Server.UP, Role.PRIMARY, "")
+
+
+def test_ha_role_may_do_what_skyha_asks_of_it(server):
+    assert not as_weak(
+        server,
+        "select sky_pg_cluster.cluster_keepalive_test()",
+        "update sky_pg_cluster.cluster_control set paused = false",
+        PEER,
+        "select 1 / has_function_privilege('pg_promote(boolean, integer)', 'execute')::int",
+        "select count(*) from pg_stat_get_wal_receiver()",
+    )
+
+
+def test_second_run_changes_nothing_and_a_superuser_of_before_is_one_no_more(server):
+    assert make(server, ha_schema_superuser=True)
+    assert is_superuser(server)
+    assert make(server)
+    assert not is_superuser(server)
+    assert "ALTER ROLE" not in make(server).replace("ALTER ROLE", "", 1)  # the password, that no login was tried for
+
+
+def test_what_an_older_version_gave_to_the_ha_role_is_taken_back(server):
+    server.sql(f"ALTER DATABASE {NAME} OWNER TO {NAME}", "postgres")
+    server.sql(
+        f"ALTER SCHEMA sky_pg_cluster OWNER TO {NAME}; ALTER TABLE sky_pg_cluster.cluster_status OWNER TO {NAME};"
+        f"ALTER TABLE sky_pg_cluster.cluster_control OWNER TO {NAME}; COMMENT ON SCHEMA sky_pg_cluster IS 'of before'",
+        NAME,
+    )
+    make(server)
+    assert (
+        len(as_weak(server, TRIGGER, FORMAT.format("sky_pg_cluster"), "alter database weak set search_path = mine"))
+        == 3
+    )
