@@ -52,12 +52,48 @@ def killed_after_the_promotion(scene: Scene) -> None:
 
 
 def _killed_after(scene: Scene, kind: str) -> None:
-    """A shell in the standby waits for that line of the history, and kills at once."""
-    file = "/var/lib/skyha/history.jsonl"
-    wait = f"n=$(wc -l < {file}); for i in $(seq 4000); do tail -n +$((n+1)) {file} | grep -q '\"{kind}\"' && break; sleep 0.005; done; "
-    lab.on(scene.standby, "systemd-run", "-q", "sh", "-c", wait + KILL[2])
+    _after(scene, kind, KILL[2])
     faults.power_loss(scene.primary)
     scene.took_over()
+
+
+def _after(scene: Scene, kind: str, command: str) -> None:
+    """A shell in the standby waits for that line of the history, and does it at once."""
+    file = "/var/lib/skyha/history.jsonl"
+    wait = f"n=$(wc -l < {file}); for i in $(seq 4000); do tail -n +$((n+1)) {file} | grep -q '\"{kind}\"' && break; sleep 0.005; done; "
+    lab.on(scene.standby, "systemd-run", "-q", "sh", "-c", wait + command)
+
+
+@row("skyha stopped (SIGSTOP) for 60 s when the trouble has begun", "F")
+def stopped_in_trouble(scene: Scene) -> None:
+    _stopped_after(scene, "trouble")
+
+
+@row("skyha stopped (SIGSTOP) for 60 s while it fences", "F", selection=True)
+def stopped_while_fencing(scene: Scene) -> None:
+    """Its watchdog kills it, and the next one goes on; before, it came back too late to trust what it had known."""
+    _stopped_after(scene, "fencing")
+
+
+@row("skyha stopped (SIGSTOP) for 60 s when the fence is read back", "F")
+def stopped_after_the_fence(scene: Scene) -> None:
+    _stopped_after(scene, "fence_read_back")
+
+
+@row("skyha stopped (SIGSTOP) for 60 s while it promotes", "F")
+def stopped_while_promoting(scene: Scene) -> None:
+    _stopped_after(scene, "fenced")
+
+
+def _stopped_after(scene: Scene, kind: str) -> None:
+    _after(scene, kind, "p=$(systemctl show -p MainPID --value skyha); kill -STOP $p; sleep 60; kill -CONT $p")
+    faults.power_loss(scene.primary)
+    scene.took_over(45)  # before the 60 s are over
+    lab.wait_for("skyha started again by its watchdog", lambda: _restarts(scene.standby) > 0, 30)
+
+
+def _restarts(node: str) -> int:
+    return int(lab.on(node, "systemctl", "show", "-p", "NRestarts", "--value", "skyha"))
 
 
 @row("skyha killed -9 every two seconds during a failover", "F")

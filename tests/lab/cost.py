@@ -26,7 +26,7 @@ from tests.lab import faults, lab
 IDLE = 60.0
 STRETCH = 10.0  # seconds: two of skyha's rounds (new connections and the write to the storage come every 5 s)
 SWITCHES = 12  # seconds that four stretches need besides, at most
-STILL = 15.0  # seconds that skyha is frozen at once; its watchdog wakes after 30
+STILL = 15.0  # seconds that skyha is frozen at once
 FASTER = 10
 SHIPPED = {"interval": 1.0, "fresh_every": 5.0, "bmc_check_interval": 60.0}  # seconds, config.Timing
 STORAGE_INTERVAL = 4500.0  # ms, ha_schema's default
@@ -99,7 +99,7 @@ def four(primary: str, states: tuple[str, ...]) -> dict[str, list[float]]:
             began, before = time.time(), _stolen()
             time.sleep(STRETCH)
             stretches.append((state, began, time.time(), _stolen() - before))
-        _switch("on")  # before its watchdog wakes
+        _switch("on")
         out = pgbench.communicate(timeout=SWITCHES + 60)[0]
     # The wall clock: pgbench tells nothing else, and nobody sets it meanwhile. Each line is about the second before it.
     told = [(float(when), float(tps)) for when, tps in re.findall(r"progress: ([0-9.]+) s, ([0-9.]+) tps", out)]
@@ -113,6 +113,12 @@ def four(primary: str, states: tuple[str, ...]) -> dict[str, list[float]]:
 def _switch(state: str) -> None:
     for node in lab.NODES:
         lab.on(node, "systemctl", "thaw" if state == "on" else "freeze", "skyha")
+
+
+def _watchdogs(answer: str) -> None:
+    """Whether systemd acts on watchdogs that were not fed (systemctl(1), service-watchdogs)."""
+    for node in lab.NODES:
+        lab.on(node, "systemctl", "service-watchdogs", answer)
 
 
 def _stolen() -> int:
@@ -130,6 +136,7 @@ def measure(results: Path, runs: int) -> None:
     results.mkdir(parents=True, exist_ok=True)
     lab.on(primary, *AS_POSTGRES, "pgbench -q -i -s 5 postgres && pgbench -n -c 2 -T 10 postgres")
     lab.on("monitor", "systemctl", "freeze", "nagios4")
+    _watchdogs("no")  # one that stands still feeds none
     try:
         for faster in (FASTER, 1):
             pace(faster)
@@ -144,6 +151,7 @@ def measure(results: Path, runs: int) -> None:
         _switch("on")
         lab.on("monitor", "systemctl", "thaw", "nagios4")
         pace(1)
+        _watchdogs("yes")
     faults.heal()
 
 

@@ -9,6 +9,8 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import 
 from tests.simulation.story import story
 from tests.simulation.verbs import converges, fails_over, frozen_before_the_fence, nobody_is_fenced, ready
 
+WATCHDOG = 9.0  # seconds until a skyha that hangs is back: skyha_daemon_watchdog, and the time to kill and start it
+
 
 class TestStumblingOnTheWay:
     @pytest.mark.parametrize("stage", ["fence_read_back", "fenced"])
@@ -54,6 +56,19 @@ class TestStumblingOnTheWay:
         world.node1.switch_on("the operator")
         assert world.run_until(lambda: world.primary() is not None, 120) is not None, story(world)
         assert not world.broken, story(world)
+
+    @pytest.mark.parametrize("stage", ["trouble", "fencing", "fence_read_back", "fenced"])
+    def test_skyha_that_hangs_is_killed_by_its_watchdog_and_goes_on(self, world, stage):
+        world.node1.switch_off("test")
+        world.node1.mains = False
+        before = world.events("node2").count(stage)
+        assert world.run_until(lambda: world.events("node2").count(stage) > before, 10) is not None
+        world.node2.skyha_off = True
+        world.node2.daemon.kill("hangs")
+        world.run(WATCHDOG)
+        world.node2.skyha_off = False
+        world.node2.daemon.start()
+        assert world.run_until(lambda: world.primary() is world.node2, 20) is not None, story(world)
 
     def test_slot_that_cannot_be_made_holds_nothing_else_back(self, world):
         """max_replication_slots are used up, say: the peer is switched on again, and its BMC asked, all the same."""

@@ -51,7 +51,7 @@ class Daemon:
         self._started = ports.clock.wall()
         self.status: Mapping[str, Any] = broken(config, "starting", (), self._moment())
         self.teller = Teller(ports.history, entries, ports.clock.wall, ports.clock.monotonic)
-        self.loop = Loop(config, dataclasses.replace(ports, history=self.teller), self._take_orders)
+        self.loop = Loop(config, dataclasses.replace(ports, history=self.teller), self._take_orders, _feed_watchdog)
 
     # --- what other threads and signal handlers call ----------------------------------------------------------------
 
@@ -113,7 +113,8 @@ class Daemon:
                 self._fail(error)
                 return 1
             text = status_line(str(self.status["sentence"]))
-            notify(("" if ready else "READY=1\n") + "WATCHDOG=1\n" + text)
+            notify(("" if ready else "READY=1\n") + text)
+            _feed_watchdog()
             ready = True
             if not self._leaving or self._is_rewinding():
                 self.loop.wait()
@@ -203,3 +204,8 @@ class Daemon:
         wake = getattr(self._pause, "wake", None)
         if wake is not None:
             wake()
+
+
+def _feed_watchdog() -> None:
+    """Tell systemd that the loop gets on: between two of these lies one bounded step, or one wait."""
+    notify("WATCHDOG=1")

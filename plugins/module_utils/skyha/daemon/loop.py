@@ -53,13 +53,23 @@ class Ports:
 
 
 class Loop:
-    """One node's daemon. `requests` hands over the operator's orders that came since the last call."""
+    """One node's daemon. `requests` hands over the operator's orders that came since the last call.
 
-    def __init__(self, config: Config, ports: Ports, requests: Callable[[], tuple[Request, ...]] = tuple) -> None:
+    `step` is called after each step of a cycle that may last: all looks together, the record, each action.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        ports: Ports,
+        requests: Callable[[], tuple[Request, ...]] = tuple,
+        step: Callable[[], None] = lambda: None,
+    ) -> None:
         """Raises StateError when the record on disk cannot be trusted."""
         self.config = config
         self.ports = ports
         self._requests = requests
+        self._step = step
         now = ports.clock.monotonic()
         stored = ports.store.load()
         boot = ports.clock.boot()
@@ -77,6 +87,7 @@ class Loop:
     def cycle(self) -> Decision:
         """One look, one decision, its actions. Raises nothing for what the world does."""
         self.seen = self._look()
+        self._step()
         now = self.ports.clock.monotonic()
         decision = decide(self.config, self.memory, self.seen, now)
         decision = dataclasses.replace(decision, memory=self._with_wall(decision.memory, now))
@@ -167,6 +178,7 @@ class Loop:
             held_back = not failed.isdisjoint(_NEEDS.get(action.do, ()))
             if (held_back or self.ports.clock.monotonic() - seen_at > STALE) and action.do not in _YIELDING:
                 continue
+            self._step()
             try:
                 self._do(action)
             except WorldError as error:

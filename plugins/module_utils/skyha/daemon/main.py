@@ -21,7 +21,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Callable
 
 from .. import __version__
-from ..config import Config, read
+from ..config import Config, Timing, read
 from ..errors import ConfigError, SkyhaError, StateError
 from .notify import log_to_stderr, notify, status_line
 from .status import Moment, broken
@@ -33,6 +33,8 @@ CONFIG = "/etc/skyha/skyha.conf"
 LOCK = "skyhad.lock"
 RUN_DIR = "/run/skyha"  # where the status goes when the configuration does not tell
 EX_CONFIG = 78
+LONGEST_STEP = 5.0  # seconds, of an action (world/postgres.py, world/vip.py)
+RESTART = 2.0  # seconds from the watchdog's bite to the next cycle: TimeoutAbortSec, RestartSec
 USAGE = """usage: skyhad [--config FILE]
 
 Watches this node's PostgreSQL and its peer, and fails over. Run by skyha.service; see skyctl for talking to it.
@@ -114,9 +116,31 @@ def read_all(path: str) -> Config:
     """The configuration with what else must hold before the daemon can run; raises ConfigError."""
     config = read(path)
     problems = [f"{path}: {problem}" for problem in map(check_listen, config.http_listen) if problem]
+    problems += [
+        f"{path}: {problem}" for problem in _watchdog_problems(config.timing, os.environ.get("WATCHDOG_USEC", ""))
+    ]
     if problems:
         raise ConfigError(problems)
     return config
+
+
+def _watchdog_problems(timing: Timing, microseconds: str) -> list[str]:
+    """What the unit's watchdog and the timing contradict each other in. microseconds: as systemd tells (sd_watchdog_enabled(3))."""
+    if not microseconds.isdecimal():
+        return []
+    watchdog, looks = int(microseconds) / 1e6, 3 * timing.look_deadline + timing.dad_wait
+    problems = []
+    if watchdog <= max(LONGEST_STEP, looks):
+        problems.append(
+            f"[timing] all looks of a cycle take up to {looks:g} s, an action up to {LONGEST_STEP:g} s, and the unit's watchdog kills "
+            f"skyha after {watchdog:g} s: raise skyha_daemon_watchdog, or lower look_deadline"
+        )
+    if watchdog + RESTART >= timing.arming_window:
+        problems.append(
+            f"[timing] arming_window is {timing.arming_window:g} s, and a skyha that hangs is back only {watchdog + RESTART:g} s "
+            "later, too late to resume a failover: lower skyha_daemon_watchdog, or raise arming_window"
+        )
+    return problems
 
 
 def _run(config: Config) -> int:
