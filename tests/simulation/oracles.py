@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Do, Order, Path, Sight, Task
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Do, Order, Path, Role, Sight, Task
 
 from .stream import bytes_of
 
@@ -35,6 +35,8 @@ class Oracles:
         self._taken_over: set[str] = set()  # nodes that an operator ordered to take over
         self._second: dict[str, tuple[int, int]] = {}
         self.lost = 0  # acknowledged commits, in bytes of WAL
+        self.alone: set[str] = set()  # nodes whose record came to say that no standby could have been promoted
+        self._recorded: set[str] = set()  # nodes whose record says that their standby may have been promoted
         self._acknowledged: dict[int, int] = {}  # branch -> LSN up to which clients were told 'committed'
         self._may_lose: dict[str, int] = {}  # node -> bytes, by its present promotion
 
@@ -67,6 +69,10 @@ class Oracles:
         """S6, and no spinning."""
         decision = loop.decision
         record = decision.memory.record
+        recorded = record.role is Role.PRIMARY and record.intent is None and record.standby_recorded
+        if host.name in self._recorded and record.role is Role.PRIMARY and not record.standby_recorded:
+            self.alone.add(host.name)
+        (self._recorded.add if recorded else self._recorded.discard)(host.name)
         monotonic = host.daemon.monotonic()
         paused = record.paused and (record.paused_until is None or record.paused_until > monotonic)
         if paused and any(

@@ -92,7 +92,7 @@ def run(seed: int) -> World:
 
 def _alone(world: World, chance: random.Random, faults: Faults) -> tuple[float, Undo]:
     """The standby is gone for about as long as the primary needs to note that it is alone; what follows meets that record."""
-    fault = chance.choice([faults.standby_off, faults.standby_cut_off, faults.walsender_stops])
+    fault = chance.choice([faults.standby_off, faults.standby_cut_off, faults.walsender_stops, faults.asks_in_vain])
     world.tell("FAULT", f"{fault.__name__}, for long")
     undo = fault()
     alone_after = world.config("node1").timing.alone_after
@@ -105,8 +105,9 @@ def _converges(world: World) -> None:
     world.run(40.0 if any(host.unplugged for host in world.hosts.values()) else 1.0)  # a word given is over by then
     world.tell("FAULT", "all is repaired")
     for host in world.hosts.values():
-        host.unplugged = False
-        host.switch_on("the operator")
+        if host.unplugged:
+            host.unplugged = False
+            host.switch_on("the operator, who had pulled its plug")
     deadline = world.now + SETTLE
     while world.now < deadline and not world.broken:
         for host in world.hosts.values():
