@@ -142,6 +142,8 @@ class Tasks:
             self.over.append(Outcome(task, True, "on", self.power))
         elif task is Task.CHECK_RECORD:
             self.over.append(Outcome(task, True))
+        elif task is Task.CHECKPOINT:
+            self.busy += (task,)
 
     def prepare(self, task: Task) -> None:
         pass

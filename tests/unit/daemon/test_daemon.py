@@ -10,7 +10,15 @@ from typing import Any
 
 import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon import main as main_module
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Look, Order, Request, Sight, Task
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import (
+    Look,
+    Order,
+    Peer,
+    Request,
+    Server,
+    Sight,
+    Task,
+)
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Path as Way
 from daemon_samples import CONFIG, DROPPED, PRIMARY, STANDBY, World
 
@@ -105,6 +113,7 @@ def test_trouble_is_told_once_though_it_is_an_alarm_too(tmp_path: Path) -> None:
     world = World(STANDBY, str(tmp_path))
     world.turn(3)
     world.eyes.looks = {Way.VIP: DROPPED, Way.VOTE: DROPPED}
+    world.eyes.there = Peer(Server.DOWN)
     status = world.turn(2)
     assert "trouble" in status["alarms"]
     assert world.history.kinds().count("trouble") == 1

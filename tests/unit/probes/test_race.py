@@ -62,7 +62,7 @@ class TestOneServer:
         line = make_line(fake.port)
         assert [once(line).sight for _look in range(5)] == [Sight.OK] * 5
         assert fake.connections == 1
-        assert once(line).row == (False, 100, 1, True, False, None)
+        assert once(line).row == (False, 100, 1, True, False, None, "7300000000000000001")
 
     def test_fresh_look_proves_that_new_connections_are_accepted(self, fake: FakePostgres, make_line) -> None:
         line = make_line(fake.port)
@@ -76,7 +76,7 @@ class TestOneServer:
         kept = [one.fileno() for one in line.waiting()]
         asked = len(fake.queries)
         fake.login_delay = 0.2  # so the kept connection's answer is first
-        assert once(line, fresh=True).row == (False, 100, 1, True, False, None)
+        assert once(line, fresh=True).row == (False, 100, 1, True, False, None, "7300000000000000001")
         assert len(fake.queries) == asked + 1
         assert [one.fileno() for one in line.waiting()] == kept
 

@@ -13,7 +13,7 @@ import psycopg2
 import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import Config
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.probes.eyes import ProbeEyes
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.probes.queries import PEER
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.probes.queries import peer_sql
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Path, Role, Server, Sight
 from real_postgres import RealPostgres
 from render import template, variables
@@ -135,7 +135,7 @@ def test_ha_role_may_do_what_skyha_asks_of_it(server):
         server,
         "select sky_pg_cluster.cluster_keepalive_test()",
         "update sky_pg_cluster.cluster_control set paused = false",
-        PEER,
+        peer_sql(),
         "select 1 / has_function_privilege('pg_promote(boolean, integer)', 'execute')::int",
         "select count(*) from pg_stat_get_wal_receiver()",
     )
