@@ -199,7 +199,8 @@ ALARMS: Mapping[str, Alarm] = {
     "unlawful": Alarm(
         _BAD,
         "PostgreSQL runs as primary, and skyha did not start it: it gets no VIP.",
-        "see 'A standby was promoted by hand' and 'Only the old primary comes back' in docs/operations.md: 'skyctl takeover' here, if the peer is gone for good",
+        "see 'A standby was promoted by hand' and 'Only the old primary comes back' in docs/operations.md: "
+        "'skyctl takeover' here, if the peer is gone for good",
     ),
     "other_cluster": Alarm(
         _BAD,

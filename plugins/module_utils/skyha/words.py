@@ -1,8 +1,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """The words that all of skyha speaks: what can be seen, what can be done, what came of it.
 
-Only immutable data. What a look did not tell is None, in every field of it: not known, and so neither yes nor no. Times named `*_at` or `*_since` are seconds of one node's own monotonic clock and mean
-nothing on another host; durations are seconds; LSNs are plain integers (bytes of WAL).
+Only immutable data. What a look did not tell is None, in every field of it: not known, and so neither yes nor no. Times named `*_at` or
+`*_since` are seconds of one node's own monotonic clock and mean nothing on another host; durations are seconds; LSNs are plain
+integers (bytes of WAL).
 """
 
 from __future__ import annotations

@@ -33,7 +33,9 @@ header{display:flex;flex-wrap:wrap;gap:.25rem 1rem;align-items:baseline;margin-b
 .wide{grid-column:1/-1}section{background:var(--card);border:1px solid var(--edge);border-radius:8px;padding:.9rem;min-width:0}
 table{border-collapse:collapse;width:100%}th,td{text-align:left;vertical-align:top;padding:.2rem .6rem .2rem 0;
 overflow-wrap:anywhere}th{font-weight:500;color:var(--soft);width:9.5rem;overflow-wrap:break-word}
-thead th{color:var(--ink);width:auto}.both th{width:6.5rem}@media(max-width:30rem){th{width:7rem}.both th{width:5.5rem}.both{font-size:.9rem}}ul{margin:0;padding-left:1.1rem}li{overflow-wrap:anywhere}
+thead th{color:var(--ink);width:auto}.both th{width:6.5rem}
+@media(max-width:30rem){th{width:7rem}.both th{width:5.5rem}.both{font-size:.9rem}}
+ul{margin:0;padding-left:1.1rem}li{overflow-wrap:anywhere}
 .events{list-style:none;padding:0}.events li{padding:.25rem 0;border-top:1px solid var(--edge)}.events li:first-child{border:0}
 time,.soft{color:var(--soft)}time{font-variant-numeric:tabular-nums;margin-right:.5rem;white-space:nowrap}
 .good{color:var(--good)}.warn{color:var(--warn)}.bad{color:var(--bad)}.dim{color:var(--soft)}

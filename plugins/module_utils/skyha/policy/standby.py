@@ -262,9 +262,8 @@ def _elsewhere(
     config: Config, memory: Memory, now: float, lives: str, wants: Wants, events: tuple[Event, ...]
 ) -> Decision:
     """Another host has the VIP. As when this node is cut off, patience and evidence begin anew when that is over."""
-    trouble = memory.trouble
-    assert trouble is not None
-    trouble = Trouble(now, not_armed=evidence_missing(config, memory, now), flapping=trouble.flapping, elsewhere=True)
+    flapping = memory.trouble is not None and memory.trouble.flapping
+    trouble = Trouble(now, not_armed=evidence_missing(config, memory, now), flapping=flapping, elsewhere=True)
     memory = dataclasses.replace(
         on_record(memory, trouble_at=None), trouble=trouble, switch_evidence=None, starting_at=None
     )

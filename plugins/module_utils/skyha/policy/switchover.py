@@ -1,10 +1,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """A planned change of the primary, driven by the old one.
 
-Steps: a checkpoint, while clients are served on; announce it in the database, see by SQL that the peer has replayed that, and give its skyha time to read it (so that
-it fences nobody, and watches closely from then on); drop the VIP, stop cleanly, see that the peer has all WAL up to the end
-of the shutdown checkpoint, write down that this node handed over, tell the peer to promote, follow it as a standby. Until
-the hand-over is written down, any trouble makes the old primary serve again; after it, never.
+Steps: a checkpoint, while clients are served on; announce it in the database, see by SQL that the peer has replayed that, and give its
+skyha time to read it (so that it fences nobody, and watches closely from then on); drop the VIP, stop cleanly, see that the peer has
+all WAL up to the end of the shutdown checkpoint, write down that this node handed over, tell the peer to promote, follow it as a
+standby. Until the hand-over is written down, any trouble makes the old primary serve again; after it, never.
 """
 
 from __future__ import annotations

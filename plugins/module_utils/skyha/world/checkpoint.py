@@ -10,13 +10,13 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-import psycopg2
-
 from . import child
 
 
 def handle(request: Mapping[str, Any]) -> Mapping[str, Any]:
     """Ask for a checkpoint now, and wait for its end."""
+    import psycopg2  # where it is missing, that is the answer
+
     began = time.monotonic()
     try:
         connection = psycopg2.connect(**request["dsn"])
