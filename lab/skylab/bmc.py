@@ -18,6 +18,7 @@ mc_setbmc 0x20
 mc_add 0x20 0 no-device-sdrs 0x23 9 8 0x9f 0x1291 0xf02 persist_sdr
 mc_enable 0x20
 """
+FAULTS = ("lie", "slow", "late", "early")  # what lab/chassis looks at
 LIES = {"on": "answer", "full": "full", "off": ""}
 
 
@@ -52,7 +53,7 @@ def state(host: Host) -> str:
     words = ["hung" if hung else "up"]
     if password(host) != host.bmc_password:
         words.append("other password")
-    for name in ("lie", "slow"):
+    for name in FAULTS:
         if (where / name).exists():
             words.append(f"{name} {(where / name).read_text()}")
     return ", ".join(words)
@@ -131,7 +132,7 @@ def set_password(host: Host, new: str) -> None:
 
 
 def set_fault(host: Host, name: str, value: str) -> None:
-    """Set ('' removes) a fault that lab/chassis looks at: lie, slow."""
+    """Set ('' removes) one of FAULTS."""
     where = folder(host)
     where.mkdir(parents=True, exist_ok=True)
     (where / "claimed").unlink(missing_ok=True)
@@ -143,7 +144,7 @@ def set_fault(host: Host, name: str, value: str) -> None:
 
 def heal(host: Host) -> None:
     """A BMC without faults: running, right password, no lies."""
-    for name in ("lie", "slow", "claimed", "password"):
+    for name in (*FAULTS, "claimed", "password"):
         (folder(host) / name).unlink(missing_ok=True)
     stop(host)
     start(host)

@@ -231,7 +231,7 @@ def heal(args: argparse.Namespace) -> None:
 
 def bmc_verb(args: argparse.Namespace) -> None:
     item, action, value = host(args.host), args.action, args.value
-    if action in ("password", "slow") and value is None:
+    if action in ("password", "slow", "late", "early") and value is None:
         raise LabError(f"lab/lab bmc {item.name} {action} needs a value ('' puts the lab's own back)")
     if action == "lie" and value not in bmc.LIES:
         raise LabError(f"lab/lab bmc {item.name} lie on|full|off")
@@ -241,8 +241,8 @@ def bmc_verb(args: argparse.Namespace) -> None:
         bmc.set_password(item, value)
     elif action == "lie":
         bmc.set_fault(item, "lie", bmc.LIES[value])
-    elif action == "slow":
-        bmc.set_fault(item, "slow", "" if value in ("", "0", "off") else str(float(value)))
+    elif action in ("slow", "late", "early"):
+        bmc.set_fault(item, action, "" if value in ("", "0", "off") else str(float(value)))
     elif action in ("pause", "unpause"):
         bmc.pause(item, action == "pause")
     else:
@@ -302,10 +302,11 @@ def parser() -> argparse.ArgumentParser:
         "bmc",
         bmc_verb,
         "a BMC and its faults: start, stop, status, pause, unpause, password PW, "
-        "lie on (says done, does nothing) | full (its status lies, too) | off, slow SECONDS, heal",
+        "lie on (says done, does nothing) | full (its status lies, too) | off, slow SECONDS, late SECONDS, early SECONDS, heal",
     )
     made.add_argument(
-        "action", choices=("start", "stop", "status", "pause", "unpause", "password", "lie", "slow", "heal")
+        "action",
+        choices=("start", "stop", "status", "pause", "unpause", "password", "lie", "slow", "late", "early", "heal"),
     )
     made.add_argument("value", nargs="?")
     return top

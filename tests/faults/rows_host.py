@@ -116,6 +116,23 @@ def bmc_slow(scene: Scene) -> None:
     scene.took_over()
 
 
+@row("BMC carries the order out 60 s late", "F")
+def bmc_late(scene: Scene) -> None:
+    """The primary is cut off and accepts commits all that time: nobody is promoted before its real end."""
+    lab.lab("bmc", scene.primary, "late", "60")
+    faults.network_cut(scene.primary)
+    scene.alarm(scene.standby, "fence_failed", within=40)
+    assert not lab.is_writable(scene.standby)
+    scene.took_over(120)
+
+
+@row("BMC says off a second before it is", "F")
+def bmc_early(scene: Scene) -> None:
+    lab.lab("bmc", scene.primary, "early", "1")
+    faults.network_cut(scene.primary)
+    scene.took_over()
+
+
 @row("both nodes rebooted together", "N")
 def both_rebooted(scene: Scene) -> None:
     """The former primary serves again; nobody is fenced or promoted."""
