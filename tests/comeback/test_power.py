@@ -34,10 +34,7 @@ def test_in_the_middle_of_a_rejoin(primary: str, standby: str, moment: str) -> N
 
 def test_in_the_middle_of_a_switchover(primary: str, standby: str) -> None:
     """Boot: primary, a standby may have been promoted / standby, not promoted."""
-    # The checkpointer is held, so that the clean stop does not end.
-    with Watch() as watch, pause_points.held(primary, "checkpointer"):
-        lab.on(primary, "skyctl", "switchover")
-        lab.wait_for("the stop", lambda: not lab.holds_vip(primary) and not lab.is_writable(primary), 30)
+    with Watch() as watch, pause_points.switchover_that_stops(primary):
         assert pause_points.stage(primary) == "switching"
         lab.lab("power", primary, "off")
         lab.lab("power", primary, "on")
@@ -66,9 +63,7 @@ def test_in_the_middle_of_a_promotion(primary: str, standby: str) -> None:
 @pytest.mark.long
 def test_switchover_that_cannot_be_finished_leaves_the_old_primary_serving(primary: str, standby: str) -> None:
     with Watch() as watch:
-        with pause_points.held(primary, "checkpointer"):
-            lab.on(primary, "skyctl", "switchover")
-            lab.wait_for("the stop", lambda: not lab.holds_vip(primary) and not lab.is_writable(primary), 30)
+        with pause_points.switchover_that_stops(primary):
             faults.network_cut(standby)
         lab.wait_for("the old primary", lambda: lab.is_writable(primary) and lab.holds_vip(primary), 90)
         watch.wait_for_commits(20)

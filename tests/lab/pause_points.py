@@ -67,6 +67,17 @@ def held(node: str, process: str) -> Iterator[None]:
             lab.on(node, "kill", "-CONT", pid, check=False)
 
 
+@contextmanager
+def switchover_that_stops(primary: str) -> Iterator[None]:
+    """A switchover whose clean stop does not end meanwhile: the checkpointer is held once its checkpoint is made and it is announced."""
+    lab.on(primary, "skyctl", "switchover")
+    announced = "SELECT switching FROM sky_pg_cluster.cluster_control"
+    lab.wait_for("the announcement", lambda: lab.sql(primary, announced, "sky_pg_cluster") == "t", 60, every=0.02)
+    with held(primary, "checkpointer"):
+        lab.wait_for("the stop", lambda: not lab.holds_vip(primary) and not lab.is_writable(primary), 30)
+        yield
+
+
 def stage(node: str) -> str:
     """What is under way there, as its skyha says; empty for nothing."""
     return ((lab.status(node) or {}).get("intent") or {}).get("stage", "")
