@@ -39,6 +39,9 @@ class Daemon:
         self.process: Process | None = None
         self.events: list[tuple[float, Event]] = []
         self.orders: list[Request] = []
+        self.pauses: list[
+            Request
+        ] = []  # taken in the cycle under way; one that ends with the daemon is lost, and skyctl says so
         self.doom: int | None = None  # so many port calls until it is killed
         self.kills = 0
         self.saving = False
@@ -70,6 +73,7 @@ class Daemon:
             self.process.kill()
         self.process, self.loop = None, None
         self.orders.clear()
+        self.pauses.clear()
         self.tasks.forget()
 
     def poke(self) -> None:
@@ -88,6 +92,7 @@ class Daemon:
         self.kills += 1
         self.loop, self.doom = None, None
         self.orders.clear()
+        self.pauses.clear()
         self.tasks.forget()
         self.host.later(RESTART, self.start)
 
@@ -98,6 +103,9 @@ class Daemon:
             self.loop = loop = Loop(self.world.config(host.name), ports, self._requests)
             while True:
                 loop.cycle()
+                for order in self.pauses:
+                    self.world.oracles.ordered(self.host, order)
+                self.pauses.clear()
                 self.cycles += 1
                 self.world.oracles.cycle_ends(host, loop)
                 loop.wait()
@@ -113,7 +121,10 @@ class Daemon:
     def _requests(self) -> tuple[Request, ...]:
         orders, self.orders = tuple(self.orders), []
         for order in orders:
-            self.world.oracles.ordered(self.host, order)
+            if order.order is Order.PAUSE:
+                self.pauses.append(order)
+            else:
+                self.world.oracles.ordered(self.host, order)
         return orders
 
     def call(self, seconds: float) -> None:

@@ -19,6 +19,7 @@ from .text import Paint, clean, duration, wrap
 
 POLL = 0.2
 FENCE_TEST_DEADLINE = 30.0
+PAUSE_DEADLINE = 10.0
 REFUSAL_DEADLINE = 3.0
 FOLLOW = 120.0
 # After these nothing more comes of an order to make this node the primary.
@@ -64,6 +65,8 @@ def _who() -> str:
 def pause(desk: Desk, seconds: float | None) -> int:
     """Nothing automatic happens on either node until resumed, or for so many seconds."""
     desk.order("pause", **({} if seconds is None else {"seconds": seconds}))
+    if not _is_paused_within(desk, True):
+        return 1
     desk.say(
         f"Paused{'' if seconds is None else ' for ' + duration(seconds)}: skyha watches on, but nothing automatic happens on either "
         "node. 'skyctl resume' ends it."
@@ -75,6 +78,8 @@ def resume(desk: Desk) -> int:
     """End the pause. Both nodes learn of it from the database: where none runs, the other one must be told itself."""
     server = desk.status().get("server")
     desk.order("resume")
+    if not _is_paused_within(desk, False):
+        return 1
     if server == Server.UP.value:
         desk.say("Resumed.")
     else:
@@ -83,6 +88,24 @@ def resume(desk: Desk) -> int:
             "and down, too, run 'skyctl resume' there as well."
         )
     return 0
+
+
+def _is_paused_within(desk: Desk, wanted: bool) -> bool:
+    """Does the order show within PAUSE_DEADLINE? One that skyha took just before it was killed is lost; says so."""
+    until = desk.now() + PAUSE_DEADLINE
+    while desk.now() < until:
+        try:
+            if desk.status().get("paused", {}).get("on") is wanted:
+                return True
+        except (NotRunning, Refused):
+            pass  # it may be started again just now
+        desk.sleep(POLL)
+    desk.say(
+        f"skyha took the order, but {'is not paused' if wanted else 'is still paused'} {PAUSE_DEADLINE:g} s later: see "
+        "'skyctl status', and give the order again.",
+        "bad",
+    )
+    return False
 
 
 def acknowledge(desk: Desk) -> int:
