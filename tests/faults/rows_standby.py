@@ -31,7 +31,7 @@ def replay_paused(scene: Scene) -> None:
 def standby_behind(scene: Scene) -> None:
     """Behind with what it received: what it has received and not replayed is not lost."""
     lab.on(scene.standby, "sh", "-c", "kill -STOP $(pgrep -f '[p]ostgres: .*walreceiver')")
-    scene.later(lab.on, scene.standby, "sh", "-c", "pkill -CONT -f '[p]ostgres: .*walreceiver'", check=False)
+    scene.later(lab.on, scene.standby, "sh", "-c", "pkill -CONT -f '[p]ostgres: .*walreceiver' || true")
     scene.alarm(scene.standby, "lag", within=120)
     faults.power_loss(scene.primary)
     scene.alarm(scene.standby, "no_failover", "behind")
