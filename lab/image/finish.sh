@@ -11,6 +11,19 @@ for unit in systemd-modules-load.service systemd-udevd.service systemd-udev-trig
     ln -sf /dev/null "/etc/systemd/system/$unit"
 done
 ln -sf /lib/systemd/system/multi-user.target /etc/systemd/system/default.target
+# In a container systemd leaves the root private: a disk mounted later would never be seen by a service with hardening.
+cat > /etc/systemd/system/lab-shared.service <<'EOF'
+[Unit]
+Description=Mounts reach the services' namespaces, as on a host of its own
+DefaultDependencies=no
+Before=sysinit.target
+[Service]
+Type=oneshot
+ExecStart=/bin/mount --make-rshared /
+RemainAfterExit=yes
+EOF
+mkdir -p /etc/systemd/system/sysinit.target.wants
+ln -sf ../lab-shared.service /etc/systemd/system/sysinit.target.wants/
 # The journal survives a power cut, as on an installed Debian.
 mkdir -p /var/log/journal
 : > /etc/machine-id

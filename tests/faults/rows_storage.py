@@ -44,6 +44,9 @@ def tablespace_not_mounted(scene: Scene) -> None:
     scene.quiet()
     assert not lab.is_writable(standby)
     lab.lab("power", scene.primary, "on", "--wait")
+    # It must not serve before its peer, that may have been promoted, answers: with the disk back it does.
+    scene.alarm(scene.primary, "down", "waiting until the peer answers")
+    lab.on(standby, "systemctl", "enable", "-q", "--now", "lab-disk")
     lab.wait_for("the primary serving again", lambda: lab.is_writable(scene.primary), 90)
     assert lab.sql(scene.primary, "SELECT count(*) FROM lab_kept") == "100000"
 
