@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What role vote_host_balance writes for both engines. (The program balance itself could not be had; a stand-in is run.)"""
+"""What role vote_host_balance writes for both engines. (The program balance itself is no package; a stand-in is run.)"""
 
 from __future__ import annotations
 
