@@ -124,7 +124,7 @@ TABLES = {FAILOVER: {"patience": patience, "boot": boot}, ALARM_PAGE: {"alarms":
 
 
 def rendered(doc: File) -> str:
-    """The page with the tables between their marks made anew."""
+    """The page with the tables between their marks made again."""
     text = doc.read_text()
     for name, make in TABLES[doc].items():
         marks = re.compile(rf"(<!-- {name}: begin -->\n).*?(<!-- {name}: end -->)", re.DOTALL)

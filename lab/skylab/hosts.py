@@ -273,7 +273,7 @@ def kill_without_podman(host: Host) -> None:
     if not pid:
         return
     parent = int(pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
-    # conmon first: at its container's end it would call podman, which makes RUN anew behind our back.
+    # conmon first: at its container's end it would call podman, which makes RUN again behind our back.
     if pathlib.Path(f"/proc/{parent}/comm").read_text().strip() == "conmon":
         os.kill(parent, signal.SIGKILL)
     os.kill(pid, signal.SIGKILL)

@@ -229,7 +229,7 @@ def slot_bounded(scene: Scene) -> None:
     assert size < 400 * 1024 * 1024, f"{size} bytes of WAL are kept"
     scene.alarm(primary, "standby")
     scene.alarm(primary, "slot_lost", "failover_rebuild.yml")
-    lab.wait_for("the slot made anew", lambda: lab.sql(primary, lost) == "", 30)
+    lab.wait_for("the slot made again", lambda: lab.sql(primary, lost) == "", 30)
     lab.lab("power", standby, "on", "--wait")
     scene.alarm(standby, "replication", within=120)
     lab.playbook("failover_rebuild.yml")

@@ -42,7 +42,7 @@ def hooks() -> Iterator[None]:
 
 
 def site(variables: str = "{}") -> str:
-    """Configure skyha anew, with these extra variables."""
+    """Configure skyha again, with these extra variables."""
     return lab.playbook("site.yml", "--tags", "skyha_daemon", "-e", variables)
 
 

@@ -15,7 +15,7 @@ import pytest
 from tests.lab import faults, lab, places, secrets
 
 SECRETS = secrets.all_of_them()
-# What writes these files anew has every secret in hand.
+# What writes these files again has every secret in hand.
 FILES = {
     "node1": ["/etc/skyha/*.password", "~postgres/.pgpass"],
     "node2": ["/etc/skyha/*.password", "~postgres/.pgpass"],
@@ -52,7 +52,7 @@ def site(*arguments: str) -> str:
 
 @pytest.fixture(scope="module")
 def watched(whole_cluster: None) -> Watched:
-    """Write every file of secrets anew by site.yml, then fail over, and watch all processes meanwhile."""
+    """Write every file of secrets again by site.yml, then fail over, and watch all processes meanwhile."""
     lab.on("node1", "skyctl", "pause")  # nobody fails over while the password files are away
     for host, files in FILES.items():
         lab.on(host, "sh", "-c", f"rm -f {' '.join(files)}")
@@ -69,7 +69,7 @@ def watched(whole_cluster: None) -> Watched:
 def test_playbook_shows_none_at_its_most_talkative(watched: Watched) -> None:
     assert "TASK [sky.pg_cluster.skyha_daemon" in watched.output
     changed = [line for line in watched.output.splitlines() if line.startswith("changed: [")]
-    assert len(changed) >= 5, "the files of secrets were not written anew"
+    assert len(changed) >= 5, "the files of secrets were not written again"
     assert secrets.seen_in(watched.output, SECRETS) == []
 
 

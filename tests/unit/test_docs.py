@@ -39,13 +39,13 @@ OTHERS = {
 
 
 def test_tables_of_the_decision_are_current() -> None:
-    """`make docs` makes them anew."""
+    """`make docs` makes them again."""
     for page in docs_tables.TABLES:
         assert docs_tables.rendered(page) == page.read_text()
 
 
 def test_page_of_the_variables_is_current() -> None:
-    """`make docs` makes it anew."""
+    """`make docs` makes it again."""
     assert docs_variables.DOC.read_text() == docs_variables.rendered()
 
 

@@ -115,7 +115,7 @@ def test_log_that_cannot_be_written_is_no_error(monkeypatch: pytest.MonkeyPatch,
     ],
 )
 def test_command_line_of_skyhad(tmp_path: Path, arguments: list[str], code: int, out: str, err: str) -> None:
-    """A configuration that cannot be used is told to systemd, which shows it, and does not start it anew (78)."""
+    """A configuration that cannot be used is told to systemd, which shows it, and does not start it again (78)."""
     argv, environment = command("daemon.main")
     with receiver(str(tmp_path / "notify")) as channel:
         environment = {**environment, "NOTIFY_SOCKET": str(tmp_path / "notify")}

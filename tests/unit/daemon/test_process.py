@@ -123,7 +123,7 @@ def test_run_directory_that_is_missing_is_an_error_with_the_next_step(tmp_path: 
     done = subprocess.run(
         [*argv, f"--config={tmp_path}/skyha.conf"], env=environment, capture_output=True, text=True, timeout=120
     )
-    assert done.returncode == 1, "systemd starts it anew"
+    assert done.returncode == 1, "systemd starts it again"
     assert "'systemd-tmpfiles --create' makes the directory" in done.stderr
     assert "the status cannot be written" in done.stderr
     assert "Traceback" not in done.stderr
@@ -137,7 +137,7 @@ def test_listen_address_that_is_none_is_refused_before_anything_is_done(tmp_path
 
 
 class TestErrorThatMayPass:
-    """systemd starts it anew (exit code 1): after a full /run or one EIO nobody need come. 78 would be for good."""
+    """systemd starts it again (exit code 1): after a full /run or one EIO nobody need come. 78 would be for good."""
 
     def left(self, daemon: subprocess.Popen[str]) -> str:
         _out, said = daemon.communicate(timeout=120)

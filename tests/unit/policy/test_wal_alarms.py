@@ -53,11 +53,11 @@ def test_peers_slot_that_lost_its_wal_is_made_anew_and_told_until_the_peer_strea
     first = decided(lost, **away)
     assert Do.ENSURE_SLOT in {action.do for action in first.actions}
     assert "failover_rebuild.yml" in first.alarms["slot_lost"]
-    anew = dataclasses.replace(WAL, slots=(Slot("node2", False, False, False, None),))
-    second = decided(anew, 11.0, first.memory, **away)
+    again = dataclasses.replace(WAL, slots=(Slot("node2", False, False, False, None),))
+    second = decided(again, 11.0, first.memory, **away)
     assert Do.ENSURE_SLOT not in {action.do for action in second.actions}
     assert "slot_lost" in second.alarms
-    third = decided(anew, 12.0, second.memory, slots=("node2",))
+    third = decided(again, 12.0, second.memory, slots=("node2",))
     assert "slot_lost" not in third.alarms
 
 

@@ -137,7 +137,7 @@ class TestSlots:
         found = slot(config, "node2")
         assert found is not None
         assert not found.lost
-        assert found.kept is None, "nothing is kept for a reader that must be made anew"
+        assert found.kept is None, "nothing is kept for a reader that must be made again"
         hands.drop_slots(["node2"])
 
     def test_slots_of_others_are_seen_with_what_they_keep(self, primary: RealPostgres, config: Config) -> None:

@@ -102,7 +102,7 @@ def test_packages_are_installed_by_each_family_its_own_way(path: Any) -> None:
         ):
             if f"ansible.builtin.{module}" in task:
                 assert f"'{family}'" in when, task["name"]
-                # dnf reads the repositories anew as it installs; for apt that can be a task of its own.
+                # dnf reads the repositories again as it installs; for apt that can be a task of its own.
                 if "name" in task[f"ansible.builtin.{module}"]:
                     found[family].append(task[f"ansible.builtin.{module}"]["name"])
     assert len(found["Debian"]) == len(found["RedHat"])

@@ -104,7 +104,7 @@ def test_drill_without_a_hole_is_told_too() -> None:
                 "node2: nothing waits for a restart",
                 "node1: nothing waits for a restart",
                 "node2, the standby, is restarted.",
-                "A switchover makes node2 the primary (writes pause for its length) and starts node1 anew, as standby.",
+                "A switchover makes node2 the primary (writes pause for its length) and starts node1 again, as standby.",
             ],
         ),
         (

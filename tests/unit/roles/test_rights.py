@@ -105,7 +105,7 @@ ATTEMPTS = {
         "alter database weak set search_path = mine, pg_catalog",
         "alter role postgres set search_path = mine, pg_catalog",
     ],
-    "the heartbeat made anew": [
+    "the heartbeat made again": [
         "alter function sky_pg_cluster.cluster_keepalive_test() owner to weak",
         "create or replace function sky_pg_cluster.cluster_keepalive_test() returns void language sql as 'select'",
         "drop function sky_pg_cluster.cluster_keepalive_test()",

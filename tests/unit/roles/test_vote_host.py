@@ -100,7 +100,7 @@ def test_balance_runs_once_per_cluster_and_all_end_with_one(render: Callable[...
             "-f -t 5 -T 5 11922 198.51.100.126:1921",
         ]
         os.kill(int(began[0][0]), signal.SIGTERM)
-        # systemd then ends the rest of the unit and starts it anew.
+        # systemd then ends the rest of the unit and starts it again.
         assert script.wait(20) != 0
     finally:
         os.killpg(script.pid, signal.SIGKILL)

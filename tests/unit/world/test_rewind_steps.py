@@ -168,7 +168,7 @@ def test_what_an_operator_changes_after_a_failed_rewind_lasts(node: Node) -> Non
 
 def test_what_was_kept_of_other_data_is_not_put_back(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     lose_power(node, monkeypatch)
-    # Built anew by hand, and used.
+    # Built again by hand, and used.
     node.end = "0/9000100"
     (node.data / "postgresql.conf").write_text("port = 2\n")
     node.rewind()

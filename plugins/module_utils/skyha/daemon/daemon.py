@@ -91,7 +91,7 @@ class Daemon:
     # --- the decision thread ----------------------------------------------------------------------------------------
 
     def run(self) -> int:
-        """Serve and decide until told to leave; the exit code. An error in a cycle ends the daemon: systemd starts it anew."""
+        """Serve and decide until told to leave; the exit code. An error in a cycle ends the daemon: systemd starts it again."""
         serving = Serving(self.doors(), self.log)
         serving.open_doors()
         serving.start()
@@ -166,7 +166,7 @@ class Daemon:
     def _fail(self, error: Exception) -> None:
         what = f"{type(error).__name__}: {error}"
         _LOG.error("an error in a cycle", exc_info=error)
-        self.teller.add(Event("crashed", f"an error in skyha itself ({what}); it is started anew", "alarm"))
+        self.teller.add(Event("crashed", f"an error in skyha itself ({what}); it is started again", "alarm"))
         self._end("failed", [f"an error in skyha itself: {what}; see 'journalctl -u skyha'"])
 
     def _end(self, state: str, problems: Sequence[str]) -> None:

@@ -1,8 +1,8 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """skyhad: reads the configuration, joins the loop to the world, and leaves with a code that systemd understands.
 
-Exit codes: 0 told to leave; 1 an error, systemd starts it anew; 78 (EX_CONFIG) configuration or record cannot be used:
-starting anew would not help, so systemd does not (RestartPreventExitStatus). What may pass (a full /run, one EIO) is a 1.
+Exit codes: 0 told to leave; 1 an error, systemd starts it again; 78 (EX_CONFIG) configuration or record cannot be used:
+starting again would not help, so systemd does not (RestartPreventExitStatus). What may pass (a full /run, one EIO) is a 1.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ Watches this node's PostgreSQL and its peer, and fails over. Run by skyha.servic
   --version       print the version
   --help          print this
 
-exit codes: 0 told to leave, 1 an error (systemd starts it anew), 2 wrong usage, 78 configuration or state unusable
+exit codes: 0 told to leave, 1 an error (systemd starts it again), 2 wrong usage, 78 configuration or state unusable
 """
 
 

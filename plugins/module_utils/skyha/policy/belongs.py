@@ -80,7 +80,7 @@ def not_ours(memory: Memory, local: Local) -> Obstacle | None:
         return Obstacle(
             "no_data",
             f"the data directory is not there, and this node's record says that it was {record.role.value} on timeline "
-            f"{record.timeline}: is its disk mounted? Nothing is made anew by itself; if the data is lost for good run "
+            f"{record.timeline}: is its disk mounted? Nothing is made again by itself; if the data is lost for good run "
             "failover_rebuild.yml",
         )
     if not record.system_identifier:

@@ -18,7 +18,7 @@ from .orders import refused
 from .storage import not_whole
 from .switchover import hand_over
 
-START_EVERY = 5.0  # a start that did not help counts as failed, and is tried anew
+START_EVERY = 5.0  # a start that did not help counts as failed, and is tried again
 ASK_AGAIN = 0.25  # systemd misses a request that comes while it reads its units: repeated until the server runs
 PEER_EVERY = 0.5
 POWER_KNOWN = 60.0  # what the BMC said of the peer's power in so many seconds still counts

@@ -139,7 +139,7 @@ def _fencing(config: Config, memory: Memory, seen: Seen, now: float) -> Decision
         return _call_off(
             config, memory, now, f"another host answers for the VIP, and {config.peer} lives: {lives}", events
         )
-    # A host that was proven off had no time since to become the only one that serves: the limits begin anew.
+    # A host that was proven off had no time since to become the only one that serves: the limits begin again.
     began = intent.since if intent.proven_at is None else intent.proven_at
     spent = intent.attempts >= config.timing.fence_attempts or now - began > config.timing.failover_limit
     spent = spent and not intent.takeover

@@ -131,7 +131,7 @@ def _remember_alone(memory: Memory, local: Local, now: float) -> Memory:
 
 
 def _forget_the_catch_up(memory: Memory) -> Memory:
-    """A server that was down has to catch up anew before it may take over (S4), and the primary is to be missed anew.
+    """A server that was down has to catch up again before it may take over (S4), and the primary is to be missed again.
 
     Both nodes may have been stopped by an operator: the standby is back before its primary, which is no trouble then.
     """

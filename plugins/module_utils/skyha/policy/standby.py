@@ -191,7 +191,7 @@ def _troubled(config: Config, memory: Memory, seen: Seen, now: float) -> Decisio
     memory = dataclasses.replace(memory, trouble=trouble)
     wants = dataclasses.replace(look_at_primary(config, config.timing.retry_interval), peer=True)
     if cut_off(seen.looks):
-        # What is seen from here proves nothing meanwhile: patience and evidence begin anew when the vote port accepts.
+        # What is seen from here proves nothing meanwhile: patience and evidence begin again when the vote port accepts.
         trouble = Trouble(now, not_armed=evidence_missing(config, memory, now), flapping=trouble.flapping)
         memory = dataclasses.replace(
             on_record(memory, trouble_at=None), trouble=trouble, switch_evidence=None, starting_at=None
@@ -261,7 +261,7 @@ def _troubled(config: Config, memory: Memory, seen: Seen, now: float) -> Decisio
 def _elsewhere(
     config: Config, memory: Memory, now: float, lives: str, wants: Wants, events: tuple[Event, ...]
 ) -> Decision:
-    """Another host has the VIP. As when this node is cut off, patience and evidence begin anew when that is over."""
+    """Another host has the VIP. As when this node is cut off, patience and evidence begin again when that is over."""
     flapping = memory.trouble is not None and memory.trouble.flapping
     trouble = Trouble(now, not_armed=evidence_missing(config, memory, now), flapping=flapping, elsewhere=True)
     memory = dataclasses.replace(

@@ -44,7 +44,7 @@ def wal_alarms(config: Config, memory: Memory, local: Local, now: float) -> Mapp
     if memory.slot_lost:
         found["slot_lost"] = (
             f"the replication slot of {config.peer} had lost WAL that {config.peer} lacks: it was away for longer than "
-            "max_slot_wal_keep_size lasts. The slot is made anew, but only an archive or failover_rebuild.yml brings that node back"
+            "max_slot_wal_keep_size lasts. The slot is made again, but only an archive or failover_rebuild.yml brings that node back"
         )
     if local.wal is None:
         return found
@@ -64,7 +64,7 @@ def _slot(config: Config, wal: Wal, slot: Slot) -> str | None:
     what = f"the {'logical' if slot.logical else 'physical'} slot {slot.name}"
     drop = f"drop it (select pg_drop_replication_slot('{slot.name}'))"
     if slot.lost:
-        return f"{what} has lost WAL, and whoever reads by it cannot go on: {drop} and set its reader up anew"
+        return f"{what} has lost WAL, and whoever reads by it cannot go on: {drop} and set its reader up again"
     if slot.kept is None:
         return None
     if not slot.active and slot.kept > wal.kept_anyway:

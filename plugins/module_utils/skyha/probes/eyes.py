@@ -89,7 +89,7 @@ class ProbeEyes:
                 system_identifier=self._identified(now, deadline),
                 places=self._storage.look(_STORAGE_WAIT),
             )
-        self._restart_asked_at = self._wal_asked_at = float("-inf")  # a restart may be under way: ask anew after it
+        self._restart_asked_at = self._wal_asked_at = float("-inf")  # a restart may be under way: ask again after it
         self._system_identifier = None
         disk = self._data.look(max(0.1, deadline - (self._clock() - now)))
         told = local_without_sql(answer, disk)

@@ -77,7 +77,7 @@ def change(kind: int, address: str, prefix: int, interface: str) -> None:
 
 
 class Watch:
-    """Is an address held by this host? Asked anew when the kernel tells of a change, and every `every` seconds."""
+    """Is an address held by this host? Asked again when the kernel tells of a change, and every `every` seconds."""
 
     def __init__(self, address: str, every: float = 5.0) -> None:
         self._address = str(ipaddress.ip_address(address))

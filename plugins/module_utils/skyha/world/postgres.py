@@ -102,7 +102,7 @@ class HostHands:
             "SELECT count(pg_drop_replication_slot(slot_name)) FROM pg_replication_slots "
             f"WHERE slot_name = {slot} AND slot_type = 'physical' AND wal_status = 'lost' AND NOT active",
         )[0]
-        # Where the last one has lost its WAL, its reader must be made anew: until it comes, nothing need be kept for it.
+        # Where the last one has lost its WAL, its reader must be made again: until it comes, nothing need be kept for it.
         self._local(
             what,
             f"SELECT count(pg_create_physical_replication_slot({slot}, {'false' if lost else 'true'})) "

@@ -4,7 +4,7 @@
 What this node wrote alone after the fork is kept aside first (S7), and nothing is touched before a dry run of pg_rewind
 has succeeded. Where rewinding is impossible the old data stays as it is, and the operator decides about a rebuild.
 
-One that broke off while it wrote is done again: the pages to copy are found anew by this node's own WAL, which unfinished.py
+One that broke off while it wrote is done again: the pages to copy are found again by this node's own WAL, which unfinished.py
 keeps for that. Only at its end, when the control file is of the new timeline and the rest may not be on disk yet, that is no
 longer possible; a mark in the state directory tells. failover_rebuild.yml takes it away with the old data.
 

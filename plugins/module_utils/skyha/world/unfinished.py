@@ -67,7 +67,7 @@ class Unfinished:
     def put_back(self, of: str) -> bool:
         """After an attempt that broke off: its WAL and configuration go back to where they were. Whether there was one.
 
-        A mark of another data directory (this one was built anew by hand) is none.
+        A mark of another data directory (this one was built again by hand) is none.
         """
         with _told(self._mark, f"what it keeps cannot be put back into {self._data}"):
             try:
