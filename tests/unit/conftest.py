@@ -17,6 +17,7 @@ for directory in (Path(__file__).parent, Path(__file__).parent / "modules"):
 
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import Config, Timing  # noqa: E402
 from fake_postgres import FakePostgres  # noqa: E402
+from node_samples import NODE1, configured  # noqa: E402
 from real_postgres import RealPostgres, make_root  # noqa: E402
 
 # In the background of a shell these two are ignored, and so by all that the tests start: then nothing ends by them.
@@ -61,10 +62,7 @@ def make_config(tmp_path: Path) -> Callable[..., Config]:
 
     def make(**values: object) -> Config:
         base: dict[str, object] = {
-            "cluster": "test",
-            "node": "node1",
             "address": "127.0.0.1",
-            "peer": "node2",
             "peer_address": "127.0.0.1",
             "vip": "127.0.0.1",
             "vote_address": "127.0.0.1",
@@ -75,7 +73,7 @@ def make_config(tmp_path: Path) -> Callable[..., Config]:
             "run_dir": str(tmp_path),
             "timing": Timing(look_deadline=0.5),
         }
-        return Config(**{**base, **values})  # type: ignore[arg-type]
+        return configured(NODE1, **{**base, **values})
 
     return make
 

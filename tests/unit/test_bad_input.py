@@ -21,7 +21,6 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.fencing.comma
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.fencing.ipmi import IpmiAgent
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.decide import decide
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import (
-    Memory,
     Record,
     adopt,
     record_from_json,
@@ -40,6 +39,7 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.world import 
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.world.store import FileStore
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from node_samples import remembered
 
 MANY = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 JSON = st.recursive(
@@ -139,7 +139,7 @@ class TestRecord:
             record = record_from_json(data)
         except StateError:
             return
-        memory = Memory(100.0, adopt(record, "this boot", 100.0, 1.7e9))
+        memory = remembered(adopt(record, "this boot", 100.0, 1.7e9), 100.0)
         decision = decide(CONFIG, memory, Seen(Local(server, role, timeline=3)), 101.0)
         assert not [
             action

@@ -8,34 +8,9 @@ from pathlib import Path
 import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha import config
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.errors import ConfigError
+from config_samples import GOOD, problems
 from hypothesis import given
 from hypothesis import strategies as st
-
-GOOD = """
-[cluster]
-name = sky
-[node]
-name = node1
-address = 198.51.100.110
-[peer]
-name = node2
-address = 198.51.100.111
-[vip]
-address = 198.51.100.116
-[vote]
-address = 198.51.100.35
-[agent bmc]
-kind = ipmi
-address = 198.51.100.212
-user = test
-password_file = /etc/skyha/bmc.password
-"""
-
-
-def problems(text: str) -> str:
-    with pytest.raises(ConfigError) as raised:
-        config.parse(text)
-    return "\n".join(raised.value.problems)
 
 
 def test_defaults_are_the_documents_ports_and_the_fast_profile() -> None:

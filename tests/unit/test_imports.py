@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The rooms of the runtime know each other in one direction only (docs/architecture.md)."""
+"""The rooms of the runtime know each other in one direction only (docs/architecture.md); a test knows no other test."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-RUNTIME = Path(__file__).parents[2] / "plugins/module_utils/skyha"
+TESTS = Path(__file__).parents[1]
+RUNTIME = TESTS.parent / "plugins/module_utils/skyha"
 BASE = {"words", "errors", "margins"}
 # room -> the rooms that it may import from
 MAY = {
@@ -45,9 +46,25 @@ def test_room_knows_only_those_below(room: str) -> None:
         assert not unknown, f"{file.relative_to(RUNTIME)} imports from {unknown}"
 
 
+def imported_by(file: Path) -> set[str]:
+    """All modules that it names, and the names that it takes from them."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            room = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            found |= {".".join([*room, name.name]) for name in node.names}
+    return found
+
+
 def test_nothing_of_ansible_in_the_runtime() -> None:
     for file in RUNTIME.rglob("*.py"):
-        for node in ast.walk(ast.parse(file.read_text())):
-            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-            names += [name.name for name in node.names] if isinstance(node, ast.Import) else []
-            assert not [name for name in names if name.split(".")[0].startswith("ansible")], file
+        assert not [name for name in imported_by(file) if name.split(".")[0].startswith("ansible")], file
+
+
+def test_no_test_is_imported() -> None:
+    """What two of them need stands in a module of samples or verbs."""
+    tests = {file.stem for file in TESTS.rglob("test_*.py")}
+    assert "test_imports" in tests
+    for file in TESTS.rglob("*.py"):
+        known = {part for name in imported_by(file) for part in name.split(".")} & tests
+        assert not known, f"{file.relative_to(TESTS)} imports {known}"

@@ -9,7 +9,7 @@ import itertools
 import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha import margins
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import DOCUMENT, Timing, parse
-from test_config import GOOD, problems
+from config_samples import GOOD, problems
 
 TIMINGS = [
     Timing(),

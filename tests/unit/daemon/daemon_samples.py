@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import Agent, Config
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import Config
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.daemon import Daemon
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.loop import Ports
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import (
@@ -24,26 +24,10 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import 
     Sight,
     Task,
 )
+from node_samples import BMC_OF_NODE1, BMC_OF_NODE2, NODE1, NODE2, configured
 
-CONFIG = Config(
-    cluster="sky",
-    node="node2",
-    address="198.51.100.111",
-    peer="node1",
-    peer_address="198.51.100.110",
-    vip="198.51.100.116",
-    vote_address="198.51.100.35",
-    http_listen=("127.0.0.1:8008", "198.51.100.111:8008"),
-    agents=(Agent("bmc", "ipmi", "198.51.100.213", user="test", password_file="/etc/skyha/bmc.password"),),
-)
-OF_NODE1 = dataclasses.replace(
-    CONFIG,
-    node="node1",
-    address="198.51.100.110",
-    peer="node2",
-    peer_address="198.51.100.111",
-    http_listen=("127.0.0.1:8008", "198.51.100.110:8008"),
-)
+CONFIG = configured(NODE2, http_listen=("127.0.0.1:8008", "198.51.100.111:8008"), agents=(BMC_OF_NODE1,))
+OF_NODE1 = configured(NODE1, http_listen=("127.0.0.1:8008", "198.51.100.110:8008"), agents=(BMC_OF_NODE2,))
 WALL = 1_700_000_000.0
 
 PRIMARY = Local(

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import re
 import shutil
@@ -14,11 +13,10 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import Agent, Config
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon import status
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.board import Board
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.metrics import metrics
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import Decision, Memory, Record, Wants
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import Decision, Record, Wants
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import (
     Local,
     Look,
@@ -30,18 +28,10 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import 
     Sight,
 )
 from nagios_samples import NOW, PLUGINS, PRIMARY, STANDBY
+from node_samples import BMC_OF_NODE1, NODE2, configured, remembered
 
 ROOT = File(__file__).parents[3]
-CONFIG = Config(
-    "sky",
-    "node2",
-    "198.51.100.111",
-    "node1",
-    "198.51.100.110",
-    "198.51.100.116",
-    "198.51.100.35",
-    agents=(Agent("bmc", "ipmi", "198.51.100.213"),),
-)
+CONFIG = configured(NODE2, agents=(BMC_OF_NODE1,))
 
 
 def real(role: Role, failover: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -58,10 +48,9 @@ def real(role: Role, failover: dict[str, Any] | None = None) -> dict[str, Any]:
         peer_streaming=role is Role.PRIMARY,
         vip_held=role is Role.PRIMARY,
     )
-    record = Record("boot", role=role)
-    memory = Memory(
+    memory = remembered(
+        Record("boot", role=role),
         NOW - 600,
-        record,
         heard_at={Path.VIP: NOW - 1, Path.VOTE: NOW - 1},
         recorded_at=NOW - 1,
         streaming_at=NOW - 1,
@@ -109,8 +98,7 @@ def exported() -> set[str]:
     """Every metric that skyha can export."""
     story = {"wall": 1.7e9, "seconds": 4.0, "phases": {"fence": 1.0}}
     both = [real(role, story) for role in (Role.PRIMARY, Role.STANDBY)]
-    alarmed = dataclasses.replace(Decision(Memory(0.0, Record("b")), "x", Wants(1.0)), alarms={"down": "down"}).alarms
-    both[0]["alarms"] = dict(alarmed)
+    both[0]["alarms"] = {"down": "down"}
     return {name for one in both for name in re.findall(r"^(skyha_[a-z_]+)", metrics(one, 0.5), re.MULTILINE)}
 
 

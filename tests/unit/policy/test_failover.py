@@ -3,71 +3,44 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import Config
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.armed import unfit
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.decide import decide
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.failover import SOON, WORD_EVERY
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import (
     Decision,
-    Intent,
-    Memory,
     Record,
     Stage,
 )
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.patience import FLAPPING
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import (
     Do,
-    Local,
     Look,
     Path,
     Peer,
-    Role,
     Seen,
     Server,
     Sight,
 )
-from test_primary import CONFIG as OF_NODE1
-
-CONFIG = dataclasses.replace(
-    OF_NODE1, node="node2", address="198.51.100.111", peer="node1", peer_address="198.51.100.110"
-)
-STANDBY = Local(Server.UP, Role.STANDBY, timeline=3, receive_lsn=100, replay_lsn=100, replay_paused=False)
-SILENT, DROPPED = Look(Sight.UNREACHABLE), Look(Sight.DROPPED, reached=True)
-OK, UNKNOWN = Look(Sight.OK, reached=True), Look(Sight.UNKNOWN, "no file descriptor is left")
-GONE = {Path.VIP: SILENT, Path.VOTE: DROPPED}
-NOW = 1000.0
-
-
-def decided(stage: Stage, at: float, looks: dict[Path, Look], by_operator: bool = False, **more: object) -> Decision:
-    """The decision at NOW in a failover that has been in this stage since `at`."""
-    intent = Intent(stage, at, at, "why", attempts=1, by_operator=by_operator)
-    record = Record("boot", role=Role.STANDBY, timeline=3, intent=intent)
-    memory = dataclasses.replace(Memory(0.0, record, lived_as=Role.STANDBY), fence_at=at, last_receive=100)
-    return decide(CONFIG, dataclasses.replace(memory, **more), Seen(STANDBY, looks), NOW)  # type: ignore[arg-type]
-
-
-def deeds(decision: Decision) -> list[Do]:
-    return [action.do for action in decision.actions]
+from node_samples import NODE2, changed, configured, remembered
+from policy_samples import DROPPED, FAILED_HERE, GONE, NOW, OFF, OK, SILENT, STANDBY, done, failing_over
 
 
 class TestFencing:
     """Between two attempts."""
 
     def test_next_attempt_comes_when_it_is_due(self) -> None:
-        assert deeds(decided(Stage.FENCING, NOW - CONFIG.timing.fence_interval, GONE)) == [Do.RUN]
-        assert deeds(decided(Stage.FENCING, NOW, GONE)) == []
+        assert done(failing_over(Stage.FENCING, NOW - NODE2.timing.fence_interval, GONE)) == [Do.RUN]
+        assert done(failing_over(Stage.FENCING, NOW, GONE)) == []
 
     @pytest.mark.parametrize("confirmed", [False, True])
     def test_node_that_saw_nothing_for_long_fences_nobody_on_old_evidence(self, confirmed: bool) -> None:
         """It was frozen, or skyha dead: the primary may have come back meanwhile, and be cut off only since."""
-        timing = CONFIG.timing
+        timing = NODE2.timing
         blind = timing.fence_deadline + timing.fence_interval + timing.arming_window + 1.0
         assert blind < timing.failover_limit
-        decision = decided(Stage.FENCING, NOW - blind, GONE, confirmed_off=confirmed, confirmed_at=NOW)
-        assert Do.RUN not in deeds(decision)
+        decision = failing_over(Stage.FENCING, NOW - blind, GONE, confirmed_off=confirmed, confirmed_at=NOW)
+        assert Do.RUN not in done(decision)
         assert decision.memory.record.intent is not None
         if confirmed:
             assert decision.memory.record.intent.stage is Stage.LISTENING
@@ -76,20 +49,20 @@ class TestFencing:
             assert "skyctl confirm-off" in decision.alarms["fence_failed"]
 
     def test_node_that_may_be_cut_off_itself_waits(self) -> None:
-        decision = decided(Stage.FENCING, NOW - 5.0, {Path.VIP: SILENT, Path.VOTE: SILENT})
-        assert deeds(decision) == []
+        decision = failing_over(Stage.FENCING, NOW - 5.0, {Path.VIP: SILENT, Path.VOTE: SILENT})
+        assert done(decision) == []
         assert "cut_off" in decision.alarms
 
     @pytest.mark.parametrize("path", list(Path))
     def test_one_sign_of_life_calls_it_off(self, path: Path) -> None:
-        decision = decided(Stage.FENCING, NOW - 5.0, {**GONE, path: OK})
-        assert deeds(decision) == []
+        decision = failing_over(Stage.FENCING, NOW - 5.0, {**GONE, path: OK})
+        assert done(decision) == []
         assert decision.memory.record.intent is None
 
     @pytest.mark.parametrize(("since_off", "is_lie"), [(5.5, True), (SOON + 0.1, False)])
     def test_life_right_after_the_bmc_said_off_distrusts_it(self, since_off: float, is_lie: bool) -> None:
         """It was not silent, and when the BMC is to be asked again the primary answers."""
-        silent = decided(
+        silent = failing_over(
             Stage.LISTENING,
             NOW - 5.0,
             {**GONE, Path.VIP: Look(Sight.REFUSED)},
@@ -97,7 +70,7 @@ class TestFencing:
         )
         assert silent.memory.record.intent is not None
         assert silent.memory.record.intent.stage is Stage.FENCING
-        answers = decide(CONFIG, silent.memory, Seen(STANDBY, {**GONE, Path.VIP: OK}), NOW + 0.1)
+        answers = decide(NODE2, silent.memory, Seen(STANDBY, {**GONE, Path.VIP: OK}), NOW + 0.1)
         assert answers.memory.record.intent is None
         assert bool(answers.memory.record.fence_distrusted) == is_lie
 
@@ -105,8 +78,8 @@ class TestFencing:
     def test_link_that_fails_again_soon_after_gets_the_patience_of_a_flapping_one(
         self, later: float, flapping: bool
     ) -> None:
-        back = decided(Stage.FENCING, NOW - 5.0, {**GONE, Path.VIP: OK}).memory
-        again = decide(CONFIG, back, Seen(STANDBY, GONE), NOW + later).memory
+        back = failing_over(Stage.FENCING, NOW - 5.0, {**GONE, Path.VIP: OK}).memory
+        again = decide(NODE2, back, Seen(STANDBY, GONE), NOW + later).memory
         assert again.trouble is not None
         assert again.trouble.flapping == flapping
 
@@ -115,83 +88,83 @@ class TestListening:
     """The BMC says off: nothing may answer any more."""
 
     def test_silence_is_the_proof(self) -> None:
-        decision = decided(Stage.LISTENING, NOW, GONE, proof_at=NOW)
-        assert deeds(decision) == [Do.PROMOTE]
+        decision = failing_over(Stage.LISTENING, NOW, GONE, proof_at=NOW)
+        assert done(decision) == [Do.PROMOTE]
         assert decision.memory.vote_look is None, "what the old primary's death looked like is no alarm of the new one"
 
     def test_new_connections_are_tried_along_both_paths(self) -> None:
         """Silence on connections that were kept from before proves little."""
-        assert set(decided(Stage.LISTENING, NOW, {}).wants.fresh) == set(Path)
-        assert set(decided(Stage.LISTENING, NOW, {**GONE, Path.VOTE: UNKNOWN}, proof_at=NOW).wants.fresh) == set(Path)
+        assert set(failing_over(Stage.LISTENING, NOW, {}).wants.fresh) == set(Path)
+        assert set(
+            failing_over(Stage.LISTENING, NOW, {**GONE, Path.VOTE: FAILED_HERE}, proof_at=NOW).wants.fresh
+        ) == set(Path)
 
     @pytest.mark.parametrize("path", list(Path))
     def test_look_that_failed_here_is_no_silence(self, path: Path) -> None:
-        decision = decided(Stage.LISTENING, NOW, {**GONE, path: UNKNOWN}, proof_at=NOW)
-        assert deeds(decision) == []
+        decision = failing_over(Stage.LISTENING, NOW, {**GONE, path: FAILED_HERE}, proof_at=NOW)
+        assert done(decision) == []
         assert "no file descriptor is left" in decision.alarms["listening"]
         assert decision.memory.record.intent is not None
         assert decision.memory.record.intent.stage is Stage.LISTENING
 
     def test_answer_distrusts_the_bmc(self) -> None:
-        decision = decided(Stage.LISTENING, NOW, {**GONE, Path.VOTE: OK}, proof_at=NOW)
-        assert deeds(decision) == []
+        decision = failing_over(Stage.LISTENING, NOW, {**GONE, Path.VOTE: OK}, proof_at=NOW)
+        assert done(decision) == []
         assert decision.memory.record.intent is None
         assert "is it the right BMC?" in decision.memory.record.fence_distrusted
 
     @pytest.mark.parametrize("vip", [Look(Sight.REFUSED), Look(Sight.STALLED, reached=True), DROPPED])
     def test_somebody_at_the_vip_is_named_and_nothing_is_promoted(self, vip: Look) -> None:
-        decision = decided(Stage.LISTENING, NOW, {**GONE, Path.VIP: vip}, proof_at=NOW)
-        assert deeds(decision) == []
+        decision = failing_over(Stage.LISTENING, NOW, {**GONE, Path.VIP: vip}, proof_at=NOW)
+        assert done(decision) == []
         assert "another host answers for the VIP 198.51.100.116" in decision.alarms["listening"]
 
     def test_wal_that_still_comes_is_no_silence(self) -> None:
-        decision = decided(Stage.LISTENING, NOW, GONE, proof_at=NOW, last_receive=99)
-        assert deeds(decision) == []
+        decision = failing_over(Stage.LISTENING, NOW, GONE, proof_at=NOW, last_receive=99)
+        assert done(decision) == []
         assert "another host" not in decision.alarms["listening"]
 
 
 class TestWordOfAnOperator:
     """It holds as long as it is checked, and what belies it is no BMC's fault."""
 
-    OFF, ON = Peer(Server.UNREACHABLE), Peer(Server.DOWN)
+    ON = Peer(Server.DOWN)
 
     @staticmethod
     def decided(
         stage: Stage, peer: Peer | None, looks: dict[Path, Look], checked: float, begun: float = 5.0
     ) -> Decision:
         """The decision in a stage entered `begun` seconds ago, when the word was last checked `checked` seconds ago."""
-        memory = decided(stage, NOW - begun, {}, by_operator=True, proof_at=NOW).memory
-        return decide(CONFIG, dataclasses.replace(memory, proof_at=NOW - checked), Seen(STANDBY, looks, peer), NOW)
+        memory = failing_over(stage, NOW - begun, {}, by_operator=True, proof_at=NOW).memory
+        return decide(NODE2, changed(memory, proof_at=NOW - checked), Seen(STANDBY, looks, peer), NOW)
 
     def test_it_does_not_age_while_it_is_checked(self) -> None:
-        decision = self.decided(Stage.LISTENING, self.OFF, GONE, checked=CONFIG.timing.arming_window - 1)
-        assert deeds(decision) == [Do.PROMOTE]
+        decision = self.decided(Stage.LISTENING, OFF, GONE, checked=NODE2.timing.arming_window - 1)
+        assert done(decision) == [Do.PROMOTE]
 
     def test_it_is_over_where_nobody_looked_for_long(self) -> None:
-        decision = self.decided(Stage.LISTENING, self.OFF, GONE, checked=CONFIG.timing.arming_window + 1)
-        assert deeds(decision) == []
+        decision = self.decided(Stage.LISTENING, OFF, GONE, checked=NODE2.timing.arming_window + 1)
+        assert done(decision) == []
         assert decision.memory.record.intent is not None
         assert decision.memory.record.intent.stage is Stage.FENCING
         assert not decision.memory.record.intent.by_operator
 
     def test_the_peers_own_address_is_asked_before_it_counts(self) -> None:
         decision = self.decided(Stage.LISTENING, None, GONE, checked=0.1)
-        assert deeds(decision) == []
+        assert done(decision) == []
         assert decision.wants.peer
 
     @pytest.mark.parametrize("stage", [Stage.LISTENING, Stage.PROMOTING])
     @pytest.mark.parametrize(("peer", "looks"), [(OFF, {**GONE, Path.VIP: OK}), (ON, GONE)])
     def test_an_answer_belies_it_and_not_the_bmc(self, stage: Stage, peer: Peer, looks: dict[Path, Look]) -> None:
         decision = self.decided(stage, peer, looks, checked=0.1)
-        assert Do.PROMOTE not in deeds(decision)
+        assert Do.PROMOTE not in done(decision)
         assert decision.memory.record.intent is None
         assert not decision.memory.record.fence_distrusted
         assert "an operator said that node1 is off" in decision.events[-1].text
 
     def test_somebody_else_at_the_vip_is_waited_for(self) -> None:
-        decision = self.decided(
-            Stage.LISTENING, self.OFF, {**GONE, Path.VIP: Look(Sight.REFUSED)}, checked=0.1, begun=600.0
-        )
+        decision = self.decided(Stage.LISTENING, OFF, {**GONE, Path.VIP: Look(Sight.REFUSED)}, checked=0.1, begun=600.0)
         assert decision.memory.record.intent is not None
         assert decision.memory.record.intent.by_operator
         assert "another host answers for the VIP" in decision.alarms["listening"]
@@ -200,21 +173,20 @@ class TestWordOfAnOperator:
         late = self.decided(Stage.PROMOTING, None, {}, checked=WORD_EVERY + 0.1, begun=300.0)
         assert late.wants.peer
         assert set(late.wants.paths) == set(Path)
-        assert deeds(late) == []
+        assert done(late) == []
 
 
 class TestUnfit:
     """Limits of the lag (S4)."""
 
-    CAUGHT_UP = dataclasses.replace(Memory(0.0, Record("boot")), sampled_at=NOW, covered_at=NOW, samples=((NOW, 5100),))
+    CAUGHT_UP = remembered(Record("boot"), sampled_at=NOW, covered_at=NOW, samples=((NOW, 5100),))
 
     @pytest.mark.parametrize(("limit", "is_unfit"), [(0, False), (5000, False), (4999, True)])
     def test_limit_in_bytes_counts_where_it_is_set(self, limit: int, is_unfit: bool) -> None:
-        config: Config = dataclasses.replace(CONFIG, max_lag_bytes=limit)
-        found = unfit(config, self.CAUGHT_UP, STANDBY, NOW)
+        found = unfit(configured(NODE2, max_lag_bytes=limit), self.CAUGHT_UP, STANDBY, NOW)
         assert found == ({"lag": "this standby lacks 5000 bytes of WAL, the limit is 4999"} if is_unfit else {})
 
     def test_switchover_under_way_is_no_time_for_a_failover(self) -> None:
-        memory = dataclasses.replace(self.CAUGHT_UP, switching_since=NOW)
-        assert unfit(CONFIG, memory, STANDBY, NOW + 1.0).keys() == {"switchover"}
-        assert not unfit(CONFIG, memory, STANDBY, NOW + CONFIG.timing.switchover_deadline)
+        memory = changed(self.CAUGHT_UP, switching_since=NOW)
+        assert unfit(NODE2, memory, STANDBY, NOW + 1.0).keys() == {"switchover"}
+        assert not unfit(NODE2, memory, STANDBY, NOW + NODE2.timing.switchover_deadline)

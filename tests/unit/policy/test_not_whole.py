@@ -6,19 +6,21 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import Memory, Record
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import Memory
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.storage import (
     moved_on_purpose,
     not_whole,
     remember_mounts,
 )
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Local, Place, Role, Server
+from node_samples import remembered
+from policy_samples import FOLLOWS
 
 DISK = Place("pg_tblspc/16402", "/data2/ts", "/data2", True)
 ROOT = dataclasses.replace(DISK, mount="/")
 EMPTY = dataclasses.replace(ROOT, whole=False)
-KNOWN = Memory(0.0, Record("boot", Role.STANDBY, 3, mounts={"/data2/ts": "/data2"}))
-NEW = Memory(0.0, Record("boot", Role.STANDBY, 3))
+KNOWN = remembered(dataclasses.replace(FOLLOWS, mounts={"/data2/ts": "/data2"}))
+NEW = remembered(FOLLOWS)
 DOWN = Local(Server.DOWN, Role.STANDBY, timeline=3)
 STREAMS = Local(Server.UP, Role.STANDBY, timeline=3, streaming=True)
 

@@ -3,14 +3,10 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import Agent, Config
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.armed import lag_bytes, lag_seconds
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import (
     MAX_SAMPLES,
-    Memory,
     Record,
     Trouble,
     is_paused,
@@ -33,17 +29,9 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import 
     Server,
     Sight,
 )
+from node_samples import BMC_OF_NODE2, NODE1, changed, configured, remembered
 
-CONFIG = Config(
-    "c",
-    "node1",
-    "198.51.100.110",
-    "node2",
-    "198.51.100.111",
-    "198.51.100.116",
-    "198.51.100.35",
-    agents=(Agent("bmc", "ipmi", "198.51.100.212"),),
-)
+CONFIG = configured(NODE1, agents=(BMC_OF_NODE2,))
 
 
 def standby(replay, receive=None):
@@ -61,7 +49,7 @@ def seen(local, lsn=None, recorded=True, paused_for=0.0, requests=()):
 
 def lived(*steps, memory=None):
     """The memory after (time, Seen) ..."""
-    memory = memory or Memory(0.0, Record("boot"))
+    memory = memory or remembered(Record("boot"))
     for now, what in steps:
         memory = remember(CONFIG, memory, what, now)
     return memory
@@ -84,7 +72,7 @@ def test_lag_is_the_age_of_what_is_replayed_when_the_primary_was_last_heard():
 def test_a_standby_whose_server_was_down_must_catch_up_anew():
     """Both were stopped: it is back first, and what it knew before says nothing of what the primary writes meanwhile."""
     memory = lived((1.0, seen(standby(50), lsn=50)))
-    memory = dataclasses.replace(on_record(memory, trouble_at=2.0), trouble=Trouble(2.0, unreachable=3))
+    memory = changed(on_record(memory, trouble_at=2.0), trouble=Trouble(2.0, unreachable=3))
     memory = lived((3.0, seen(Local(Server.DOWN, Role.STANDBY))), (4.0, seen(standby(50))), memory=memory)
     assert lag_seconds(memory) == float("inf")
     assert memory.trouble is None
@@ -165,7 +153,7 @@ class TestPause:
     def test_a_late_answer_does_not_undo_it_and_a_newer_order_does(self, order):
         before = 0.0 if order is Order.PAUSE else float("inf")
         memory = lived((1.0, seen(standby(50), lsn=50, requests=(Request(order),))))
-        memory = dataclasses.replace(memory, pause_written_at=1.0)
+        memory = changed(memory, pause_written_at=1.0)
         memory = lived((2.0, seen(standby(50), lsn=50, paused_for=before)), memory=memory)
         assert is_paused(memory.record, 2.0) == (order is Order.PAUSE)
         at = 1.0 + PAUSE_SETTLES
@@ -175,6 +163,6 @@ class TestPause:
 
     def test_a_new_order_is_written_although_one_was_just_written(self):
         memory = lived((1.0, seen(standby(50), requests=(Request(Order.PAUSE),))))
-        memory = dataclasses.replace(memory, pause_written_at=1.0)
+        memory = changed(memory, pause_written_at=1.0)
         memory = lived((1.2, seen(standby(50), requests=(Request(Order.RESUME),))), memory=memory)
         assert memory.pause_written_at is None

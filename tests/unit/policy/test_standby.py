@@ -3,42 +3,34 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.decide import decide
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import Memory, Record, Stage, Trouble
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import Memory, Stage, Trouble
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import (
     Action,
     Do,
     Look,
     Path,
-    Peer,
     Role,
     Seen,
-    Server,
     Sight,
     Task,
 )
-from test_failover import CONFIG, GONE, NOW, OK, STANDBY, deeds
+from node_samples import NODE2, changed, remembered
+from policy_samples import CALM, FOLLOWS, GONE, NOW, OFF, STANDBY, done
 
-OFF = Peer(Server.UNREACHABLE)
-CALM = {Path.VIP: OK, Path.VOTE: OK}
+FOLLOWER = remembered(FOLLOWS, lived_as=Role.STANDBY)
 BOTH = {Path.VIP, Path.VOTE}
 
 
-def memory() -> Memory:
-    return Memory(0.0, Record("boot", role=Role.STANDBY, timeline=3), lived_as=Role.STANDBY)
-
-
 def test_in_calm_the_paths_take_turns_with_new_connections() -> None:
-    remembered, asked = memory(), []
+    remembered, asked = FOLLOWER, []
     for second in range(20):
-        decision = decide(CONFIG, remembered, Seen(STANDBY, CALM), NOW + second)
+        decision = decide(NODE2, remembered, Seen(STANDBY, CALM), NOW + second)
         remembered = decision.memory
         assert set(decision.wants.paths) == BOTH
         asked.append(decision.wants.fresh)
-    every = int(CONFIG.timing.fresh_every / CONFIG.timing.interval)
+    every = int(NODE2.timing.fresh_every / NODE2.timing.interval)
     assert [fresh for fresh in asked if fresh] == [(Path.VIP,), (Path.VOTE,)] * 2
     assert [second for second, fresh in enumerate(asked) if fresh] == list(range(0, 20, every))
 
@@ -47,8 +39,8 @@ def test_in_calm_the_paths_take_turns_with_new_connections() -> None:
 @pytest.mark.parametrize("sight", [Sight.STALLED, Sight.UNREACHABLE, Sight.ALIVE, Sight.UNKNOWN])
 def test_once_one_path_fails_both_must_let_somebody_in(path: Path, sight: Sight) -> None:
     """A postmaster that lets nobody in any more still serves the kept connections."""
-    just_tried = dataclasses.replace(memory(), fresh_at=NOW)
-    decision = decide(CONFIG, just_tried, Seen(STANDBY, {**CALM, path: Look(sight)}), NOW)
+    just_tried = changed(FOLLOWER, fresh_at=NOW)
+    decision = decide(NODE2, just_tried, Seen(STANDBY, {**CALM, path: Look(sight)}), NOW)
     assert set(decision.wants.fresh) == BOTH
 
 
@@ -59,13 +51,13 @@ def test_trouble_soon_after_an_unreachable_primary_was_back_is_a_flapping_link(
     unreachable: int, later: float, flapping: bool
 ) -> None:
     """A restart in place (never unreachable) is none."""
-    troubled = dataclasses.replace(memory(), trouble=Trouble(NOW - 1, unreachable=unreachable))
-    back = decide(CONFIG, troubled, Seen(STANDBY, CALM), NOW).memory
+    troubled = changed(FOLLOWER, trouble=Trouble(NOW - 1, unreachable=unreachable))
+    back = decide(NODE2, troubled, Seen(STANDBY, CALM), NOW).memory
     assert back.trouble is None
-    again = decide(CONFIG, back, Seen(STANDBY, GONE), NOW + later).memory
+    again = decide(NODE2, back, Seen(STANDBY, GONE), NOW + later).memory
     assert again.trouble is not None
     assert again.trouble.flapping == flapping
-    cut_off = decide(CONFIG, again, Seen(STANDBY, {path: Look(Sight.UNREACHABLE) for path in BOTH}), NOW + later + 1)
+    cut_off = decide(NODE2, again, Seen(STANDBY, {path: Look(Sight.UNREACHABLE) for path in BOTH}), NOW + later + 1)
     assert cut_off.memory.trouble is not None
     assert cut_off.memory.trouble.flapping == flapping
 
@@ -76,8 +68,8 @@ class TestTooLate:
     @staticmethod
     def troubled_for(seconds: float, confirmed_off: bool = False) -> Memory:
         """Of a standby that was fit when the trouble began."""
-        return dataclasses.replace(
-            memory(),
+        return changed(
+            FOLLOWER,
             trouble=Trouble(NOW - seconds, unreachable=99),
             sampled_at=NOW - seconds,
             covered_at=NOW - seconds,
@@ -86,16 +78,16 @@ class TestTooLate:
         )
 
     def test_nobody_is_fenced_any_more_and_the_alarm_says_what_to_do(self) -> None:
-        limit = CONFIG.timing.failover_limit
-        in_time = decide(CONFIG, self.troubled_for(limit - 1), Seen(STANDBY, GONE, OFF), NOW)
-        assert deeds(in_time) == [Do.RUN]
-        late = decide(CONFIG, self.troubled_for(limit + 1), Seen(STANDBY, GONE), NOW)
+        limit = NODE2.timing.failover_limit
+        in_time = decide(NODE2, self.troubled_for(limit - 1), Seen(STANDBY, GONE, OFF), NOW)
+        assert done(in_time) == [Do.RUN]
+        late = decide(NODE2, self.troubled_for(limit + 1), Seen(STANDBY, GONE), NOW)
         assert Action(Do.RUN, Task.FENCE) not in late.actions
         assert late.memory.record.intent is None
         assert "skyctl confirm-off" in late.alarms["no_failover"]
 
     def test_an_operators_word_makes_up_for_it(self) -> None:
-        late = self.troubled_for(CONFIG.timing.failover_limit + 1, confirmed_off=True)
-        decision = decide(CONFIG, late, Seen(STANDBY, GONE, OFF), NOW)
+        late = self.troubled_for(NODE2.timing.failover_limit + 1, confirmed_off=True)
+        decision = decide(NODE2, late, Seen(STANDBY, GONE, OFF), NOW)
         assert decision.memory.record.intent is not None
         assert decision.memory.record.intent.stage in (Stage.FENCING, Stage.LISTENING)

@@ -10,8 +10,6 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.decide
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import (
     Decision,
     Intent,
-    Memory,
-    Record,
     Stage,
 )
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import (
@@ -27,7 +25,8 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import 
     Server,
     Task,
 )
-from test_primary import CONFIG
+from node_samples import NODE1, remembered
+from policy_samples import FOLLOWS, OFF, SERVES, done
 
 RUNNING = Local(
     Server.UP,
@@ -43,25 +42,21 @@ RUNNING = Local(
 STOPPED = Local(Server.DOWN, Role.PRIMARY, timeline=3, write_lsn=100, clean_shutdown=True)
 READY = Peer(Server.UP, Role.STANDBY, timeline=3, receive_lsn=100, replay_lsn=100)
 BEGAN = 10.0
-LATE = BEGAN + CONFIG.timing.switchover_deadline + 1.0
+LATE = BEGAN + NODE1.timing.switchover_deadline + 1.0
 
 
 def decided(
     local: Local, peer: Peer | None = READY, stage: Stage | None = Stage.SWITCHING, lsn: int = 100, now: float = 11.0
 ) -> Decision:
     intent = None if stage is None else Intent(stage, BEGAN, BEGAN, "asked for", lsn=lsn)
-    record = Record("boot", role=Role.PRIMARY, timeline=3, served_boot="boot", standby_recorded=True, intent=intent)
+    record = dataclasses.replace(SERVES, standby_recorded=True, intent=intent)
     requests = (Request(Order.SWITCHOVER, "anna"),) if stage is None else ()
-    memory = Memory(0.0, record, stopped_at=BEGAN if local.server is Server.DOWN else None)
-    return decide(CONFIG, memory, Seen(local, peer=peer, requests=requests), now)
+    memory = remembered(record, stopped_at=BEGAN if local.server is Server.DOWN else None)
+    return decide(NODE1, memory, Seen(local, peer=peer, requests=requests), now)
 
 
 def events(decision: Decision) -> list[str]:
     return [event.kind for event in decision.events]
-
-
-def done(decision: Decision) -> list[Do]:
-    return [action.do for action in decision.actions]
 
 
 @pytest.mark.parametrize(
@@ -85,13 +80,13 @@ def test_it_is_announced_before_anything_stops() -> None:
     assert decision.actions == (Action(Do.RUN, Task.CHECKPOINT),)
     ended = Outcome(Task.CHECKPOINT, True, "it took 12.0 s")
     announced = decide(
-        CONFIG, decision.memory, Seen(dataclasses.replace(RUNNING, switching=False), outcomes=(ended,)), 23.0
+        NODE1, decision.memory, Seen(dataclasses.replace(RUNNING, switching=False), outcomes=(ended,)), 23.0
     )
     assert Action(Do.SET_SWITCHING, True) in announced.actions
-    unseen = decide(CONFIG, decision.memory, Seen(dataclasses.replace(RUNNING, switching=False)), 23.0)
+    unseen = decide(NODE1, decision.memory, Seen(dataclasses.replace(RUNNING, switching=False)), 23.0)
     assert events(unseen) == ["switchover_failed"]
     failed = Outcome(Task.CHECKPOINT, False, "no answer")
-    assert events(decide(CONFIG, decision.memory, Seen(RUNNING, outcomes=(failed,)), 23.0)) == ["switchover_failed"]
+    assert events(decide(NODE1, decision.memory, Seen(RUNNING, outcomes=(failed,)), 23.0)) == ["switchover_failed"]
 
 
 @pytest.mark.parametrize(
@@ -105,7 +100,7 @@ def test_it_is_announced_before_anything_stops() -> None:
         (dataclasses.replace(STOPPED, clean_shutdown=False), READY, 11.0, "did not shut down cleanly"),
         (dataclasses.replace(STOPPED, write_lsn=None), READY, 11.0, "does not tell where the WAL ends"),
         (STOPPED, dataclasses.replace(READY, receive_lsn=99), LATE, "node2 did not receive all WAL in time"),
-        (STOPPED, Peer(Server.UNREACHABLE), LATE, "node2 did not receive all WAL in time"),
+        (STOPPED, OFF, LATE, "node2 did not receive all WAL in time"),
     ],
 )
 def test_it_is_given_up_with_the_reason_and_this_node_serves_again(
@@ -144,7 +139,7 @@ def test_peer_with_all_wal_is_promoted_after_that_was_written_down() -> None:
 
 @pytest.mark.parametrize("now", [11.0, LATE, LATE + 1e6])
 def test_after_the_hand_over_it_never_serves_again_by_itself(now: float) -> None:
-    decision = decided(STOPPED, Peer(Server.UNREACHABLE), Stage.HANDED_OVER, now=now)
+    decision = decided(STOPPED, OFF, Stage.HANDED_OVER, now=now)
     assert done(decision) == []
     assert decision.memory.record.intent is not None
     assert decision.memory.record.intent.stage is Stage.HANDED_OVER
@@ -153,14 +148,14 @@ def test_after_the_hand_over_it_never_serves_again_by_itself(now: float) -> None
 
 def test_only_the_standby_that_waits_listens_for_the_old_holder_of_the_vip() -> None:
     """The node that handed over still reads the note: probes of its own would keep the new primary from taking the VIP."""
-    told = decide(CONFIG, decided(RUNNING).memory, Seen(STOPPED, peer=READY), 11.1)
+    told = decide(NODE1, decided(RUNNING).memory, Seen(STOPPED, peer=READY), 11.1)
     assert done(told) == [Do.PROMOTE_PEER]
     gone = decide(
-        CONFIG, told.memory, Seen(STOPPED, peer=dataclasses.replace(READY, role=Role.PRIMARY, timeline=4)), 11.3
+        NODE1, told.memory, Seen(STOPPED, peer=dataclasses.replace(READY, role=Role.PRIMARY, timeline=4)), 11.3
     )
     assert events(gone) == ["switched"]
     standby = Local(Server.UP, Role.STANDBY, timeline=3, receive_lsn=100, replay_lsn=100, switching=True)
-    assert not decide(CONFIG, gone.memory, Seen(standby), 11.6).wants.vip_conflict
+    assert not decide(NODE1, gone.memory, Seen(standby), 11.6).wants.vip_conflict
     # It may have handed over itself not long ago.
-    waiting = Memory(0.0, Record("boot", role=Role.STANDBY, timeline=3), promote_at=11.4)
-    assert decide(CONFIG, waiting, Seen(standby), 11.6).wants.vip_conflict
+    waiting = remembered(FOLLOWS, promote_at=11.4)
+    assert decide(NODE1, waiting, Seen(standby), 11.6).wants.vip_conflict

@@ -6,12 +6,10 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-import test_failover
-import test_primary
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.armed import unfit
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.boot import Step, next_step
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.decide import decide
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import Memory, Record, Stage, is_paused
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import Record, Stage, is_paused
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.remember import ALONE_GAP, remember
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import (
     Beat,
@@ -25,20 +23,20 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import 
     Server,
     Sight,
 )
-from test_failover import GONE, STANDBY
-from test_primary import CONFIG, HEALTHY
+from node_samples import NODE1, NODE2, changed, remembered
+from policy_samples import FOLLOWS, GONE, PRIMARY, SERVES, STANDBY, done, failing_over
 
-PRIMARY_RECORD = Record("boot", role=Role.PRIMARY, timeline=3, served_boot="boot", standby_recorded=True)
-ALONE = dataclasses.replace(HEALTHY, peer_streaming=False, standby_recorded=False)
+PRIMARY_RECORD = dataclasses.replace(SERVES, standby_recorded=True)
+ALONE = dataclasses.replace(PRIMARY, peer_streaming=False, standby_recorded=False)
 MUTE = Local(Server.UP, Role.PRIMARY, "permission denied", vip_held=True)
-LONG = int(CONFIG.timing.alone_after) + 10
+LONG = int(NODE1.timing.alone_after) + 10
 
 
 def record_after(*looks: Local, every: float = 1.0) -> Record:
     """The record after one look each `every` seconds."""
-    memory = Memory(0.0, PRIMARY_RECORD)
+    memory = remembered(PRIMARY_RECORD)
     for number, local in enumerate(looks):
-        memory = decide(CONFIG, memory, Seen(local), number * every).memory
+        memory = decide(NODE1, memory, Seen(local), number * every).memory
     return memory.record
 
 
@@ -63,16 +61,16 @@ class TestRecordOfThePrimary:
 
     @pytest.mark.parametrize("field", ["standby_recorded", "slots", "switching", "vip_held"])
     def test_nothing_is_done_about_what_is_not_known(self, field: str) -> None:
-        known = dataclasses.replace(HEALTHY, standby_recorded=True)
-        decision = decide(CONFIG, Memory(0.0, PRIMARY_RECORD), Seen(dataclasses.replace(known, **{field: None})), 1.0)
-        assert {action.do for action in decision.actions} <= {Do.RUN}
+        known = dataclasses.replace(PRIMARY, standby_recorded=True)
+        decision = decide(NODE1, remembered(PRIMARY_RECORD), Seen(dataclasses.replace(known, **{field: None})), 1.0)
+        assert set(done(decision)) <= {Do.RUN}
 
 
 class TestPeerOnAnUnknownTimeline:
     def test_it_is_not_given_way_to(self) -> None:
         peer = Peer(Server.UP, Role.PRIMARY)
-        decision = decide(CONFIG, Memory(0.0, PRIMARY_RECORD), Seen(HEALTHY, peer=peer), 1.0)
-        assert Do.KILL_POSTGRES not in {action.do for action in decision.actions}
+        decision = decide(NODE1, remembered(PRIMARY_RECORD), Seen(PRIMARY, peer=peer), 1.0)
+        assert Do.KILL_POSTGRES not in done(decision)
 
     @pytest.mark.parametrize("role", [Role.PRIMARY, Role.STANDBY])
     @pytest.mark.parametrize(("own", "its"), [(None, 3), (3, None), (None, None)])
@@ -84,33 +82,27 @@ class TestPeerOnAnUnknownTimeline:
 
 
 class TestStandby:
-    CAUGHT_UP = dataclasses.replace(
-        Memory(0.0, Record("boot", role=Role.STANDBY, timeline=3), lived_as=Role.STANDBY),
-        sampled_at=9.0,
-        covered_at=9.0,
-    )
+    CAUGHT_UP = remembered(FOLLOWS, lived_as=Role.STANDBY, sampled_at=9.0, covered_at=9.0)
 
     @pytest.mark.parametrize("field", ["receive_lsn", "replay_paused"])
     def test_one_that_does_not_tell_is_not_fit(self, field: str) -> None:
-        assert not unfit(CONFIG, self.CAUGHT_UP, STANDBY, 10.0)
-        assert unfit(CONFIG, self.CAUGHT_UP, dataclasses.replace(STANDBY, **{field: None}), 10.0).keys() == {"local"}
+        assert not unfit(NODE1, self.CAUGHT_UP, STANDBY, 10.0)
+        assert unfit(NODE1, self.CAUGHT_UP, dataclasses.replace(STANDBY, **{field: None}), 10.0).keys() == {"local"}
 
     def test_listening_wants_two_equal_positions(self) -> None:
         mute = dataclasses.replace(STANDBY, receive_lsn=None, detail="too many clients")
-        memory = test_failover.decided(Stage.LISTENING, 1000.0, {}, proof_at=1000.0).memory
+        memory = failing_over(Stage.LISTENING, 1000.0, {}, proof_at=1000.0).memory
         for local, before in ((mute, None), (mute, 100), (STANDBY, None)):
-            known = dataclasses.replace(memory, last_receive=before)
-            decision = decide(test_failover.CONFIG, known, Seen(local, GONE), 1000.1)
-            assert Do.PROMOTE not in {action.do for action in decision.actions}
+            known = changed(memory, last_receive=before)
+            decision = decide(NODE2, known, Seen(local, GONE), 1000.1)
+            assert Do.PROMOTE not in done(decision)
             assert "listening" in decision.alarms
-        decision = decide(
-            test_failover.CONFIG, dataclasses.replace(memory, last_receive=100), Seen(STANDBY, GONE), 1000.1
-        )
-        assert Do.PROMOTE in {action.do for action in decision.actions}
+        decision = decide(NODE2, changed(memory, last_receive=100), Seen(STANDBY, GONE), 1000.1)
+        assert Do.PROMOTE in done(decision)
 
     def test_unknown_role_forgets_nothing(self) -> None:
         unknown = Local(Server.UP, Role.UNKNOWN, "the data directory does not answer")
-        assert remember(CONFIG, self.CAUGHT_UP, Seen(unknown), 10.0).covered_at == 9.0
+        assert remember(NODE1, self.CAUGHT_UP, Seen(unknown), 10.0).covered_at == 9.0
 
 
 class TestHeartbeatThatTellsLittle:
@@ -120,15 +112,15 @@ class TestHeartbeatThatTellsLittle:
 
     def test_pause_stays_as_it_was(self) -> None:
         for paused in (True, False):
-            memory = Memory(0.0, Record("boot", role=Role.STANDBY, paused=paused), lived_as=Role.STANDBY)
-            assert is_paused(remember(CONFIG, memory, self.SEEN, 10.0).record, 10.0) == paused
+            memory = remembered(Record("boot", role=Role.STANDBY, paused=paused), lived_as=Role.STANDBY)
+            assert is_paused(remember(NODE1, memory, self.SEEN, 10.0).record, 10.0) == paused
 
     def test_note_about_the_standby_expires_but_is_not_denied(self) -> None:
-        memory = dataclasses.replace(Memory(0.0, Record("boot")), lived_as=Role.STANDBY, recorded_at=5.0)
-        assert remember(CONFIG, memory, self.SEEN, 10.0).recorded_at == 5.0
+        memory = remembered(Record("boot"), lived_as=Role.STANDBY, recorded_at=5.0)
+        assert remember(NODE1, memory, self.SEEN, 10.0).recorded_at == 5.0
 
 
 def test_own_error_is_named_as_what_it_keeps_from_being_known() -> None:
-    alarms = test_primary.decided(MUTE).alarms
+    alarms = decide(NODE1, remembered(SERVES), Seen(MUTE), 10.0).alarms
     assert "standby" not in alarms
     assert "permission denied" in alarms["local"]

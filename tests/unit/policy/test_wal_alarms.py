@@ -7,21 +7,20 @@ import dataclasses
 
 import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.decide import decide
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import Decision, Memory, Record
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import Decision, Memory
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.standby import COPY_EVERY
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Action, Do, Role, Seen, Slot, Wal
-from test_failover import CONFIG as STANDBY_CONFIG
-from test_failover import NOW, STANDBY
-from test_primary import CONFIG, HEALTHY
-from test_standby import CALM, memory
+from node_samples import NODE1, NODE2, configured, remembered
+from policy_samples import CALM, FOLLOWS, NOW, PRIMARY, SERVES, STANDBY, done
 
 MB = 1024 * 1024
 WAL = Wal((), 1000 * MB, 100 * MB, 100 * MB, 300.0, redo_lsn=7, since_checkpoint=MB)
-START = Memory(0.0, Record("boot", role=Role.PRIMARY, timeline=3, served_boot="boot"))
+START = remembered(SERVES)
+FOLLOWER = remembered(FOLLOWS, lived_as=Role.STANDBY)
 
 
 def decided(wal: Wal, now: float = 10.0, memory: Memory = START, **local: object) -> Decision:
-    return decide(CONFIG, memory, Seen(dataclasses.replace(HEALTHY, wal=wal, **local)), now)
+    return decide(NODE1, memory, Seen(dataclasses.replace(PRIMARY, wal=wal, **local)), now)
 
 
 def with_slot(name: str, kept: int | None, logical: bool = False, active: bool = False, lost: bool = False) -> Decision:
@@ -51,11 +50,11 @@ def test_peers_slot_that_lost_its_wal_is_made_anew_and_told_until_the_peer_strea
     lost = dataclasses.replace(WAL, slots=(Slot("node2", False, False, True, None),))
     away = {"peer_streaming": False, "slots": ("node2",), "standby_recorded": True}
     first = decided(lost, **away)
-    assert Do.ENSURE_SLOT in {action.do for action in first.actions}
+    assert Do.ENSURE_SLOT in done(first)
     assert "failover_rebuild.yml" in first.alarms["slot_lost"]
     again = dataclasses.replace(WAL, slots=(Slot("node2", False, False, False, None),))
     second = decided(again, 11.0, first.memory, **away)
-    assert Do.ENSURE_SLOT not in {action.do for action in second.actions}
+    assert Do.ENSURE_SLOT not in done(second)
     assert "slot_lost" in second.alarms
     third = decided(again, 12.0, second.memory, slots=("node2",))
     assert "slot_lost" not in third.alarms
@@ -78,13 +77,13 @@ class TestCheckpoint:
 
 
 def test_standby_copies_the_slots_that_it_is_told_to_now_and_then() -> None:
-    config = dataclasses.replace(STANDBY_CONFIG, keep_slots=("barman",))
+    config = configured(NODE2, keep_slots=("barman",))
     copy = Action(Do.COPY_SLOTS, ("barman",))
-    first = decide(config, memory(), Seen(STANDBY, CALM), NOW)
+    first = decide(config, FOLLOWER, Seen(STANDBY, CALM), NOW)
     assert copy in first.actions
     again = decide(config, first.memory, Seen(STANDBY, CALM), NOW + COPY_EVERY - 1)
     assert copy not in again.actions
     assert copy in decide(config, again.memory, Seen(STANDBY, CALM), NOW + COPY_EVERY).actions
-    assert copy not in decide(STANDBY_CONFIG, memory(), Seen(STANDBY, CALM), NOW).actions
-    paused = dataclasses.replace(memory(), record=dataclasses.replace(memory().record, paused=True))
+    assert copy not in decide(NODE2, FOLLOWER, Seen(STANDBY, CALM), NOW).actions
+    paused = remembered(dataclasses.replace(FOLLOWS, paused=True), lived_as=Role.STANDBY)
     assert copy not in decide(config, paused, Seen(STANDBY), NOW).actions

@@ -1,0 +1,37 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The two nodes' settings and memories: the one place of the unit tests that knows how they are built."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import Agent, Config
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import Memory, Record
+
+NODE1 = Config(
+    cluster="sky",
+    node="node1",
+    address="198.51.100.110",
+    peer="node2",
+    peer_address="198.51.100.111",
+    vip="198.51.100.116",
+    vote_address="198.51.100.35",
+)
+NODE2 = dataclasses.replace(NODE1, node="node2", address="198.51.100.111", peer="node1", peer_address="198.51.100.110")
+BMC_OF_NODE1 = Agent("bmc", "ipmi", "198.51.100.212", user="test", password_file="/etc/skyha/bmc.password")
+BMC_OF_NODE2 = dataclasses.replace(BMC_OF_NODE1, address="198.51.100.213")
+
+
+def configured(config: Config, **settings: object) -> Config:
+    """The same node with other settings."""
+    return dataclasses.replace(config, **settings)  # type: ignore[arg-type]  # the tests know the names
+
+
+def remembered(record: Record, started: float = 0.0, **what: object) -> Memory:
+    """A memory with that record, and what is named besides."""
+    return changed(Memory(started, record), **what)
+
+
+def changed(memory: Memory, **what: object) -> Memory:
+    """The same memory, but for what is named."""
+    return dataclasses.replace(memory, **what)  # type: ignore[arg-type]  # the tests know the names
