@@ -9,9 +9,11 @@ import shutil
 import signal
 import sys
 import time
+from collections.abc import Callable
 
 from . import process
 from .config import ALL_HOSTS, BMC_ADMIN, BMC_ADMIN_PASSWORD, BMC_PORT, BMC_USER, LAB_DIR, RUN, Host, LabError
+from .shell import run
 
 EMULATION = """\
 mc_setbmc 0x20
@@ -46,9 +48,9 @@ def process_id(host: Host) -> int:
 def state(host: Host) -> str:
     """up, down, or hung (paused); with what else is wrong on purpose."""
     pid = process_id(host)
-    if not pid:
-        return "down"
     where = folder(host)
+    if not pid:
+        return "no power" if (where / "no-power").exists() else "down"
     hung = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "T"
     words = ["hung" if hung else "up"]
     if password(host) != host.bmc_password:
@@ -61,6 +63,7 @@ def state(host: Host) -> str:
 
 def start(host: Host, timeout: float = 5) -> None:
     """Start the BMC; on a running one: nothing. Returns when it listens; LabError after timeout seconds."""
+    plug_in(host)
     if process_id(host):
         return
     where = folder(host)
@@ -105,6 +108,35 @@ def stop(host: Host) -> None:
     """Stop the BMC, hung or not; its settings (password, lies) stay."""
     where = folder(host)
     process.stop(where / "pid", str(where / "lan.conf"))
+
+
+def cut_power(host: Host) -> Callable[[], None]:
+    """Take the BMC off the network, as one without power is: silent, with no 'port unreachable' from the machine that plays
+    it. What is returned ends it."""
+    where = folder(host)
+    where.mkdir(parents=True, exist_ok=True)
+    (where / "no-power").touch()
+    address, table = host.bmc_address, _table(host)
+    run(
+        "nft",
+        "-f",
+        "-",
+        stdin=f"table bridge {table}\ndelete table bridge {table}\ntable bridge {table} {{ chain in {{ "
+        f"type filter hook input priority -300; ip daddr {address} drop; arp daddr ip {address} drop; }}; }}\n",
+    )
+    return lambda: stop(host)
+
+
+def plug_in(host: Host) -> None:
+    """Undo cut_power's silence; start() makes the BMC run again."""
+    if (folder(host) / "no-power").exists():
+        table = _table(host)
+        run("nft", "-f", "-", stdin=f"table bridge {table}\ndelete table bridge {table}\n", check=False)
+        (folder(host) / "no-power").unlink()
+
+
+def _table(host: Host) -> str:
+    return f"sky_lab_bmc_{host.name}"
 
 
 def pause(host: Host, hang: bool) -> None:

@@ -10,7 +10,7 @@ import shutil
 import sys
 import time
 
-from . import bmc, faults, hosts, image, keeper, machine, network
+from . import bmc, faults, hosts, image, keeper, machine, network, watchdogs
 from .config import (
     ALL_HOSTS,
     CACHE,
@@ -72,6 +72,8 @@ def bring_up(asked_suite: str, clusters: int) -> None:
     known = hosts.states()
     name = "" if all(item.container in known for item in wanted) else image.ensure(suite)
     network.up()
+    if watchdogs.start() and (running := [item.name for item in wanted if hosts.pid_of(item)]):
+        print(f"lab: {' '.join(running)} find their watchdog again after power off and on", file=sys.stderr)
     with step(f"starting {' '.join(item.name for item in wanted)} ({suite})"):
         for item in wanted:
             if item.container not in known:
@@ -91,11 +93,13 @@ def bring_up(asked_suite: str, clusters: int) -> None:
 
 
 def stop_helpers() -> None:
-    """End the keeper and the BMCs."""
+    """End the keeper, the watchdogs and the BMCs."""
     keeper.stop()
+    watchdogs.stop()
     for item in ALL_HOSTS:
         if item.bmc_address:
             bmc.stop(item)
+            bmc.plug_in(item)
 
 
 def clear_stale() -> None:
@@ -127,6 +131,7 @@ def remove(chosen: list[Host]) -> None:
     for item in chosen:
         if item.bmc_address:
             bmc.stop(item)
+            bmc.plug_in(item)
         hosts.remove(item)
     faults.clear_all(chosen)
 
@@ -191,8 +196,15 @@ def power(args: argparse.Namespace) -> None:
     if args.to == "status":
         print("on" if hosts.pid_of(item) else "off")
         return
+    if args.with_bmc and args.to not in ("on", "off"):
+        raise LabError(f"--with-bmc goes with on and off, not with {args.to}")
+    if args.with_bmc and args.to == "on":
+        bmc.start(item)
     with hosts.power_lock(item):
-        {"on": hosts.power_on, "off": hosts.power_off, "reset": hosts.reset, "soft": hosts.soft_off}[args.to](item)
+        if args.with_bmc and args.to == "off":
+            hosts.power_off(item, besides=bmc.cut_power(item))
+        else:
+            {"on": hosts.power_on, "off": hosts.power_off, "reset": hosts.reset, "soft": hosts.soft_off}[args.to](item)
     if args.wait and args.to in ("on", "reset"):
         hosts.wait_ready([item])
 
@@ -249,6 +261,18 @@ def bmc_verb(args: argparse.Namespace) -> None:
         {"start": bmc.start, "stop": bmc.stop, "heal": bmc.heal}[action](item)
 
 
+def watchdog_verb(args: argparse.Namespace) -> None:
+    item, action = host(args.host), args.action
+    if action == "coarse" and not (args.value or "").isdigit():
+        raise LabError(f"lab/lab watchdog {item.name} coarse SECONDS")
+    if action == "status":
+        print(watchdogs.state(item))
+    elif action == "heal":
+        watchdogs.heal(item)
+    else:
+        watchdogs.set_fault(item, action, args.value or "")
+
+
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="lab/lab",
@@ -282,6 +306,9 @@ def parser() -> argparse.ArgumentParser:
     made = verb("power", power, "switch a host; what its BMC does, without the BMC")
     made.add_argument("to", choices=("on", "off", "reset", "soft", "status"))
     made.add_argument("--wait", action="store_true", help="with on and reset: until it has booted")
+    made.add_argument(
+        "--with-bmc", action="store_true", help="with off and on: its BMC too, which hangs on the same power"
+    )
     verb("pause", pause, "freeze a host: a hang")
     verb("unpause", pause, "let a frozen host go on")
     made = verb("cut", cut, "pull the host's network cable, or block one path in one direction")
@@ -309,6 +336,14 @@ def parser() -> argparse.ArgumentParser:
         choices=("start", "stop", "status", "pause", "unpause", "password", "lie", "slow", "late", "early", "heal"),
     )
     made.add_argument("value", nargs="?")
+    made = verb(
+        "watchdog",
+        watchdog_verb,
+        "a host's watchdog and its faults: status, nowayout (never put to rest), stuck (no call comes back), toothless "
+        "(never bites), coarse SECONDS (takes multiples of that only), heal",
+    )
+    made.add_argument("action", choices=("status", *watchdogs.FAULTS, "heal"))
+    made.add_argument("value", nargs="?")
     return top
 
 
@@ -318,6 +353,9 @@ def main() -> int:
         os.execv(PODMAN, [PODMAN, *sys.argv[2:]])
     if sys.argv[1:2] == ["keeper"]:
         keeper.watch()
+        return 0
+    if sys.argv[1:2] == ["watchdogs"]:
+        watchdogs.watch()
         return 0
     args = parser().parse_args()
     try:

@@ -13,9 +13,9 @@ import signal
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from . import faults, network
+from . import faults, network, watchdog
 from .config import ALL_HOSTS, CACHE, NETWORK, RUN, STORAGE, Host, LabError
 from .shell import podman, run
 
@@ -121,6 +121,7 @@ def create(host: Host, image: str, suite: str) -> None:
         # The kernel is the machine's; a boot id of its own lets a host's reboot be seen.
         "--volume",
         f"{boot_id_file(host)}:/proc/sys/kernel/random/boot_id:ro",
+        *watchdog.volumes(host),
         "--shm-size=4g",
         "--cidfile",
         str(cid_file),
@@ -182,16 +183,19 @@ def power_on(host: Host) -> None:
     faults.apply(host, pid)
 
 
-def power_off(host: Host, timeout: float = 20) -> None:
-    """Cut the host's power: its link and every process of it die at once. On a host that is off: nothing."""
+def power_off(host: Host, timeout: float = 20, besides: Callable[[], None] = lambda: None) -> None:
+    """Cut the host's power: its link and every process of it die at once, and what `besides` ends. Of a host that is off:
+    only that."""
     pid = pid_of(host)
     if not pid:
+        besides()
         return
     # The link first, some milliseconds before: the machine's kernel would take leave of the dead host's peers, with a FIN
     # or a RST for each of its connections, and refuse new ones. A real host says nothing. A new link comes with power on.
     port = network.port_of(host, pid)
     if port:
         run("ip", "link", "set", port, "down", check=False)
+    besides()
     # The whole cgroup at once, frozen or not. Killing init alone (podman kill) hangs on a frozen host in which somebody
     # has a session open: the session's outer half is frozen too and cannot take leave of the inner one.
     with contextlib.suppress(OSError):
