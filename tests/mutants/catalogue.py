@@ -248,7 +248,7 @@ MUTANTS = (
     Mutant(
         "the standby is not noted on disk before it is armed",
         "policy/primary.py",
-        "            memory = on_record(memory, standby_recorded=True)\n",
+        "            memory = replace(memory, record=replace(memory.record, standby_recorded=True))\n",
         "            pass\n",
         (PRIMARY, BOOT),
     ),

@@ -6,7 +6,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import Stage, begin
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import Intent, Stage, begin
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.standby import decide_standby
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Outcome, Power, Seen, Task
 
@@ -97,7 +97,7 @@ def test_proof_that_was_read_before_this_host_stood_still_is_none(late: float, s
     world = ready()
     config = world.config("node2")
     memory = world.node2.daemon.loop.memory
-    memory = begin(dataclasses.replace(memory, fence_at=100.0), Stage.FENCING, 100.0, since=95.0, attempts=1)
+    memory = begin(dataclasses.replace(memory, fence_at=100.0), Intent(Stage.FENCING, 100.0, 95.0, "", attempts=1))
     proven = Outcome(Task.FENCE, True, "read back: off", Power.OFF, proof=True)
     local = world.node2.daemon.loop.seen.local
     decision = decide_standby(config, memory, Seen(local, outcomes=(proven,)), 101.0 + late)

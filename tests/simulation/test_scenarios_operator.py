@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import Memory, on_record
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import Memory
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Event, Order, Task
 
 from tests.simulation.story import story
@@ -24,7 +26,7 @@ def serves(world, within=60):
 
 
 def _distrusting(memory: Memory) -> Memory:
-    return on_record(memory, fence_distrusted="its BMC said off, and it answered")
+    return replace(memory, record=replace(memory.record, fence_distrusted="its BMC said off, and it answered"))
 
 
 def told(world, name="node2") -> Event:

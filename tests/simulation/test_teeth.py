@@ -158,7 +158,7 @@ def test_not_noting_the_standby_on_disk(monkeypatch):
 
     def careless(config, memory, seen, now):
         memory, actions = honest(config, memory, seen, now)
-        return primary.on_record(memory, standby_recorded=False), actions
+        return dataclasses.replace(memory, record=dataclasses.replace(memory.record, standby_recorded=False)), actions
 
     monkeypatch.setattr(primary, "_keep_record", careless)
     world = armed_world()

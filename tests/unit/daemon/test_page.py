@@ -12,7 +12,6 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.alarms import
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.page import alarms_page, lsn_text, page
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.peer import Told, shown, understand
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.status import Moment, as_text, broken, is_well
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import on_record
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import (
     Beat,
     Event,
@@ -237,7 +236,9 @@ def failed_over() -> Any:
         world.daemon.teller.add(Event(kind, f"it was {kind}", "alarm"))
         world.clock.now += seconds
     world.turn(1)
-    world.daemon.loop.memory = on_record(world.daemon.loop.memory, failover_noted=False)
+    memory = world.daemon.loop.memory
+    record = dataclasses.replace(memory.record, failover_noted=False)
+    world.daemon.loop.memory = dataclasses.replace(memory, record=record)
     return world.turn(1)
 
 

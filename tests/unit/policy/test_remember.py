@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.armed import lag_bytes, lag_seconds
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import (
@@ -10,7 +12,6 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory
     Record,
     Trouble,
     is_paused,
-    on_record,
 )
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.remember import (
     PAUSE_SETTLES,
@@ -72,7 +73,8 @@ def test_lag_is_the_age_of_what_is_replayed_when_the_primary_was_last_heard():
 def test_a_standby_whose_server_was_down_must_catch_up_anew():
     """Both were stopped: it is back first, and what it knew before says nothing of what the primary writes meanwhile."""
     memory = lived((1.0, seen(standby(50), lsn=50)))
-    memory = changed(on_record(memory, trouble_at=2.0), trouble=Trouble(2.0, unreachable=3))
+    record = dataclasses.replace(memory.record, trouble_at=2.0)
+    memory = changed(memory, record=record, trouble=Trouble(2.0, unreachable=3))
     memory = lived((3.0, seen(Local(Server.DOWN, Role.STANDBY))), (4.0, seen(standby(50))), memory=memory)
     assert lag_seconds(memory) == float("inf")
     assert memory.trouble is None

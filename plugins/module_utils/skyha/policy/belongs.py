@@ -7,12 +7,11 @@ in the wrong place, or a disk of another host, would else be served as if it wer
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..config import Config
 from ..words import Local, Look, Peer, Role, Seen, Server, Sight
-from .memory import Memory, on_record
+from .memory import Memory
 
 NEW_CLUSTER = "'A new cluster on nodes that had one' in docs/operations.md"
 
@@ -29,11 +28,11 @@ def only_own_cluster(memory: Memory, seen: Seen) -> Seen:
     """The same without what a server of another cluster says, at the peer's address or along a path: nothing of it counts."""
     peer, own = seen.peer, memory.record.system_identifier or seen.local.system_identifier
     if own:
-        seen = dataclasses.replace(seen, looks={path: _of_own(look, own) for path, look in seen.looks.items()})
+        seen = replace(seen, looks={path: _of_own(look, own) for path, look in seen.looks.items()})
     if peer is None or not own or peer.system_identifier in (None, own):
         return seen
     stranger = Peer(Server.UNKNOWN, detail="a server of another cluster", system_identifier=peer.system_identifier)
-    return dataclasses.replace(seen, peer=stranger)
+    return replace(seen, peer=stranger)
 
 
 def _of_own(look: Look, own: str) -> Look:
@@ -55,7 +54,7 @@ def on_own_cluster(memory: Memory, local: Local) -> Memory:
         return memory
     if memory.peer is not None and memory.peer.system_identifier not in (None, local.system_identifier):
         return memory  # one of the two is wrong, and nobody knows which
-    return on_record(memory, system_identifier=local.system_identifier)
+    return replace(memory, record=replace(memory.record, system_identifier=local.system_identifier))
 
 
 def foreign_peer(config: Config, memory: Memory) -> str:

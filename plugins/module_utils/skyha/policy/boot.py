@@ -7,13 +7,13 @@ the peer says by SQL. A starting node never fences anybody. That the peer is off
 
 from __future__ import annotations
 
-import dataclasses
+from dataclasses import replace
 from enum import Enum
 
 from ..config import Config
 from ..words import Action, Do, Event, Order, Path, Peer, Role, Seen, Server, Task
 from .belongs import Obstacle, not_ours
-from .memory import Decision, Memory, Record, Stage, Wants, age, begin, is_paused, on_record
+from .memory import Decision, Intent, Memory, Record, Stage, Wants, age, begin, is_paused
 from .orders import refused
 from .storage import not_whole
 from .switchover import hand_over
@@ -125,13 +125,13 @@ def decide_down(config: Config, memory: Memory, seen: Seen, now: float) -> Decis
     if memory.takeover_at is not None:
         # For a former primary it is the same as the word that its peer is off: nothing is fenced by a node that is down.
         why = _no_takeover(config, memory, seen, now)
-        memory = dataclasses.replace(memory, takeover_at=None, confirmed_off=why is None, confirmed_at=now)
+        memory = replace(memory, takeover_at=None, confirmed_off=why is None, confirmed_at=now)
         told = () if why is None else (refused(order, why),)
     decision = _decide_down(config, memory, seen, now)
     if decision.memory.confirmed_off and seen.peer is not None:
         told += (refused(order, decision.sentence),)
-        decision = dataclasses.replace(decision, memory=dataclasses.replace(decision.memory, confirmed_off=False))
-    return dataclasses.replace(decision, events=decision.events + told)
+        decision = replace(decision, memory=replace(decision.memory, confirmed_off=False))
+    return replace(decision, events=decision.events + told)
 
 
 def _no_takeover(config: Config, memory: Memory, seen: Seen, now: float) -> str | None:
@@ -159,16 +159,14 @@ def _decide_down(config: Config, memory: Memory, seen: Seen, now: float) -> Deci
         and not is_paused(record, now)
     ):
         if seen.peer is None and record.intent.stage is Stage.HANDED_OVER:
-            return Decision(
-                memory, "switchover under way: about to look at the peer", dataclasses.replace(wants, delay=0.0)
-            )
+            return Decision(memory, "switchover under way: about to look at the peer", replace(wants, delay=0.0))
         # The peer was told to promote and is gone for ever: only an operator knows, and only then this node serves again.
         given_up = memory.confirmed_off and seen.peer is not None and seen.peer.server is Server.UNREACHABLE
         if not given_up and (local.role is Role.PRIMARY or record.intent.stage is Stage.HANDED_OVER):
             return hand_over(config, memory, seen, now)
-        memory = on_record(memory, intent=None)
+        memory = replace(memory, record=replace(memory.record, intent=None))
     if any(request.order is Order.REJOIN for request in seen.requests):
-        memory = dataclasses.replace(memory, rejoin_ordered=True, rewind_failed="", rewind_tries=0)
+        memory = replace(memory, rejoin_ordered=True, rewind_failed="", rewind_tries=0)
     rewound = next((outcome for outcome in seen.outcomes if outcome.task is Task.REWIND), None)
     if rewound is not None:
         return _rewound(config, memory, rewound.ok, rewound.detail, now)
@@ -183,7 +181,7 @@ def _decide_down(config: Config, memory: Memory, seen: Seen, now: float) -> Deci
         return _waiting(memory, "paused: nothing automatic happens (skyctl resume ends it)", look)
     served = record.role is Role.PRIMARY and record.served_boot == record.boot
     if seen.peer is None and local.role is Role.PRIMARY and not (served and memory.starts == 0):
-        return Decision(memory, "down, about to look at the peer", dataclasses.replace(wants, delay=0.0))
+        return Decision(memory, "down, about to look at the peer", replace(wants, delay=0.0))
     forgotten = now - memory.started_at > config.timing.fence_forgotten_after
     step, why = next_step(record, local.role, local.timeline, seen.peer, served, memory.confirmed_off, forgotten)
     if step is Step.START:
@@ -192,7 +190,7 @@ def _decide_down(config: Config, memory: Memory, seen: Seen, now: float) -> Deci
         return _rejoin(config, memory, seen, now, why)
     decision = _waiting(memory, why, wants, (Action(Do.DROP_VIP),) if local.vip_held else ())
     if record.role is Role.STANDBY and local.role is Role.PRIMARY:
-        return dataclasses.replace(decision, alarms={**decision.alarms, "unlawful": PROMOTED_BY_HAND})
+        return replace(decision, alarms={**decision.alarms, "unlawful": PROMOTED_BY_HAND})
     return decision
 
 
@@ -215,13 +213,11 @@ def _start(config: Config, memory: Memory, seen: Seen, now: float, why: str) -> 
         actions: tuple[Action, ...] = ()
         if now - memory.start_asked_at >= ASK_AGAIN:
             actions = (Action(Do.START_POSTGRES),)
-            memory = dataclasses.replace(memory, start_asked_at=now)
+            memory = replace(memory, start_asked_at=now)
         return Decision(memory, "down, start asked for", wants, actions, (), {"down": "PostgreSQL is being started"})
-    memory = dataclasses.replace(
-        memory, start_at=now, start_asked_at=now, starts=memory.starts + 1, confirmed_off=False
-    )
+    memory = replace(memory, start_at=now, start_asked_at=now, starts=memory.starts + 1, confirmed_off=False)
     if seen.local.role is Role.PRIMARY:
-        memory = on_record(memory, role=Role.PRIMARY, served_boot=memory.record.boot)
+        memory = replace(memory, record=replace(memory.record, role=Role.PRIMARY, served_boot=memory.record.boot))
     event = Event("starting", f"starting PostgreSQL as {seen.local.role.value}: {why}", "warning")
     return Decision(
         memory,
@@ -251,7 +247,8 @@ def _rejoin(config: Config, memory: Memory, seen: Seen, now: float, why: str) ->
     peer = seen.peer
     if peer is None or peer.server is not Server.UP or peer.role is not Role.PRIMARY:
         return _waiting(memory, f"{why}; the peer does not run as primary now", Wants(1.0, peer=True), drop)
-    memory = begin(memory, Stage.REWINDING, now, why=why)
+    since = now if memory.record.intent is None else memory.record.intent.since
+    memory = begin(memory, Intent(Stage.REWINDING, now, since, why))
     event = Event("rejoining", f"pg_rewind from {config.peer}: {why}", "warning")
     return Decision(
         memory,
@@ -274,15 +271,15 @@ def _rewound(config: Config, memory: Memory, ok: bool, detail: str, now: float) 
     if not ok:
         # The intent stays on record: a half rewound data directory is never started.
         event = Event("rewind_failed", f"pg_rewind failed: {detail}", "alarm")
-        memory = dataclasses.replace(
+        memory = replace(
             memory, rewind_failed=detail or "no reason given", rewind_tries=memory.rewind_tries + 1, rewind_at=now
         )
         is_over = memory.rewind_tries > len(REWIND_PAUSES)
         why = _rewind_over(memory) if is_over else f"pg_rewind failed: {detail}; it is tried again"
-        return dataclasses.replace(_waiting(memory, why, Wants(1.0, peer=True)), events=(event,))
-    memory = on_record(memory, intent=None, role=Role.STANDBY, failover_at=now, standby_recorded=True)
-    memory = dataclasses.replace(
-        memory, starts=0, start_at=float("-inf"), rewind_failed="", rewind_tries=0, rejoin_ordered=False
+        return replace(_waiting(memory, why, Wants(1.0, peer=True)), events=(event,))
+    memory = replace(
+        memory, record=replace(memory.record, intent=None, role=Role.STANDBY, failover_at=now, standby_recorded=True)
     )
+    memory = replace(memory, starts=0, start_at=float("-inf"), rewind_failed="", rewind_tries=0, rejoin_ordered=False)
     event = Event("rewound", f"the data directory follows {config.peer} now: {detail}")
     return Decision(memory, "down, rewound: starting as standby", Wants(0.05), (Action(Do.START_POSTGRES),), (event,))

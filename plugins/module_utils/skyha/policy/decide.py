@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-import dataclasses
+from dataclasses import replace
 
 from ..config import Config
 from ..words import Action, Do, Order, Role, Seen, Server, Task
 from .belongs import adopt_cluster, foreign_peer, not_ours, only_own_cluster
 from .boot import decide_down
-from .memory import Decision, Memory, Wants, is_paused, on_record
+from .memory import Decision, Memory, Wants, is_paused
 from .orders import lapsed
 from .patience import not_counted
 from .primary import decide_primary
@@ -26,21 +26,23 @@ def decide(config: Config, memory: Memory, seen: Seen, now: float) -> Decision:
     before, seen = memory, only_own_cluster(memory, seen)
     memory = adopt_cluster(remember(config, memory, seen, now), seen)
     if any(request.order is Order.ACKNOWLEDGE for request in seen.requests):
-        memory = moved_on_purpose(on_record(memory, failover_noted=True, fence_distrusted=""), seen.local)
+        memory = moved_on_purpose(
+            replace(memory, record=replace(memory.record, failover_noted=True, fence_distrusted="")), seen.local
+        )
     if memory.record.paused and not is_paused(memory.record, now):
-        memory = on_record(memory, paused=False, paused_until=None, paused_until_wall=None)
+        memory = replace(memory, record=replace(memory.record, paused=False, paused_until=None, paused_until_wall=None))
     memory = remember_mounts(memory, seen.local)
     decision = _by_role(config, memory, seen, now)
     told = lapsed(before, memory, decision.sentence)
     if told:
-        decision = dataclasses.replace(decision, events=decision.events + told)
+        decision = replace(decision, events=decision.events + told)
     record = decision.memory.record
     stranger = foreign_peer(config, decision.memory)
     if stranger:
-        decision = dataclasses.replace(decision, alarms={"other_cluster": stranger, **decision.alarms})
+        decision = replace(decision, alarms={"other_cluster": stranger, **decision.alarms})
     if record.power_on_due and record.role is not Role.PRIMARY and seen.local.server is not Server.UP:
         memory, actions, events, alarms = undo_fence(config, decision.memory, seen, now)
-        decision = dataclasses.replace(
+        decision = replace(
             decision,
             memory=memory,
             actions=decision.actions + actions,
@@ -50,21 +52,19 @@ def decide(config: Config, memory: Memory, seen: Seen, now: float) -> Decision:
         record = memory.record
     if record.role is Role.PRIMARY and not record.failover_noted:  # through a restart in place, too
         text = "a failover took place and was not acknowledged (skyctl acknowledge)"
-        decision = dataclasses.replace(decision, alarms={**decision.alarms, "failover": text})
+        decision = replace(decision, alarms={**decision.alarms, "failover": text})
     if is_paused(memory.record, now):
         # These only look, and keep the node armed for the end of the pause.
         looks = tuple(action for action in decision.actions if action in _LOOKS)
-        decision = dataclasses.replace(
-            decision, actions=looks, alarms={"paused": "the cluster is paused", **decision.alarms}
-        )
+        decision = replace(decision, actions=looks, alarms={"paused": "the cluster is paused", **decision.alarms})
     elif (
         seen.local.vip_held and seen.local.role is Role.STANDBY and Do.DROP_VIP not in {a.do for a in decision.actions}
     ):
-        decision = dataclasses.replace(decision, actions=(Action(Do.DROP_VIP),) + decision.actions)
+        decision = replace(decision, actions=(Action(Do.DROP_VIP),) + decision.actions)
     # A resume is what starts a stopped node: it is written down when there is a server to write to.
     request = memory.pause_request if memory.pause_written_at is None else None
     if request is not None and (request.order is Order.PAUSE or seen.local.server is Server.UP):
-        decision = dataclasses.replace(decision, actions=decision.actions + (Action(Do.SET_PAUSE, request),))
+        decision = replace(decision, actions=decision.actions + (Action(Do.SET_PAUSE, request),))
     return decision
 
 
@@ -84,7 +84,7 @@ def _by_role(config: Config, memory: Memory, seen: Seen, now: float) -> Decision
         return decide_down(config, memory, seen, now)
     if local.server is Server.UNKNOWN:
         if memory.trouble is not None:
-            memory = dataclasses.replace(memory, trouble=not_counted(memory.trouble, now))
+            memory = replace(memory, trouble=not_counted(memory.trouble, now))
         text = f"this node cannot look at its own PostgreSQL: {local.detail or 'no reason given'}; it looks again"
         return Decision(memory, text, Wants(config.timing.retry_interval), alarms={"blind": text})
     waited = now - (memory.down_since if memory.down_since is not None else now)

@@ -5,13 +5,13 @@ listening (nothing may answer any more), promoting. Until the fence is proven it
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
+from dataclasses import replace
 
 from ..config import Config
 from ..margins import PROOF_FRESH, PROOF_LATE
 from ..words import Action, Do, Event, Outcome, Path, Power, Role, Seen, Sight, Task
-from .memory import Decision, Intent, Memory, Stage, Wants, begin, has_ordered, is_paused, on_record
+from .memory import Decision, Intent, Memory, Stage, Wants, begin, has_ordered, is_paused
 from .orders import not_followed
 from .patience import BOTH, blind, cut_off, cut_off_why, facts, led_elsewhere, living, look_at_primary, signs
 
@@ -33,7 +33,7 @@ def decide_failover(config: Config, memory: Memory, seen: Seen, now: float) -> D
     elif is_paused(memory.record, now):
         decision = _call_off(config, memory, now, "the cluster was paused", (), answers=False)
     elif _is_proof_old(config, memory, intent, now):
-        decision = _prove_again(config, memory, now)
+        decision = _prove_again(config, memory, intent, now)
     elif intent.stage is Stage.LISTENING:
         decision = _listening(config, memory, seen, now)
     else:
@@ -44,7 +44,7 @@ def decide_failover(config: Config, memory: Memory, seen: Seen, now: float) -> D
     text = (
         f"PostgreSQL was told to promote and has not left recovery, {waited:.0f} s after the trouble began; see its log"
     )
-    return dataclasses.replace(decision, alarms={**decision.alarms, "promotion": text})
+    return replace(decision, alarms={**decision.alarms, "promotion": text})
 
 
 def _is_proof_old(config: Config, memory: Memory, intent: Intent, now: float) -> bool:
@@ -63,10 +63,12 @@ def fence_once(config: Config, memory: Memory, now: float, events: tuple[Event, 
     assert intent is not None
     if memory.confirmed_off:
         return proven(config, memory, now, "an operator confirmed that it is off", events, by_operator=True)
-    memory = begin(memory, Stage.FENCING, now, attempts=intent.attempts + 1)
+    memory = begin(memory, replace(intent, stage=Stage.FENCING, at=now, attempts=intent.attempts + 1))
     # What must be undone is on record before it is done: the order may act although nobody lives to see it.
-    memory = on_record(memory, power_on_due=memory.record.power_on_due or config.power_on_after)
-    memory = dataclasses.replace(memory, fence_at=now)
+    memory = replace(
+        memory, record=replace(memory.record, power_on_due=memory.record.power_on_due or config.power_on_after)
+    )
+    memory = replace(memory, fence_at=now)
     sentence = f"standby, fencing {config.peer} (attempt {intent.attempts + 1} of {config.timing.fence_attempts})"
     return Decision(
         memory,
@@ -94,12 +96,12 @@ def _fencing(config: Config, memory: Memory, seen: Seen, now: float) -> Decision
     if outcome is not None:
         if outcome.proof and now - memory.fence_at > config.timing.fence_deadline + PROOF_LATE:
             late = f"proven only {now - memory.fence_at:.0f} s after it began, this host stood still: {outcome.detail}"
-            outcome = dataclasses.replace(outcome, proof=False, detail=late)
+            outcome = replace(outcome, proof=False, detail=late)
         if outcome.proof:
             return proven(
                 config, memory, now, outcome.detail, (), by_operator=False, last_receive=seen.local.receive_lsn
             )
-        memory = on_record(dataclasses.replace(memory, fence_at=now), order_out_at=now)
+        memory = replace(memory, fence_at=now, record=replace(memory.record, order_out_at=now))
         events = (_failed(config, intent, outcome),)
         if intent.takeover and _unseen_for(config, intent, now) <= config.timing.arming_window:
             return _by_word(config, memory, now, outcome, events)
@@ -119,7 +121,7 @@ def _fencing(config: Config, memory: Memory, seen: Seen, now: float) -> Decision
         return Decision(
             memory,
             f"standby, about to fence {config.peer}: one more look",
-            dataclasses.replace(look, delay=0.0),
+            replace(look, delay=0.0),
             (),
             events,
             alarms,
@@ -190,7 +192,7 @@ def _for_the_operator(
     actions: tuple[Action, ...] = ()
     if memory.record.role is Role.PRIMARY:
         # The promotion hangs, and nobody keeps the peer off any more: only a restart makes PostgreSQL forget the order.
-        memory = on_record(memory, role=Role.STANDBY, standby_recorded=True)
+        memory = replace(memory, record=replace(memory.record, role=Role.STANDBY, standby_recorded=True))
         actions = (Action(Do.KILL_POSTGRES),)
         events += (
             Event("promotion_taken_back", "PostgreSQL did not promote in time: it is restarted as a standby", "alarm"),
@@ -221,14 +223,16 @@ def _call_off(
     assert intent is not None
     # PostgreSQL was told to promote and has not: only a restart makes it forget that.
     actions = (Action(Do.KILL_POSTGRES),) if memory.record.role is Role.PRIMARY else ()
-    memory = dataclasses.replace(memory, trouble=None, confirmed_off=False, switch_evidence=None)
+    memory = replace(memory, trouble=None, confirmed_off=False, switch_evidence=None)
     if answers:
-        memory = dataclasses.replace(memory, recovered_at=now)
-    memory = on_record(memory, intent=None, role=Role.STANDBY, standby_recorded=True, trouble_at=None)
+        memory = replace(memory, recovered_at=now)
+    memory = replace(
+        memory, record=replace(memory.record, intent=None, role=Role.STANDBY, standby_recorded=True, trouble_at=None)
+    )
     if has_ordered(intent):
-        memory = on_record(memory, order_out_at=now)
+        memory = replace(memory, record=replace(memory.record, order_out_at=now))
     if distrust:
-        memory = on_record(memory, fence_distrusted=distrust)
+        memory = replace(memory, record=replace(memory.record, fence_distrusted=distrust))
     event = Event("called_off", f"failover called off: {why}", "alarm" if distrust else "warning")
     return Decision(
         memory,
@@ -239,9 +243,9 @@ def _call_off(
     )
 
 
-def _prove_again(config: Config, memory: Memory, now: float) -> Decision:
+def _prove_again(config: Config, memory: Memory, intent: Intent, now: float) -> Decision:
     """The proof is old (the promotion hangs), or another daemon's (this one was restarted): the peer may be on again."""
-    memory = begin(memory, Stage.FENCING, now, by_operator=False)
+    memory = begin(memory, replace(intent, stage=Stage.FENCING, at=now, by_operator=False))
     sentence = f"standby, the proof that {config.peer} is off is too old: fencing it again"
     return Decision(
         memory,
@@ -262,11 +266,14 @@ def proven(
     by_operator: bool,
     last_receive: int | None = None,
 ) -> Decision:
-    memory = begin(memory, Stage.LISTENING, now, by_operator=by_operator)
+    intent = memory.record.intent
+    assert intent is not None
+    intent = replace(intent, stage=Stage.LISTENING, at=now, by_operator=by_operator)
     if not by_operator and memory.record.role is not Role.PRIMARY:  # a promotion that hangs is taken back in the end
-        memory = begin(memory, Stage.LISTENING, now, attempts=0, proven_at=now)
-    memory = on_record(memory, power_on_due=memory.record.power_on_due and not by_operator)
-    memory = dataclasses.replace(memory, proof_at=now, last_receive=last_receive, confirmed_off=False)
+        intent = replace(intent, attempts=0, proven_at=now)
+    memory = begin(memory, intent)
+    memory = replace(memory, record=replace(memory.record, power_on_due=memory.record.power_on_due and not by_operator))
+    memory = replace(memory, proof_at=now, last_receive=last_receive, confirmed_off=False)
     event = Event("fence_read_back", f"{config.peer} is off: {how}", "warning")
     return Decision(
         memory,
@@ -302,7 +309,7 @@ def _listening(config: Config, memory: Memory, seen: Seen, now: float) -> Decisi
     listen = _listen(config, intent.by_operator)
     if not seen.looks or (intent.by_operator and seen.peer is None):
         return Decision(
-            dataclasses.replace(memory, last_receive=seen.local.receive_lsn),
+            replace(memory, last_receive=seen.local.receive_lsn),
             f"standby, listening whether {config.peer} still answers",
             listen,
         )
@@ -317,19 +324,19 @@ def _listening(config: Config, memory: Memory, seen: Seen, now: float) -> Decisi
         belied = _belied(config, memory, seen, now)
         if belied is not None:
             return belied
-        memory = dataclasses.replace(memory, proof_at=now)
+        memory = replace(memory, proof_at=now)
     received, before = seen.local.receive_lsn, memory.last_receive
     if received is None:
-        memory = dataclasses.replace(memory, last_receive=None)
+        memory = replace(memory, last_receive=None)
         sentence = (
             f"standby, cannot listen for WAL: PostgreSQL here does not tell what it received: {seen.local.detail}"
         )
         return Decision(memory, sentence, listen, (), (), {"listening": sentence})
     if seen.looks[Path.VIP].sight is Sight.UNREACHABLE and before is not None and received == before:
-        memory = begin(memory, Stage.PROMOTING, now)
-        memory = on_record(memory, role=Role.PRIMARY, standby_recorded=False)
+        memory = begin(memory, replace(intent, stage=Stage.PROMOTING, at=now))
+        memory = replace(memory, record=replace(memory.record, role=Role.PRIMARY, standby_recorded=False))
         # What was seen of the old primary is no sign of trouble on the way to the new one.
-        memory = dataclasses.replace(memory, promote_at=now, vip_free_at=None, vip_taken=False, vote_look=None)
+        memory = replace(memory, promote_at=now, vip_free_at=None, vip_taken=False, vote_look=None)
         event = Event("fenced", f"{config.peer} is off and silent: promoting", "warning", facts(seen))
         ended, told = _out_of_the_way(seen)
         return Decision(
@@ -339,13 +346,13 @@ def _listening(config: Config, memory: Memory, seen: Seen, now: float) -> Decisi
             (*ended, Action(Do.PROMOTE)),
             (event, *told),
         )
-    memory = dataclasses.replace(memory, last_receive=received)
+    memory = replace(memory, last_receive=received)
     sentence = f"standby, {config.peer} is said to be off, but it is not silent: {signs(seen.looks)}"
     if seen.looks[Path.VIP].reached or seen.looks[Path.VIP].sight is Sight.REFUSED:
         sentence += f"; if it is off indeed, another host answers for the VIP {config.vip}: find it"
     if intent.by_operator or now - intent.at < LISTEN_LIMIT:
         return Decision(memory, sentence, listen, (), (), {"listening": sentence})
-    memory = begin(memory, Stage.FENCING, now)
+    memory = begin(memory, replace(intent, stage=Stage.FENCING, at=now))
     event = Event("not_silent", sentence + "; asking the BMC again", "alarm", facts(seen))
     return Decision(memory, sentence, look_at_primary(config, 0.0), (), (event,), {"listening": sentence})
 
@@ -369,13 +376,13 @@ def _promoting(config: Config, memory: Memory, seen: Seen, now: float) -> Decisi
         belied = _belied(config, memory, seen, now)
         if belied is not None:
             return belied
-        memory = dataclasses.replace(memory, proof_at=now)
+        memory = replace(memory, proof_at=now)
     elif intent.by_operator and now - memory.proof_at > WORD_EVERY:
         look = Wants(0.0, BOTH, config.timing.silence_deadline, fresh=BOTH, peer=True, vip_conflict=listen)
         return Decision(memory, sentence, look)
     if now - memory.promote_at >= PROMOTE_AGAIN:
         actions = (Action(Do.PROMOTE),)
-        memory = dataclasses.replace(memory, promote_at=now)
+        memory = replace(memory, promote_at=now)
     ended, told = _out_of_the_way(seen)
     return Decision(memory, sentence, Wants(PROMOTE_POLL, vip_conflict=listen), ended + actions, told)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
@@ -228,16 +228,9 @@ class Decision:
     alarms: Mapping[str, str] = field(default_factory=dict)  # what is wrong now: code -> sentence
 
 
-def begin(memory: Memory, stage: Stage, now: float, **changes: Any) -> Memory:
-    """The memory with the intent moved on to `stage`; `changes` go into the intent."""
-    old = memory.record.intent or Intent(stage, now, now, "")
-    intent = dataclasses.replace(old, **{"stage": stage, "at": now, **changes})
-    return on_record(memory, intent=intent)
-
-
-def on_record(memory: Memory, **changes: Any) -> Memory:
-    """The memory with changes in its record."""
-    return dataclasses.replace(memory, record=dataclasses.replace(memory.record, **changes))
+def begin(memory: Memory, intent: Intent) -> Memory:
+    """The memory with `intent` on record."""
+    return replace(memory, record=replace(memory.record, intent=intent))
 
 
 def adopt(record: Record, boot: str, now: float, wall: float) -> Record:
@@ -247,7 +240,7 @@ def adopt(record: Record, boot: str, now: float, wall: float) -> Record:
     over stay, since the data directory, or the peer, is not as it was before.
     """
     if record.boot == boot:  # nothing of this boot lies ahead: a garbled time would hold for years
-        return dataclasses.replace(
+        return replace(
             record,
             trouble_at=_not_ahead(record.trouble_at, now),
             failover_at=_not_ahead(record.failover_at, now),
@@ -257,7 +250,7 @@ def adopt(record: Record, boot: str, now: float, wall: float) -> Record:
     until = None
     if record.paused_until_wall is not None:
         until = now + max(0.0, record.paused_until_wall - wall)
-    return dataclasses.replace(
+    return replace(
         record,
         boot=boot,
         intent=kept,

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+from dataclasses import replace
 
 from ..words import Event, Order
 from .memory import Memory
@@ -21,7 +21,7 @@ def not_followed(memory: Memory, why: str) -> tuple[Memory, tuple[Event, ...]]:
     """The memory without an operator's word that cannot be used, and what he is told; nothing where none was given."""
     if not memory.confirmed_off:
         return memory, ()
-    return dataclasses.replace(memory, confirmed_off=False), (refused(Order.CONFIRM_OFF, f"{why}; {INSTEAD}"),)
+    return replace(memory, confirmed_off=False), (refused(Order.CONFIRM_OFF, f"{why}; {INSTEAD}"),)
 
 
 def lapsed(before: Memory, after: Memory, why: str) -> tuple[Event, ...]:

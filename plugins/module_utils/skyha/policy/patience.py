@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
+from dataclasses import replace
 
 from ..config import Config, Timing
 from ..margins import STOP_LIMIT
@@ -82,7 +82,7 @@ def worsened(trouble: Trouble, looks: Mapping[Path, Look], now: float) -> Troubl
     """The trouble with one more cycle counted."""
     unreachable = looks[Path.VIP].sight is Sight.UNREACHABLE
     unseen = 0.0 if trouble.blind_since is None else now - trouble.blind_since
-    return dataclasses.replace(
+    return replace(
         trouble,
         unreachable=trouble.unreachable + 1 if unreachable else 0,
         blind_for=trouble.blind_for + unseen,
@@ -93,7 +93,7 @@ def worsened(trouble: Trouble, looks: Mapping[Path, Look], now: float) -> Troubl
 def not_counted(trouble: Trouble, now: float) -> Trouble:
     """The trouble after a cycle in which this node could not look: that uses up no patience, and resets none."""
     since = now if trouble.blind_since is None else trouble.blind_since
-    return dataclasses.replace(trouble, blind_since=since)
+    return replace(trouble, blind_since=since)
 
 
 def shutting_down(timing: Timing, trouble: Trouble, peer: Peer | None, now: float) -> Trouble:
@@ -109,7 +109,7 @@ def shutting_down(timing: Timing, trouble: Trouble, peer: Peer | None, now: floa
     if not (peer.stopping or stalls) or now - since > STOP_LIMIT:
         return trouble
     at = now if peer.stopping else trouble.stopping_at
-    return dataclasses.replace(trouble, stopping_since=since, stopping_at=at, unreachable=0, blind_for=0.0)
+    return replace(trouble, stopping_since=since, stopping_at=at, unreachable=0, blind_for=0.0)
 
 
 def used_up(timing: Timing, trouble: Trouble, looks: Mapping[Path, Look], now: float) -> tuple[bool, str]:

@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-import dataclasses
+from dataclasses import replace
 
 from ..config import Config
 from ..words import Action, Do, Event, Local, Order, Path, Role, Seen, Server, Sight
 from .armed import bmc_problem, record_problem
 from .belongs import on_own_cluster
 from .boot import PROMOTED_BY_HAND, Step, next_step
-from .memory import Decision, Memory, Stage, Wants, age, is_paused, on_record
+from .memory import Decision, Memory, Stage, Wants, age, is_paused
 from .orders import not_followed
 from .storage import not_whole
 from .switchover import begin_switchover, checkpointed, decide_switching
@@ -32,7 +32,7 @@ def decide_primary(config: Config, memory: Memory, seen: Seen, now: float) -> De
             f"{config.peer} is primary on timeline {newer}, newer than {seen.local.timeline} here: stopping at once",
             "alarm",
         )
-        memory = dataclasses.replace(on_record(memory, intent=None, served_boot=""), trouble=None)
+        memory = replace(memory, record=replace(memory.record, intent=None, served_boot=""), trouble=None)
         return Decision(
             memory,
             f"gives way to {config.peer}, primary on timeline {newer}",
@@ -41,7 +41,7 @@ def decide_primary(config: Config, memory: Memory, seen: Seen, now: float) -> De
             (event,),
         )
     if memory.takeover_at is not None:  # on a former primary that somebody started: the word that its peer is off
-        memory = dataclasses.replace(memory, takeover_at=None, confirmed_off=True, confirmed_at=now)
+        memory = replace(memory, takeover_at=None, confirmed_off=True, confirmed_at=now)
     if was_promoted_by_hand(config, memory, seen, now):
         return _promoted_by_hand(config, memory, seen, is_paused(memory.record, now))
     memory, events = _settle(config, memory, seen, now)
@@ -68,7 +68,7 @@ def decide_primary(config: Config, memory: Memory, seen: Seen, now: float) -> De
             events,
             {"unlawful": text},
         )
-    memory = on_own_cluster(on_record(memory, served_boot=memory.record.boot), seen.local)
+    memory = on_own_cluster(replace(memory, record=replace(memory.record, served_boot=memory.record.boot)), seen.local)
     if memory.record.intent is not None and memory.record.intent.stage is Stage.SWITCHING:
         decided = (checkpointed if memory.checkpointing else decide_switching)(config, memory, seen, now)
         if decided is not None:
@@ -82,13 +82,13 @@ def decide_primary(config: Config, memory: Memory, seen: Seen, now: float) -> De
     actions = vip_actions + actions + power_actions + check_record(memory, seen, now)
     if _owes_checkpoint(seen.local) and now - memory.checkpoint_at >= CHECKPOINT_EVERY:
         actions += (Action(Do.CHECKPOINT),)
-        memory = dataclasses.replace(memory, checkpoint_at=now)
+        memory = replace(memory, checkpoint_at=now)
     if seen.local.switching:
         actions += (Action(Do.SET_SWITCHING, False),)
-    memory = dataclasses.replace(memory, trouble=None, confirmed_off=False)
+    memory = replace(memory, trouble=None, confirmed_off=False)
     wants = _wants(config, memory, now)
-    wants = dataclasses.replace(wants, delay=min(wants.delay, delay), vip_conflict=listen)
-    memory = dataclasses.replace(memory, looked_at=now if wants.paths else memory.looked_at)
+    wants = replace(wants, delay=min(wants.delay, delay), vip_conflict=listen)
+    memory = replace(memory, looked_at=now if wants.paths else memory.looked_at)
     alarms = _alarms(config, memory, seen, now)
     state = f"primary on {_timeline(seen)}, VIP {_HELD[seen.local.vip_held]}, " + _STREAMS[seen.local.peer_streaming]
     if memory.checkpointing:
@@ -156,7 +156,7 @@ def _promoted_by_hand(config: Config, memory: Memory, seen: Seen, paused: bool) 
     return Decision(
         memory,
         f"primary, unlawful: {PROMOTED_BY_HAND}",
-        dataclasses.replace(wants, delay=0.5),
+        replace(wants, delay=0.5),
         drop + kill,
         (event,),
         {"unlawful": PROMOTED_BY_HAND},
@@ -212,20 +212,31 @@ def _settle(config: Config, memory: Memory, seen: Seen, now: float) -> tuple[Mem
                 {"timeline": seen.local.timeline, "seconds": round(took, 3)},
             ),
         )
-        memory = on_record(
-            memory, intent=None, failover_at=now, failover_noted=False, standby_recorded=False, served_boot=record.boot
+        memory = replace(
+            memory,
+            record=replace(
+                memory.record,
+                intent=None,
+                failover_at=now,
+                failover_noted=False,
+                standby_recorded=False,
+                served_boot=record.boot,
+            ),
         )
-        memory = dataclasses.replace(memory, power_on_at=float("-inf"), power_on_tries=0)
+        memory = replace(memory, power_on_at=float("-inf"), power_on_tries=0)
     elif record.intent is not None and stage is not Stage.SWITCHING:
-        memory = on_record(memory, intent=None)
+        memory = replace(memory, record=replace(memory.record, intent=None))
     elif record.role is Role.STANDBY:
         # By the peer's switchover (that is written in the database): it will not serve before this node did. By a hand and
         # an operator's word to skyha: nothing is known of the peer, so the cautious value.
         events = (Event("found_primary", f"this node was made primary on {_timeline(seen)}", "warning"),)
-        memory = on_record(memory, standby_recorded=seen.local.switching is not True, served_boot=record.boot)
+        memory = replace(
+            memory,
+            record=replace(memory.record, standby_recorded=seen.local.switching is not True, served_boot=record.boot),
+        )
     timeline = memory.record.timeline if seen.local.timeline is None else seen.local.timeline
     if memory.record.role is not Role.PRIMARY or memory.record.timeline != timeline:
-        memory = on_record(memory, role=Role.PRIMARY, timeline=timeline)
+        memory = replace(memory, record=replace(memory.record, role=Role.PRIMARY, timeline=timeline))
     return memory, events
 
 
@@ -237,14 +248,14 @@ def _keep_record(config: Config, memory: Memory, seen: Seen, now: float) -> tupl
     actions: tuple[Action, ...] = ()
     if local.peer_streaming:
         if not memory.record.standby_recorded:
-            memory = on_record(memory, standby_recorded=True)
+            memory = replace(memory, record=replace(memory.record, standby_recorded=True))
         if local.standby_recorded is False:
             actions = (Action(Do.RECORD_STANDBY, True),)
     elif memory.record.standby_recorded and _alone_for(memory, now) > config.timing.alone_after:
         if local.standby_recorded:
             actions = (Action(Do.RECORD_STANDBY, False),)
         elif local.standby_recorded is False:
-            memory = on_record(memory, standby_recorded=False)
+            memory = replace(memory, record=replace(memory.record, standby_recorded=False))
     if local.noted is False and not actions:
         # A promotion has voided the note: the peer's skyha is to see that this one stands for the new timeline.
         actions = (Action(Do.RECORD_STANDBY, bool(local.peer_streaming)),)
@@ -261,15 +272,15 @@ def _alone_for(memory: Memory, now: float) -> float:
 def _keep_vip(config: Config, memory: Memory, seen: Seen, now: float) -> tuple[Memory, tuple[Action, ...], float, bool]:
     """(memory, actions, the longest delay until the next cycle, listen for another holder then)."""
     if seen.local.vip_held:
-        memory = dataclasses.replace(memory, vip_taken=False)
+        memory = replace(memory, vip_taken=False)
         if memory.announcements > 0:
-            memory = dataclasses.replace(memory, announcements=memory.announcements - 1)
+            memory = replace(memory, announcements=memory.announcements - 1)
             return memory, (Action(Do.ANNOUNCE_VIP),), config.timing.interval, False
         return memory, (), config.timing.interval, False
     if seen.local.vip_held is None:
         return memory, (), config.timing.retry_interval, False
     if age(now, memory.vip_free_at) <= 2 * config.timing.dad_wait + 1.0:
-        memory = dataclasses.replace(memory, vip_free_at=None, announcements=config.arp_announcements)
+        memory = replace(memory, vip_free_at=None, announcements=config.arp_announcements)
         return memory, (Action(Do.ADD_VIP),), 0.0, False
     return memory, (), config.timing.interval if memory.vip_taken else 0.0, True
 

@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-import dataclasses
+from dataclasses import replace
 
 from ..config import Config
 from ..words import Local, Order, Outcome, Path, Power, Role, Seen, Server, Sight, Task
-from .memory import MAX_SAMPLES, Memory, Record, age, on_record
+from .memory import MAX_SAMPLES, Memory, Record, age
 from .upkeep import peer_is_on
 from .wal import remember_wal
 
@@ -30,12 +30,12 @@ def remember(config: Config, memory: Memory, seen: Seen, now: float) -> Memory:
         memory = _remember_power_on(memory, outcome, now)
         memory = _remember_record(memory, outcome, now)
     if seen.peer is not None:
-        memory = dataclasses.replace(memory, peer_at=now, peer=seen.peer)
+        memory = replace(memory, peer_at=now, peer=seen.peer)
     if Path.VOTE in seen.looks:
-        memory = dataclasses.replace(memory, vote_look=seen.looks[Path.VOTE])
+        memory = replace(memory, vote_look=seen.looks[Path.VOTE])
     if seen.vip_conflict is not None:
         free = None if seen.vip_conflict else now
-        memory = dataclasses.replace(memory, vip_taken=seen.vip_conflict, vip_free_at=free)
+        memory = replace(memory, vip_taken=seen.vip_conflict, vip_free_at=free)
     return _remember_pause(memory, seen, now)
 
 
@@ -43,7 +43,7 @@ def _remember_role(memory: Memory, local: Local) -> Memory:
     """What was seen in another role, of oneself for the most part, says nothing of the present primary."""
     if local.server is not Server.UP or local.role in (memory.lived_as, Role.UNKNOWN):
         return memory
-    return dataclasses.replace(
+    return replace(
         memory,
         lived_as=local.role,
         recorded_at=None,
@@ -65,12 +65,10 @@ def _remember_looks(memory: Memory, seen: Seen, now: float) -> Memory:
     beats = [look.beat for look in seen.looks.values() if look.beat is not None]
     notes = [beat.standby_recorded for beat in beats if beat.standby_recorded is not None]
     recorded = (now if any(notes) else None) if notes else memory.recorded_at
-    memory = dataclasses.replace(memory, heard_at={**memory.heard_at, **heard}, recorded_at=recorded)
+    memory = replace(memory, heard_at={**memory.heard_at, **heard}, recorded_at=recorded)
     if not beats:
         return memory
-    return dataclasses.replace(
-        memory, samples=_sampled(memory.samples, now, max(beat.lsn for beat in beats)), sampled_at=now
-    )
+    return replace(memory, samples=_sampled(memory.samples, now, max(beat.lsn for beat in beats)), sampled_at=now)
 
 
 def _sampled(samples: tuple[tuple[float, int], ...], now: float, lsn: int) -> tuple[tuple[float, int], ...]:
@@ -88,35 +86,33 @@ def _remember_local(memory: Memory, local: Local, now: float) -> Memory:
     if local.server is Server.UP:
         up_since = now if memory.up_since is None else memory.up_since
         starts = 0 if now - up_since > RAN_WELL else memory.starts
-        memory = dataclasses.replace(memory, up_since=up_since, down_since=None, starts=starts)
+        memory = replace(memory, up_since=up_since, down_since=None, starts=starts)
     else:
-        memory = dataclasses.replace(
-            memory, up_since=None, down_since=now if memory.down_since is None else memory.down_since
-        )
+        memory = replace(memory, up_since=None, down_since=now if memory.down_since is None else memory.down_since)
     if local.server is Server.DOWN and memory.record.intent is None:
         memory = _forget_the_catch_up(memory)
     if local.server is not Server.UP:
         return memory
     if local.streaming or local.peer_streaming:
-        memory = dataclasses.replace(memory, streaming_at=now)
+        memory = replace(memory, streaming_at=now)
     if local.peer_streaming:  # then it is a standby, whatever it was when last looked at
-        memory = dataclasses.replace(memory, peer=None)
+        memory = replace(memory, peer=None)
     if local.switching is not None:
         since = memory.switching_since if memory.switching_since is not None else now
-        memory = dataclasses.replace(memory, switching_since=since if local.switching else None)
+        memory = replace(memory, switching_since=since if local.switching else None)
     if local.role is Role.STANDBY and local.streaming and (local.receive_lsn or 0) > memory.wal_lsn:
-        memory = dataclasses.replace(memory, wal_lsn=local.receive_lsn or 0, wal_at=now)
+        memory = replace(memory, wal_lsn=local.receive_lsn or 0, wal_at=now)
     if local.role is not Role.STANDBY or local.replay_lsn is None:
         return memory
     received = max(local.receive_lsn or 0, local.replay_lsn)
     covered = [at for at, lsn in memory.samples if lsn <= received]
     if covered:
-        memory = dataclasses.replace(memory, covered_at=covered[-1])
+        memory = replace(memory, covered_at=covered[-1])
     replayed = [at for at, lsn in memory.samples if lsn <= local.replay_lsn]
     if not replayed:
         return memory
     rest = tuple(sample for sample in memory.samples if sample[0] > replayed[-1])
-    return dataclasses.replace(memory, samples=rest, replayed_at=replayed[-1])
+    return replace(memory, samples=rest, replayed_at=replayed[-1])
 
 
 def _remember_alone(memory: Memory, local: Local, now: float) -> Memory:
@@ -127,7 +123,7 @@ def _remember_alone(memory: Memory, local: Local, now: float) -> Memory:
     told = local.server is Server.UP and local.role is Role.PRIMARY and local.peer_streaming is False
     unbroken = memory.alone_since is not None and age(now, memory.alone_at) <= ALONE_GAP
     since = memory.alone_since if unbroken else now
-    return dataclasses.replace(memory, alone_since=since if told else None, alone_at=now)
+    return replace(memory, alone_since=since if told else None, alone_at=now)
 
 
 def _forget_the_catch_up(memory: Memory) -> Memory:
@@ -135,28 +131,32 @@ def _forget_the_catch_up(memory: Memory) -> Memory:
 
     Both nodes may have been stopped by an operator: the standby is back before its primary, which is no trouble then.
     """
-    memory = dataclasses.replace(memory, trouble=None, samples=(), sampled_at=None, covered_at=None, replayed_at=None)
+    memory = replace(memory, trouble=None, samples=(), sampled_at=None, covered_at=None, replayed_at=None)
     # Else it would count as what a predecessor of this daemon had found.
-    return on_record(memory, trouble_at=None) if memory.record.trouble_at is not None else memory
+    return (
+        replace(memory, record=replace(memory.record, trouble_at=None))
+        if memory.record.trouble_at is not None
+        else memory
+    )
 
 
 def _remember_bmc(memory: Memory, outcome: Outcome, now: float) -> Memory:
     if outcome.task is not Task.CHECK_BMC:
         return memory
-    memory = dataclasses.replace(memory, bmc_asked_at=now)
+    memory = replace(memory, bmc_asked_at=now)
     if outcome.ok:
         first = now if memory.bmc_off_at is None else memory.bmc_off_at
         off_at = first if outcome.power is Power.OFF else None
-        return dataclasses.replace(memory, bmc_ok_at=now, bmc_error="", bmc_off_at=off_at)
-    return dataclasses.replace(memory, bmc_error=outcome.detail or "no reason given")
+        return replace(memory, bmc_ok_at=now, bmc_error="", bmc_off_at=off_at)
+    return replace(memory, bmc_error=outcome.detail or "no reason given")
 
 
 def _remember_record(memory: Memory, outcome: Outcome, now: float) -> Memory:
     if outcome.task is not Task.CHECK_RECORD:
         return memory
     if outcome.ok:
-        return dataclasses.replace(memory, record_tried_at=now, record_ok_at=now, record_error="")
-    return dataclasses.replace(memory, record_tried_at=now, record_error=outcome.detail or "no reason given")
+        return replace(memory, record_tried_at=now, record_ok_at=now, record_error="")
+    return replace(memory, record_tried_at=now, record_error=outcome.detail or "no reason given")
 
 
 def _remember_power_on(memory: Memory, outcome: Outcome, now: float) -> Memory:
@@ -164,8 +164,8 @@ def _remember_power_on(memory: Memory, outcome: Outcome, now: float) -> Memory:
     if outcome.task is not Task.POWER_ON or not memory.record.power_on_due:
         return memory
     if outcome.ok:
-        return dataclasses.replace(peer_is_on(memory, now), power_on_tries=0)
-    return dataclasses.replace(memory, power_on_tries=memory.power_on_tries + 1)
+        return replace(peer_is_on(memory, now), power_on_tries=0)
+    return replace(memory, power_on_tries=memory.power_on_tries + 1)
 
 
 def _remember_pause(memory: Memory, seen: Seen, now: float) -> Memory:
@@ -176,15 +176,15 @@ def _remember_pause(memory: Memory, seen: Seen, now: float) -> Memory:
     """
     for request in seen.requests:
         if request.order in (Order.PAUSE, Order.RESUME):
-            memory = dataclasses.replace(memory, pause_request=request, pause_written_at=None)
+            memory = replace(memory, pause_request=request, pause_written_at=None)
         if request.order is Order.CONFIRM_OFF:
-            memory = dataclasses.replace(memory, confirmed_off=True, confirmed_at=now)
+            memory = replace(memory, confirmed_off=True, confirmed_at=now)
         if request.order is Order.TAKEOVER:
-            memory = dataclasses.replace(memory, takeover_at=now)
+            memory = replace(memory, takeover_at=now)
     if memory.confirmed_off and now - memory.confirmed_at > WORD_HOLDS:
-        memory = dataclasses.replace(memory, confirmed_off=False)
+        memory = replace(memory, confirmed_off=False)
     if memory.takeover_at is not None and now - memory.takeover_at > WORD_HOLDS:
-        memory = dataclasses.replace(memory, takeover_at=None)
+        memory = replace(memory, takeover_at=None)
     told = _pause_told(seen)
     pending = memory.pause_request
     if pending is not None:
@@ -192,12 +192,12 @@ def _remember_pause(memory: Memory, seen: Seen, now: float) -> Memory:
         if pending in seen.requests:
             told = (pending.seconds if pending.seconds is not None else float("inf")) if wanted else 0.0
         elif told is not None and ((told > 0) == wanted or _has_settled(memory, now)):
-            memory = dataclasses.replace(memory, pause_request=None)
+            memory = replace(memory, pause_request=None)
         else:
             return memory
     if told is None:
         return memory
-    return dataclasses.replace(memory, record=_paused(memory.record, told, now))
+    return replace(memory, record=_paused(memory.record, told, now))
 
 
 def _has_settled(memory: Memory, now: float) -> bool:
@@ -218,11 +218,11 @@ def _pause_told(seen: Seen) -> float | None:
 
 def _paused(record: Record, seconds: float, now: float) -> Record:
     if seconds <= 0:
-        return record if not record.paused else dataclasses.replace(record, paused=False, paused_until=None)
+        return record if not record.paused else replace(record, paused=False, paused_until=None)
     until = None if seconds == float("inf") else now + seconds
     same = (
         record.paused
         and (until is None) == (record.paused_until is None)
         and (until is None or record.paused_until is None or abs(until - record.paused_until) < 5.0)
     )
-    return record if same else dataclasses.replace(record, paused=True, paused_until=until)
+    return record if same else replace(record, paused=True, paused_until=until)

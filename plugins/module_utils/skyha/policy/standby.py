@@ -5,15 +5,15 @@ to fence it (failover.py has what follows).
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
+from dataclasses import replace
 
 from ..config import Config
 from ..margins import STOP_LIMIT
 from ..words import Action, Do, Event, Look, Path, Role, Seen, Sight, Task
 from .armed import evidence_missing, lag_seconds, not_armed, replay_lag, unfit
 from .failover import decide_failover, fence_once
-from .memory import Decision, Intent, Memory, Stage, Trouble, Wants, age, is_paused, on_record
+from .memory import Decision, Intent, Memory, Stage, Trouble, Wants, age, is_paused
 from .orders import INSTEAD, not_followed
 from .patience import (
     BOTH,
@@ -51,21 +51,21 @@ def decide_standby(config: Config, memory: Memory, seen: Seen, now: float) -> De
         ordered = take_over(config, memory, seen, now)
         if ordered is not None:
             return ordered
-        memory = dataclasses.replace(memory, takeover_at=None)
+        memory = replace(memory, takeover_at=None)
     stage = memory.record.intent.stage if memory.record.intent else None
     if stage in (Stage.FENCING, Stage.LISTENING, Stage.PROMOTING):
         return decide_failover(config, memory, seen, now)
     if stage is Stage.HANDED_OVER and not (seen.peer is not None and seen.peer.role is Role.PRIMARY):
         return hand_over(config, memory, seen, now)
     if stage is not None:  # what a former primary had begun ended with this node as a running standby
-        memory = on_record(memory, intent=None)
+        memory = replace(memory, record=replace(memory.record, intent=None))
     timeline = memory.record.timeline if seen.local.timeline is None else seen.local.timeline
-    memory = on_record(memory, role=Role.STANDBY, timeline=timeline, served_boot="")
+    memory = replace(memory, record=replace(memory.record, role=Role.STANDBY, timeline=timeline, served_boot=""))
     since = memory.switching_since
     if since is not None and now - since < config.timing.switchover_deadline:
         if memory.switch_evidence is None:
             # Nobody looks while it lasts; if it ends in the primary's death, this is what counts.
-            memory = dataclasses.replace(memory, switch_evidence=evidence_missing(config, memory, now))
+            memory = replace(memory, switch_evidence=evidence_missing(config, memory, now))
         # Once the old holder drops the VIP nobody answers for it: known by then, it is not waited for after the promotion.
         # Not on the node that has handed over and still reads the old note: to the peer its probes are another taker's.
         handed_over = memory.promote_at >= since
@@ -86,20 +86,20 @@ def _quiet(config: Config, memory: Memory, seen: Seen, now: float, life: str) ->
     if memory.trouble is not None:
         events = (Event("recovered", f"the primary answers again after {now - memory.trouble.since:.1f} s: {life}"),)
         if memory.trouble.unreachable:
-            memory = dataclasses.replace(memory, recovered_at=now)
+            memory = replace(memory, recovered_at=now)
     memory, told = not_followed(memory, f"the primary answers ({life})")
     events += told
     memory = _note_start(config, memory, seen, now)
-    memory = dataclasses.replace(memory, trouble=None, switch_evidence=None)
-    memory = on_record(memory, trouble_at=None)
+    memory = replace(memory, trouble=None, switch_evidence=None)
+    memory = replace(memory, record=replace(memory.record, trouble_at=None))
     if any(look.sight in (Sight.OK, Sight.ALIVE, Sight.SICK) for look in seen.looks.values()):
-        memory = dataclasses.replace(peer_is_on(memory, now), power_on_at=float("-inf"), power_on_tries=0)
+        memory = replace(peer_is_on(memory, now), power_on_at=float("-inf"), power_on_tries=0)
     actions = check_bmc(config, memory, seen, now) + check_record(memory, seen, now)
     if config.peer_slot in (seen.local.slots or ()) and not is_paused(memory.record, now):
         # Left from its time as primary: unused here, it would only hold WAL back.
         actions += (Action(Do.DROP_SLOTS, (config.peer_slot,)),)
     if config.keep_slots and not is_paused(memory.record, now) and age(now, memory.slots_copied_at) >= COPY_EVERY:
-        memory = dataclasses.replace(memory, slots_copied_at=now)
+        memory = replace(memory, slots_copied_at=now)
         actions += (Action(Do.COPY_SLOTS, config.keep_slots),)
     memory, fresh = _newly(config, memory, seen, now)
     alarms = dict(not_armed(config, memory, seen.local, now))
@@ -127,7 +127,7 @@ def _blind(config: Config, memory: Memory, seen: Seen, now: float) -> Decision:
     text = f"this node cannot see whether the primary lives: {blind(seen.looks)}; it looks again"
     delay = config.timing.interval
     if memory.trouble is not None:
-        memory = dataclasses.replace(memory, trouble=not_counted(memory.trouble, now))
+        memory = replace(memory, trouble=not_counted(memory.trouble, now))
         delay = config.timing.retry_interval
     actions = check_bmc(config, memory, seen, now)
     return Decision(memory, f"standby, {text}", look_at_primary(config, delay), actions, (), {"blind": text})
@@ -144,7 +144,7 @@ def _newly(config: Config, memory: Memory, seen: Seen, now: float) -> tuple[Memo
     if now - memory.fresh_at < config.timing.fresh_every:
         return memory, ()
     path = Path.VOTE if memory.fresh_path is Path.VIP else Path.VIP
-    return dataclasses.replace(memory, fresh_at=now, fresh_path=path), (path,)
+    return replace(memory, fresh_at=now, fresh_path=path), (path,)
 
 
 def _note_start(config: Config, memory: Memory, seen: Seen, now: float) -> Memory:
@@ -155,14 +155,14 @@ def _note_start(config: Config, memory: Memory, seen: Seen, now: float) -> Memor
     """
     life = [look for look in seen.looks.values() if look.shows_life]
     if not all(look.starting for look in life):
-        return dataclasses.replace(memory, starting_at=None)
+        return replace(memory, starting_at=None)
     if age(now, memory.starting_at) > config.timing.arming_window:
         # It begins, or nobody looked for long: then it may have served meanwhile.
         missing = evidence_missing(config, memory, now) if memory.trouble is None else memory.trouble.not_armed
-        memory = dataclasses.replace(memory, starting_since=now, start_evidence=missing)
+        memory = replace(memory, starting_since=now, start_evidence=missing)
     elif now - memory.starting_since > START_HOLDS:
-        memory = dataclasses.replace(memory, start_evidence=evidence_missing(config, memory, now))
-    return dataclasses.replace(memory, starting_at=now)
+        memory = replace(memory, start_evidence=evidence_missing(config, memory, now))
+    return replace(memory, starting_at=now)
 
 
 def _path_alarms(looks: Mapping[Path, Look]) -> Mapping[str, str]:
@@ -188,13 +188,17 @@ def _troubled(config: Config, memory: Memory, seen: Seen, now: float) -> Decisio
         events = (Event("trouble", f"the primary shows no life: {signs(seen.looks)}{late}", "warning", facts(seen)),)
     trouble = worsened(memory.trouble, seen.looks, now)  # type: ignore[arg-type]  # set just above
     trouble = shutting_down(config.timing, trouble, seen.peer, now)
-    memory = dataclasses.replace(memory, trouble=trouble)
-    wants = dataclasses.replace(look_at_primary(config, config.timing.retry_interval), peer=True)
+    memory = replace(memory, trouble=trouble)
+    wants = replace(look_at_primary(config, config.timing.retry_interval), peer=True)
     if cut_off(seen.looks):
         # What is seen from here proves nothing meanwhile: patience and evidence begin again when the vote port accepts.
         trouble = Trouble(now, not_armed=evidence_missing(config, memory, now), flapping=trouble.flapping)
-        memory = dataclasses.replace(
-            on_record(memory, trouble_at=None), trouble=trouble, switch_evidence=None, starting_at=None
+        memory = replace(
+            memory,
+            record=replace(memory.record, trouble_at=None),
+            trouble=trouble,
+            switch_evidence=None,
+            starting_at=None,
         )
         why = cut_off_why(config)
         memory, told = not_followed(memory, why)
@@ -235,11 +239,9 @@ def _troubled(config: Config, memory: Memory, seen: Seen, now: float) -> Decisio
     asks = seen.looks[Path.VIP].sight is Sight.UNREACHABLE and wal_grows(memory, trouble.since, now)
     if waited and asks and seen.vip_conflict is None:  # does another host have the VIP, one that lets nobody in?
         text = f"standby, primary shows no life: {patience}, but its WAL arrives: who has the VIP?"
-        return Decision(memory, text, dataclasses.replace(wants, delay=0.0, vip_conflict=True), (), events)
+        return Decision(memory, text, replace(wants, delay=0.0, vip_conflict=True), (), events)
     if waited and seen.peer is None:  # it is not asked in quiet times
-        return Decision(
-            memory, f"standby, primary shows no life: {patience}", dataclasses.replace(wants, delay=0.0), (), events
-        )
+        return Decision(memory, f"standby, primary shows no life: {patience}", replace(wants, delay=0.0), (), events)
     if not waited:
         return Decision(
             memory,
@@ -253,7 +255,7 @@ def _troubled(config: Config, memory: Memory, seen: Seen, now: float) -> Decisio
         sentence = f"standby, primary shows no life: {patience}; {config.peer} is being switched on, that ends first"
         return Decision(memory, sentence, wants, (), events, {"trouble": sentence})
     why = f"{signs(seen.looks)}; {patience}{late_order(config, memory, now)}"
-    memory = on_record(memory, intent=Intent(Stage.FENCING, now, trouble.since, why))
+    memory = replace(memory, record=replace(memory.record, intent=Intent(Stage.FENCING, now, trouble.since, why)))
     events += (Event("fencing", f"fencing {config.peer}: {why}", "alarm", facts(seen)),)
     return fence_once(config, memory, now, events)
 
@@ -264,15 +266,15 @@ def _elsewhere(
     """Another host has the VIP. As when this node is cut off, patience and evidence begin again when that is over."""
     flapping = memory.trouble is not None and memory.trouble.flapping
     trouble = Trouble(now, not_armed=evidence_missing(config, memory, now), flapping=flapping, elsewhere=True)
-    memory = dataclasses.replace(
-        on_record(memory, trouble_at=None), trouble=trouble, switch_evidence=None, starting_at=None
+    memory = replace(
+        memory, record=replace(memory.record, trouble_at=None), trouble=trouble, switch_evidence=None, starting_at=None
     )
     text = (
         f"another host than {config.peer} answers for the VIP {config.vip}, and {config.peer} lives ({lives}): clients are led "
         f"astray, nobody is fenced; find that host (ip neighbour show {config.vip})"
     )
     memory, told = not_followed(memory, text)
-    wants = dataclasses.replace(wants, vip_conflict=True)
+    wants = replace(wants, vip_conflict=True)
     return Decision(memory, f"standby, {text}", wants, (), events + told, {"vip_elsewhere": text})
 
 
@@ -280,7 +282,7 @@ def _trouble_begins(config: Config, memory: Memory, seen: Seen, now: float) -> M
     """Judge whether this node is armed. A daemon that was killed since takes up what its predecessor found."""
     since = memory.record.trouble_at
     if since is not None and memory.sampled_at is None and now - since <= config.timing.arming_window:
-        return dataclasses.replace(memory, trouble=Trouble(now), sampled_at=since, covered_at=since)
+        return replace(memory, trouble=Trouble(now), sampled_at=since, covered_at=since)
     if memory.switch_evidence is not None:
         missing = memory.switch_evidence
     elif age(now, memory.starting_at) <= config.timing.arming_window:
@@ -288,6 +290,6 @@ def _trouble_begins(config: Config, memory: Memory, seen: Seen, now: float) -> M
     else:
         missing = evidence_missing(config, memory, now)
     flapping = now - memory.recovered_at <= FLAPPING
-    memory = dataclasses.replace(memory, trouble=Trouble(now, not_armed=missing, flapping=flapping))
+    memory = replace(memory, trouble=Trouble(now, not_armed=missing, flapping=flapping))
     fit = not missing and not unfit(config, memory, seen.local, now).keys() & {"not_standby", "catch_up", "lag"}
-    return on_record(memory, trouble_at=now if fit else None)
+    return replace(memory, record=replace(memory.record, trouble_at=now if fit else None))

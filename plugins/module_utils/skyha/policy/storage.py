@@ -7,9 +7,11 @@ would serve without that data, and the old primary, which may hold the last copy
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..words import Local, Place, Role, Server
 from .belongs import Obstacle
-from .memory import Memory, on_record
+from .memory import Memory
 
 
 def remember_mounts(memory: Memory, local: Local) -> Memory:
@@ -19,7 +21,7 @@ def remember_mounts(memory: Memory, local: Local) -> Memory:
     if local.server is not Server.UP or not lawful or local.places is None or _missing(memory, local.places):
         return memory
     mounts = {place.path: place.mount for place in local.places}
-    return memory if mounts == record.mounts else on_record(memory, mounts=mounts)
+    return memory if mounts == record.mounts else replace(memory, record=replace(memory.record, mounts=mounts))
 
 
 def moved_on_purpose(memory: Memory, local: Local) -> Memory:
@@ -27,7 +29,7 @@ def moved_on_purpose(memory: Memory, local: Local) -> Memory:
     if local.places is None or not all(place.whole for place in local.places):
         return memory
     return (
-        on_record(memory, mounts={place.path: place.mount for place in local.places})
+        replace(memory, record=replace(memory.record, mounts={place.path: place.mount for place in local.places}))
         if memory.record.mounts
         else memory
     )

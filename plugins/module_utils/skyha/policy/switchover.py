@@ -9,12 +9,12 @@ standby. Until the hand-over is written down, any trouble makes the old primary 
 
 from __future__ import annotations
 
-import dataclasses
+from dataclasses import replace
 
 from ..config import Config
+from ..margins import STOP_LIMIT
 from ..words import Action, Do, Event, Peer, Role, Seen, Server, Task
-from .memory import Decision, Intent, Memory, Stage, Wants, age, begin, on_record
-from .patience import STOP_LIMIT
+from .memory import Decision, Intent, Memory, Stage, Wants, age, begin
 
 POLL = 0.05
 PROMOTE_AGAIN = 2.0
@@ -46,8 +46,10 @@ def begin_switchover(config: Config, memory: Memory, seen: Seen, now: float) -> 
     if why is not None:
         event = Event("switchover_refused", f"switchover refused: {why}", "warning")
         return Decision(memory, f"primary, switchover refused: {why}", Wants(config.timing.interval), (), (event,))
-    memory = dataclasses.replace(memory, announced_at=None, stopped_at=None, checkpointing=True)
-    memory = on_record(memory, intent=Intent(Stage.SWITCHING, now, now, "an operator asked for it"))
+    memory = replace(memory, announced_at=None, stopped_at=None, checkpointing=True)
+    memory = replace(
+        memory, record=replace(memory.record, intent=Intent(Stage.SWITCHING, now, now, "an operator asked for it"))
+    )
     event = Event("switchover", f"switchover to {config.peer} begins", "warning")
     return Decision(
         memory,
@@ -60,6 +62,8 @@ def begin_switchover(config: Config, memory: Memory, seen: Seen, now: float) -> 
 
 def checkpointed(config: Config, memory: Memory, seen: Seen, now: float) -> Decision | None:
     """Clients are served on until what the last checkpoint would have to write is written; None while that lasts."""
+    intent = memory.record.intent
+    assert intent is not None
     done = next((outcome for outcome in seen.outcomes if outcome.task is Task.CHECKPOINT), None)
     if done is None and Task.CHECKPOINT in seen.running:
         return None
@@ -70,7 +74,8 @@ def checkpointed(config: Config, memory: Memory, seen: Seen, now: float) -> Deci
     why = obstacle(config, memory, seen)
     if why is not None:
         return give_up(config, memory, why)
-    memory = begin(dataclasses.replace(memory, checkpointing=False), Stage.SWITCHING, now, since=now)
+    memory = replace(memory, checkpointing=False)
+    memory = begin(memory, replace(intent, at=now, since=now))
     event = Event("checkpoint", f"the checkpoint before the switchover has ended: {done.detail}")
     sentence = f"primary, switchover to {config.peer}: announced"
     return Decision(memory, sentence, Wants(POLL), (Action(Do.SET_SWITCHING, True),), (event,))
@@ -99,7 +104,7 @@ def decide_switching(config: Config, memory: Memory, seen: Seen, now: float) -> 
     if seen.local.write_lsn is None:
         return Decision(memory, f"primary, switchover to {config.peer}: PostgreSQL here does not tell its state", wants)
     if not intent.lsn:
-        memory = begin(memory, Stage.SWITCHING, now, lsn=seen.local.write_lsn)
+        memory = begin(memory, replace(intent, at=now, lsn=seen.local.write_lsn))
         return Decision(memory, f"primary, switchover to {config.peer}: announced", wants)
     peer = _standby(seen.peer)
     if peer is None or peer.replay_lsn is None or peer.replay_lsn < intent.lsn:
@@ -109,7 +114,7 @@ def decide_switching(config: Config, memory: Memory, seen: Seen, now: float) -> 
             return give_up(config, memory, why)
         return Decision(memory, f"primary, switchover to {config.peer}: waiting until it has replayed that", wants)
     if memory.announced_at is None:
-        memory = dataclasses.replace(memory, announced_at=now)
+        memory = replace(memory, announced_at=now)
     if age(now, memory.announced_at) < config.timing.interval + NOTICE:
         return Decision(memory, f"primary, switchover to {config.peer}: its skyha is about to read that", wants)
     return Decision(
@@ -126,7 +131,7 @@ def hand_over(config: Config, memory: Memory, seen: Seen, now: float) -> Decisio
     assert intent is not None
     if intent.stage is Stage.HANDED_OVER:
         if peer is not None and peer.server is Server.UP and peer.role is Role.PRIMARY:
-            memory = on_record(memory, intent=None, role=Role.STANDBY, failover_at=None)
+            memory = replace(memory, record=replace(memory.record, intent=None, role=Role.STANDBY, failover_at=None))
             event = Event(
                 "switched",
                 f"{config.peer} is primary on timeline {peer.timeline}, {now - intent.since:.2f} s after the "
@@ -143,11 +148,11 @@ def hand_over(config: Config, memory: Memory, seen: Seen, now: float) -> Decisio
         sentence = f"handed over to {config.peer}, waiting until it is primary; this node does not serve meanwhile"
         actions: tuple[Action, ...] = ()
         if _has_received(peer, intent.lsn) and now - memory.promote_at >= PROMOTE_AGAIN:
-            memory = dataclasses.replace(memory, promote_at=now)
+            memory = replace(memory, promote_at=now)
             actions = (Action(Do.PROMOTE_PEER),)
         if peer is not None and peer.server is Server.DOWN and now - max(intent.at, memory.start_at) > START_AFTER:
             # The peer was restarted, and if it had become primary it waits for this node to answer: do so, as a standby.
-            memory = dataclasses.replace(memory, start_at=now)
+            memory = replace(memory, start_at=now)
             actions = (Action(Do.MAKE_STANDBY), Action(Do.START_POSTGRES))
         return Decision(
             memory,
@@ -158,7 +163,7 @@ def hand_over(config: Config, memory: Memory, seen: Seen, now: float) -> Decisio
             {"handed_over": sentence} if now - intent.at > 5.0 else {},
         )
     if memory.stopped_at is None:
-        memory = dataclasses.replace(memory, stopped_at=now)
+        memory = replace(memory, stopped_at=now)
     # A stop that took long is no failure: what counts is whether the peer has all WAL, and that is looked at first.
     late = now > max(intent.since + config.timing.switchover_deadline, (memory.stopped_at or now) + LOOK_AGAIN)
     if memory.down_since is not None and (memory.stopped_at or now) - memory.down_since > STOP_LIMIT - NO_RACE:
@@ -178,7 +183,8 @@ def hand_over(config: Config, memory: Memory, seen: Seen, now: float) -> Decisio
         return Decision(
             memory, f"stopped for the switchover, waiting until {config.peer} has all WAL", Wants(POLL, peer=True)
         )
-    memory = dataclasses.replace(begin(memory, Stage.HANDED_OVER, now, lsn=seen.local.write_lsn), promote_at=now)
+    memory = begin(memory, replace(intent, stage=Stage.HANDED_OVER, at=now, lsn=seen.local.write_lsn))
+    memory = replace(memory, promote_at=now)
     return Decision(
         memory, f"{config.peer} has all WAL: promoting it", Wants(POLL, peer=True), (Action(Do.PROMOTE_PEER),)
     )
@@ -197,6 +203,6 @@ def _has_received(peer: Peer | None, lsn: int) -> bool:
 
 def give_up(config: Config, memory: Memory, why: str) -> Decision:
     """Before the hand-over: this node serves again."""
-    memory = dataclasses.replace(on_record(memory, intent=None), vip_free_at=None, checkpointing=False)
+    memory = replace(memory, record=replace(memory.record, intent=None), vip_free_at=None, checkpointing=False)
     event = Event("switchover_failed", f"switchover given up, this node serves again: {why}", "alarm")
     return Decision(memory, f"switchover given up: {why}", Wants(POLL, peer=True), (), (event,))

@@ -7,13 +7,13 @@ The peer is fenced first, as in any failover. Where its BMC does not answer the 
 
 from __future__ import annotations
 
-import dataclasses
+from dataclasses import replace
 
 from ..config import Config
 from ..words import Event, Order, Role, Seen, Server, Task
 from .armed import is_bmc_belied
 from .failover import TASK_POLL, fence_once, proven
-from .memory import Decision, Intent, Memory, Stage, Wants, is_paused, on_record
+from .memory import Decision, Intent, Memory, Stage, Wants, is_paused
 from .orders import refused
 from .patience import blind, facts, living, look_at_primary
 from .storage import not_whole
@@ -27,17 +27,17 @@ def take_over(config: Config, memory: Memory, seen: Seen, now: float) -> Decisio
     if old is not None and old.stage in UNDER_WAY:
         return None
     if not seen.looks or seen.peer is None:
-        look = dataclasses.replace(look_at_primary(config, 0.0), peer=True)
+        look = replace(look_at_primary(config, 0.0), peer=True)
         return Decision(memory, f"standby, ordered to take over: one more look for {config.peer}", look)
     why = obstacle(config, memory, seen, now)
-    memory = dataclasses.replace(memory, takeover_at=None)
+    memory = replace(memory, takeover_at=None)
     if why is not None:
         event = refused(Order.TAKEOVER, why)
         return Decision(memory, f"standby, {event.text}", look_at_primary(config, 0.0), (), (event,))
     since = now if memory.trouble is None else memory.trouble.since
     attempts = 0 if old is None else old.attempts
     intent = Intent(Stage.FENCING, now, since, "an operator ordered it", attempts, takeover=True)
-    memory = dataclasses.replace(on_record(memory, intent=intent), confirmed_off=False)
+    memory = replace(memory, record=replace(memory.record, intent=intent), confirmed_off=False)
     event = Event("takeover", f"an operator orders this node to take over from {config.peer}", "warning", facts(seen))
     if memory.record.fence_distrusted or is_bmc_belied(memory):
         how = "an operator ordered the takeover, and its BMC is not believed"

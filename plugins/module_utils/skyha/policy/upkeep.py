@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-import dataclasses
+from dataclasses import replace
 
 from ..config import Config
 from ..words import Action, Do, Event, Seen, Task
 from .armed import RECORD_EVERY, bmc_problem
-from .memory import Memory, Stage, age, is_paused, on_record
+from .memory import Memory, Stage, age, is_paused
 
 POWER_ON_EVERY = 15.0
 POWER_ON_TRIES = 20
@@ -42,8 +42,8 @@ def power_on(memory: Memory, seen: Seen, now: float) -> tuple[Memory, tuple[Acti
     if Task.POWER_ON in seen.running or now - memory.power_on_at < POWER_ON_EVERY:
         return memory, ()
     if memory.power_on_tries >= POWER_ON_TRIES:
-        return on_record(memory, power_on_due=False), ()
-    return dataclasses.replace(memory, power_on_at=now), (Action(Do.RUN, Task.POWER_ON),)
+        return replace(memory, record=replace(memory.record, power_on_due=False)), ()
+    return replace(memory, power_on_at=now), (Action(Do.RUN, Task.POWER_ON),)
 
 
 def order_is_out(memory: Memory, now: float) -> bool:
@@ -65,7 +65,7 @@ def peer_is_on(memory: Memory, now: float) -> Memory:
     """The peer was seen to have power: nothing is left to undo, unless an order is out that may still act."""
     if order_is_out(memory, now) or not (memory.record.power_on_due or memory.record.order_out_at is not None):
         return memory
-    return on_record(memory, power_on_due=False, order_out_at=None)
+    return replace(memory, record=replace(memory.record, power_on_due=False, order_out_at=None))
 
 
 def undo_fence(

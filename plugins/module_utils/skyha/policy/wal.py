@@ -5,8 +5,8 @@ not come. Judged by WAL positions and this node's monotonic clock, so that a clo
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
+from dataclasses import replace
 
 from ..config import Config
 from ..words import Local, Slot, Wal
@@ -23,13 +23,13 @@ def remember_wal(config: Config, memory: Memory, local: Local, now: float) -> Me
     """Since when the last checkpoint is the last one, and whether the peer's slot was found without its WAL."""
     wal = local.wal
     if local.peer_streaming and memory.slot_lost:
-        memory = dataclasses.replace(memory, slot_lost=False)
+        memory = replace(memory, slot_lost=False)
     if wal is None:
         return memory
     if is_lost(config, local) and not local.peer_streaming and not memory.slot_lost:
-        memory = dataclasses.replace(memory, slot_lost=True)
+        memory = replace(memory, slot_lost=True)
     if wal.redo_lsn != memory.redo_lsn:
-        memory = dataclasses.replace(memory, redo_lsn=wal.redo_lsn, redo_at=now)
+        memory = replace(memory, redo_lsn=wal.redo_lsn, redo_at=now)
     return memory
 
 
