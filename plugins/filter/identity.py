@@ -85,12 +85,12 @@ def changed(told: Mapping[str, Any], wanted: Mapping[str, Any], changing: Sequen
             )
             found.append((fixed.variable, f"{what}, and what runs on {node} has '{now}'. {fixed.way}."))
     wal = str(told.get("wal") or "")
-    if told.get("version") and _plain(wal) != _plain(str(wanted["streaming_replication_wal_dir"])):
+    if told.get("version") and _plain(wal) != _plain(str(wanted["pg_cluster_wal_dir"])):
         where = f"in {wal}" if wal else "inside the data directory"
         found.append(
             (
-                "streaming_replication_wal_dir",
-                f"streaming_replication_wal_dir is '{wanted['streaming_replication_wal_dir']}', and the WAL of {node} is {where}. Set it "
+                "pg_cluster_wal_dir",
+                f"pg_cluster_wal_dir is '{wanted['pg_cluster_wal_dir']}', and the WAL of {node} is {where}. Set it "
                 "back, or move it node by node: on the standby stop skyha and sky-postgresql and run failover_rebuild.yml with the new "
                 "value, then playbooks/switchover.yml, then the same on the other.",
             )

@@ -24,7 +24,7 @@ CASES = {
     ),
     "vote host is a node": ({"pg_cluster_vote_address": "198.51.100.111"}, "and the vote host"),
     "old PostgreSQL": ({"pg_cluster_postgresql_version": "9.2"}, "supported are 13 to 18"),
-    "unknown method": ({"pg_build_method": "magic"}, "it must be package or source"),
+    "unknown method": ({"pg_cluster_build_method": "magic"}, "it must be package or source"),
     "no such interface": ({"pg_cluster_vip_interface": "eth7"}, "has no network interface eth7"),
     "too little disk": (
         {"pg_cluster_min_free_mb": 99999999, "pg_cluster_data_dir": "/data/other/pg_root"},
@@ -39,7 +39,7 @@ CASES = {
     "another VIP": ({"pg_cluster_vip": "198.51.100.117"}, "change it by playbooks/change_vip.yml"),
     "another name": ({"pg_cluster_name": "moon"}, "what runs on node1 has 'sky'"),
     "another database": ({"pg_cluster_database": "other"}, "Another name means another cluster"),
-    "another WAL directory": ({"streaming_replication_wal_dir": "/wal/pg"}, "inside the data directory"),
+    "another WAL directory": ({"pg_cluster_wal_dir": "/wal/pg"}, "inside the data directory"),
     "an agent of all nodes": (
         {"skyha_daemon_agents": [{"name": "pdu", "kind": "command", "off": "pdu off", "status": "pdu status"}]},
         "would switch off the node itself",

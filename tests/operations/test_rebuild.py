@@ -13,7 +13,7 @@ WAL = f"{SPACE}/wal"
 def rebuild(node: str, wal: str) -> str:
     """A new base backup of this standby, which stood still."""
     lab.on(node, "systemctl", "stop", "skyha", "sky-postgresql")
-    told = play("failover_rebuild", streaming_replication_wal_dir=wal)
+    told = play("failover_rebuild", pg_cluster_wal_dir=wal)
     lab.wait_for("the whole cluster", lab.is_whole, 120, every=0.5)
     return told
 

@@ -58,7 +58,7 @@ def test_next_build_comes_standby_first_with_one_pause(expected: Expected, tmp_p
     tarball = tmp_path / f"postgresql-{later}.tar.bz2"
     tarball.write_bytes(b"stands for the source of the next version")
     wanted: dict[str, Any] = {
-        "pg_build_method": "source",
+        "pg_cluster_build_method": "source",
         "pg_build_source_tarball": str(tarball),
         "pg_build_cache_dir": str(tmp_path),
     }

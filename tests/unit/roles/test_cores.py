@@ -106,6 +106,6 @@ all:
     oldest, newest = written
     assert len(oldest) == 10
     assert oldest == newest
-    assert oldest["node1-problems.yml.j2"].splitlines()[1:] == []
+    assert oldest["node1-problems"].splitlines()[1:] == []
     assert PASSWORD in oldest["node1-pgpass.j2"]
     assert "address = 198.51.100.111" in oldest["node1-skyha.conf.j2"]

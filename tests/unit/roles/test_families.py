@@ -15,7 +15,7 @@ from render import ROLES, template, value, variables
 NAMES = sorted(path.name for path in ROLES.iterdir() if (path / "tasks").is_dir())
 FAMILIES = ["Debian", "RedHat"]
 # Rendered by others (imported, or looked up), or with what only a run finds out: tested elsewhere.
-NOT_ALONE = {"addresses.j2", "objects.sql.j2", "picture.j2", "problems.yml.j2"}
+NOT_ALONE = {"addresses.j2", "objects.sql.j2", "picture.j2"}
 NOT_ALONE |= {"differences.yml.j2", "restart_reasons.yml.j2"}  # test_differences.py
 NOT_ALONE |= {"drill.html.j2", "drill.txt.j2", "restart_plan.j2", "tablespace_obstacles.yml.j2"}  # test_operations.py
 # What only a run finds out.
@@ -121,7 +121,7 @@ def test_packages_are_installed_by_each_family_its_own_way(path: Any) -> None:
 def test_rhel_installs_the_servers_packages_where_the_units_look(
     major: str, version: str, flavour: str, packages: list[str], home: str
 ) -> None:
-    given = {"pg_cluster_postgresql_version": version, "pg_build_rhel_flavour": flavour}
+    given = {"pg_cluster_postgresql_version": version, "pg_cluster_rhel_flavour": flavour}
     known = {**variables("pg_build", family="RedHat", major=major), **given}
     assert value("__pg_build_packages", known) == packages
     assert value("pg_cluster_pg_home", known) == home

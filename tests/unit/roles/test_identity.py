@@ -86,7 +86,7 @@ def test_bare_hosts_and_a_cluster_that_runs_are_let_through() -> None:
         ("pg_cluster_vip_prefix", 25, "change_vip.yml"),
         ("pg_cluster_name", "moon", "change_vip.yml"),
         ("pg_cluster_data_dir", "/data/new", "stop_cluster.yml, move the directory"),
-        ("streaming_replication_wal_dir", "/wal", "failover_rebuild.yml"),
+        ("pg_cluster_wal_dir", "/wal", "failover_rebuild.yml"),
         ("pg_cluster_database", "other", "dump and restore"),
         ("pg_cluster_ha_user", "other", "dump and restore"),
         ("pg_cluster_superuser", "other", "dump and restore"),

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha import config
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -97,15 +96,18 @@ def test_daemon_reads_what_the_role_wrote(name: str, user: str, command: str) ->
     )
 
 
+# A node that was not asked anything.
+UNASKED: dict[str, Any] = {"__pg_cluster_node": {}, "__pg_cluster_holders": [], "ansible_play_hosts_all": []}
+
+
 def problems(**given: Any) -> list[str]:
     addresses, node = given.pop("addresses", None), given.pop("node", {})
     known = {
         **variables("pg_cluster", addresses=addresses, **given),
+        **UNASKED,
         "__pg_cluster_node": node,
-        "__pg_cluster_holders": [],
-        "ansible_play_hosts_all": [],
     }
-    return yaml.safe_load(template("pg_cluster", "problems.yml.j2", known)) or []
+    return value("__pg_cluster_found", known)
 
 
 def test_documents_inventory_has_no_problems() -> None:
@@ -134,6 +136,7 @@ def test_ipv6_inventory_has_no_problems() -> None:
         ({"pg_cluster_vip": ":0"}, ":0 (the VIP) is not an IP address"),
         ({"pg_cluster_vip": "198.51.100.35"}, "is the VIP and the vote host"),
         ({"pg_cluster_postgresql_version": "9.3"}, "supported are 13 to 18"),
+        ({"pg_build_method": "source"}, "pg_build_method is called pg_cluster_build_method now"),
     ],
 )
 def test_each_bad_value_is_refused_with_a_sentence(given: dict[str, Any], sentence: str) -> None:
@@ -162,7 +165,7 @@ NODE: dict[str, Any] = {
     ],
 )
 def test_disk_must_hold_the_wal_that_the_settings_keep(node: dict[str, Any], sentence: str) -> None:
-    known = {"pg_cluster_wal_room_mb": 38912, "streaming_replication_wal_dir": "/wal"}
+    known = {"pg_cluster_wal_room_mb": 38912, "pg_cluster_wal_dir": "/wal"}
     found = "\n".join(problems(node={**NODE, **node}, **known))
     assert sentence in found
     assert bool(found) == bool(sentence)
@@ -175,7 +178,8 @@ def test_defaults_of_postgresql_need_what_they_keep() -> None:
 
 def test_agent_of_both_nodes_is_refused() -> None:
     pdu = [{"name": "pdu", "kind": "command", "off": "pdu off", "status": "pdu status"}]
-    assert "would switch off the node itself" in "\n".join(problems(skyha_daemon_agents=pdu))
+    known = {**variables("skyha_daemon", skyha_daemon_agents=pdu), "pg_cluster_peer": "node2"}
+    assert "would switch off the node itself" in "\n".join(value("__skyha_daemon_agent_problems", known))
 
 
 def test_node_names_must_make_slots_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,7 +187,7 @@ def test_node_names_must_make_slots_of_their_own(monkeypatch: pytest.MonkeyPatch
         ("a" * 64, "node2", "longer than the 63 letters"),
         ("db-1", "db_1", "would both have the slot db_1"),
     ):
-        known = {**variables("pg_cluster"), "__pg_cluster_node": {}, "__pg_cluster_holders": []}
+        known = {**variables("pg_cluster"), **UNASKED}
         known["hostvars"] = {
             first: {**known["hostvars"]["node1"], "inventory_hostname": first},
             second: {**known["hostvars"]["node2"], "inventory_hostname": second},
@@ -192,7 +196,7 @@ def test_node_names_must_make_slots_of_their_own(monkeypatch: pytest.MonkeyPatch
         }
         known["groups"] = {**known["groups"], "pg_nodes": [first, second]}
         known["inventory_hostname"] = first
-        assert sentence in template("pg_cluster", "problems.yml.j2", known)
+        assert sentence in "\n".join(value("__pg_cluster_found", known))
 
 
 @pytest.mark.parametrize(
@@ -229,11 +233,11 @@ def test_no_other_hosts_address_is_read_but_in_one_place() -> None:
 
 
 def test_bmc_password_longer_than_ipmi_knows_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    known = {**variables("pg_cluster"), "__pg_cluster_node": {}, "__pg_cluster_holders": []}
+    known = {**variables("pg_cluster"), **UNASKED}
     known["pg_cluster_bmc_password"] = "x" * 21
-    assert "longer than the 20 bytes" in template("pg_cluster", "problems.yml.j2", known)
+    assert "longer than the 20 bytes" in "\n".join(value("__pg_cluster_found", known))
     known["pg_cluster_bmc_password"] = "x" * 20
-    assert "longer than the 20 bytes" not in template("pg_cluster", "problems.yml.j2", known)
+    assert "longer than the 20 bytes" not in "\n".join(value("__pg_cluster_found", known))
 
 
 @FEW

@@ -1,0 +1,235 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What speaks against touching the hosts, as far as inventory and a first look tell: a whole sentence each, with what to do."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+# What two roles read is pg_cluster's. An old name would be ignored in silence, by those who read the new one.
+RENAMED = {
+    "nagios_nrpe_port": "pg_cluster_nrpe_port",
+    "pg_build_method": "pg_cluster_build_method",
+    "pg_build_rhel_flavour": "pg_cluster_rhel_flavour",
+    "skyha_daemon_http_listen": "pg_cluster_http_listen",
+    "streaming_replication_auth_method": "pg_cluster_auth_method",
+    "streaming_replication_unit_limits": "pg_cluster_unit_limits",
+    "streaming_replication_wal_dir": "pg_cluster_wal_dir",
+}
+_REQUIRED = (
+    "pg_cluster_vip",
+    "pg_cluster_vote_address",
+    "pg_cluster_bmc_address",
+    "pg_cluster_bmc_user",
+    "pg_cluster_bmc_password",
+    "pg_cluster_superuser_password",
+    "pg_cluster_replication_password",
+    "pg_cluster_ha_password",
+)
+_NAMES = ("pg_cluster_superuser", "pg_cluster_replication_user", "pg_cluster_ha_user", "pg_cluster_database")
+_PATHS = ("pg_cluster_data_dir", "pg_cluster_bin_dir", "pg_cluster_socket_dir", "pg_cluster_user_home")
+_ROOM = "pg_cluster_min_free_mb, and wal_keep_size or max_slot_wal_keep_size with max_wal_size in streaming_replication_settings"
+
+
+def preflight_problems(given: Mapping[str, Any], facts: Mapping[str, Any], told: Mapping[str, Any]) -> list[str]:
+    """A sentence per thing that stands against touching this host.
+
+    given: the inventory's values by their variables; inventory_hostname, the groups pg_nodes and vote_hosts, vip_holders (the nodes
+    that hold the VIP), all_nodes (whether both take part). told: what preflight.sh said of the node, empty where it was not asked.
+    """
+    found = [*_host(given, facts)]
+    host, nodes = given["inventory_hostname"], given["pg_cluster_nodes"]
+    if host in nodes:
+        found += [*_values(given), *_spelling(given), *_slots(nodes), *_members(given), *_clusters(given)]
+        found += [*_addresses(given), *_versions(given)]
+        if told:
+            found += [*_disks_and_vip(given, told)]
+    elif host in given["vote_hosts"] and not _is_ip(given["pg_cluster_address"]):
+        found.append(
+            f"pg_cluster_address of {host} is '{given['pg_cluster_address']}': set it to the vote host's IP address"
+        )
+    return found
+
+
+def renamed_variables(names: Sequence[str]) -> list[str]:
+    """A sentence for each variable that has another name now."""
+    return [
+        f"{old} is called {RENAMED[old]} now, since more than one role reads it: rename it in the inventory"
+        for old in sorted(RENAMED.keys() & set(names))
+    ]
+
+
+def _host(given: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator[str]:
+    host = given["inventory_hostname"]
+    init, python = facts.get("service_mgr", ""), str(facts.get("python_version", "0"))
+    if init != "systemd" or facts.get("os_family") not in ("Debian", "RedHat"):
+        yield (
+            f"{host} runs {facts.get('distribution', '?')} with {init or '?'}; the Debian or RHEL family with systemd is needed"
+        )
+    if [int(part) for part in re.findall(r"\d+", python)[:2]] < [3, 9]:
+        yield f"{host} has Python {python}; 3.9 or newer is needed: install it and set ansible_python_interpreter"
+    if host in given["pg_nodes"] and host not in given["pg_cluster_nodes"]:
+        yield f"{host} is in the group pg_nodes and its pg_cluster_group is {given['pg_cluster_group']}, but it is not in that group"
+
+
+def _values(given: Mapping[str, Any]) -> Iterator[str]:
+    host = given["inventory_hostname"]
+    for name in _REQUIRED:
+        value = given[name]
+        text = str(value)
+        if not text:
+            place = " (secrets: group_vars/all/vault.yml)" if "password" in name else ""
+            yield f"{name} is not set for {host}: set it in the inventory{place}"
+        # (Before ansible-core 2.19 an inline-vaulted text is no string.)
+        elif not isinstance(value, str) and not hasattr(value, "vault"):
+            yield f"{name} of {host} is not a text: put it in quotes"
+        elif re.search(r"[\r\n]", text):
+            yield f"{name} of {host} holds a line break, which neither a password file nor a BMC can be told: set another"
+        elif name == "pg_cluster_bmc_password" and len(text.encode()) > 20:
+            yield f"{name} of {host} is longer than the 20 bytes that IPMI knows: set a shorter one on the BMC and here"
+        elif "password" in name and "CHANGE_ME" in text:
+            yield f"{name} is still the example's CHANGE_ME: choose your own in group_vars/all/vault.yml"
+
+
+def _spelling(given: Mapping[str, Any]) -> Iterator[str]:
+    for name in _NAMES:
+        if not given[name] or re.search(r"[\r\n]", given[name]):
+            yield f"{name} is empty or holds a line break: set a name that PostgreSQL and its files can hold"
+    if not re.match(r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", given["pg_cluster_name"]):
+        yield (
+            f"pg_cluster_name is '{given['pg_cluster_name']}': it names Nagios' hosts and a directory, so letters, digits, '_', '.' and '-' "
+            "only"
+        )
+    for name in _PATHS:
+        if not re.match(r"^/[A-Za-z0-9_./+@-]*$", given[name]):
+            yield f"{name} is '{given[name]}': it stands in systemd units, so an absolute path of letters, digits and _./+@- is needed"
+
+
+def _slots(nodes: Sequence[str]) -> Iterator[str]:
+    slots = [re.sub(r"[^a-z0-9_]", "_", node.lower()) for node in nodes]
+    if max(map(len, slots), default=0) > 63:
+        yield (
+            f"{' or '.join(nodes)} is longer than the 63 letters that PostgreSQL allows a standby's slot and name: give the node a shorter "
+            "name in the inventory (and ansible_host)"
+        )
+    elif len(set(slots)) < len(slots):
+        yield (
+            f"{' and '.join(nodes)} would both have the slot {slots[0]}, since a slot's name holds small letters, digits and '_' only: rename "
+            "one of them in the inventory"
+        )
+
+
+def _members(given: Mapping[str, Any]) -> Iterator[str]:
+    """The group is two nodes, and both say that they are in it."""
+    group, nodes = given["pg_cluster_group"], given["pg_cluster_nodes"]
+    if len(nodes) != 2:
+        more = " (several clusters: give each a group of its own under pg_nodes, with pg_cluster_group set to its name)"
+        yield (
+            f"the inventory group {group} has {len(nodes)} hosts; exactly two nodes make a cluster{more if len(nodes) > 2 else ''}"
+        )
+    claim = sorted(
+        node["name"] for one in given["pg_cluster_clusters"] if one["group"] == group for node in one["nodes"]
+    )
+    if claim != list(nodes):
+        yield (
+            f"the group {group} holds {', '.join(nodes)}, but pg_cluster_group is {group} for {', '.join(claim)}: a node is in one cluster only"
+        )
+
+
+def _clusters(given: Mapping[str, Any]) -> Iterator[str]:
+    """What no two clusters of the inventory share."""
+    name, group = given["pg_cluster_name"], given["pg_cluster_group"]
+    place = (given["pg_cluster_vote_host"], int(given["pg_cluster_vote_port"]))
+    for one in given["pg_cluster_clusters"]:
+        if one["group"] == group:
+            continue
+        if one["name"] == name:
+            yield f"the clusters in the groups {one['group']} and {group} are both called {name}: set pg_cluster_name in one of them"
+        if (one["vote_host"], one["vote_port"]) == place:
+            yield (
+                f"the clusters {one['name']} and {name} share the vote port {place[1]} of {place[0]}: set pg_cluster_vote_port in the group of "
+                "one of them"
+            )
+
+
+def _addresses(given: Mapping[str, Any]) -> Iterator[str]:
+    for address, users in _owners(given).items():
+        if len(users) > 1:
+            why = " (a BMC that is the host itself could not switch it off)" if "BMC" in " ".join(users) else ""
+            yield f"{address} is {' and '.join(users)}: each needs an address of its own{why}"
+        if not _is_ip(address):
+            yield f"{address} ({', '.join(users)}) is not an IP address: name servers may be down when it matters; set pg_cluster_address"
+
+
+def _owners(given: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Each address of the inventory, and what has it."""
+    owners: dict[str, list[str]] = {}
+    clusters = given["pg_cluster_clusters"]
+    foreign = set()
+    for one in clusters:
+        own = one["group"] == given["pg_cluster_group"]
+        for node in one["nodes"]:
+            owners.setdefault(node["address"], []).append(f"the address of {node['name']}")
+            if node["bmc_address"]:
+                owners.setdefault(node["bmc_address"], []).append(f"the BMC of {node['name']}")
+            if not own:
+                foreign.add(node["address"])
+        vip = given["pg_cluster_vip"] if own else one["vip"]
+        if vip:
+            owners.setdefault(vip, []).append("the VIP" + (f" of cluster {one['name']}" if len(clusters) > 1 else ""))
+    vote = given["pg_cluster_vote_address"]
+    # A node of another cluster may be this one's vote host.
+    if vote and vote not in foreign:
+        owners.setdefault(vote, []).append("the vote host")
+    return owners
+
+
+def _versions(given: Mapping[str, Any]) -> Iterator[str]:
+    version, method = str(given["pg_cluster_postgresql_version"]).strip(), given["pg_cluster_build_method"]
+    if version not in ("13", "14", "15", "16", "17", "18"):
+        yield f"pg_cluster_postgresql_version is '{version}'; supported are 13 to 18"
+    if method not in ("package", "source"):
+        yield f"pg_cluster_build_method is '{method}'; it must be package or source"
+
+
+def _disks_and_vip(given: Mapping[str, Any], told: Mapping[str, Any]) -> Iterator[str]:
+    host, wal_mb = given["inventory_hostname"], int(given["pg_cluster_wal_room_mb"])
+    if not told["interface"]:
+        yield (
+            f"{host} has no network interface {given['pg_cluster_vip_interface']}: set pg_cluster_vip_interface to the one that shall carry "
+            "the VIP"
+        )
+    data_mb = int(given["pg_cluster_min_free_mb"]) + (wal_mb if told["one_disk"] else 0)
+    needed = f"may be needed ({_ROOM}): make room, or lower these in streaming_replication_settings_extra"
+    if not told["has_data"] and int(told["free_mb"]) < data_mb:
+        yield f"{host} has {told['free_mb']} MB free for {given['pg_cluster_data_dir']}; {data_mb} MB {needed}"
+    elif not told["has_data"] and not told["one_disk"] and int(told["wal_free_mb"]) < wal_mb:
+        yield f"{host} has {told['wal_free_mb']} MB free for the WAL in {given['pg_cluster_wal_dir']}; {wal_mb} MB {needed}"
+    answers = told["vip_answers"] or told.get("vip_neighbour", False)
+    if (
+        answers
+        and not given["vip_holders"]
+        and "pg_cluster_vip" not in given["pg_cluster_change"]
+        and given["all_nodes"]
+    ):
+        yield (
+            f"another host answers for the VIP {given['pg_cluster_vip']}, and neither node holds it: find that host, or choose a free address"
+        )
+
+
+def _is_ip(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return "%" not in text
+
+
+class FilterModule:
+    """For Ansible."""
+
+    def filters(self) -> dict[str, Any]:
+        """The names."""
+        return {"preflight_problems": preflight_problems, "renamed_variables": renamed_variables}
