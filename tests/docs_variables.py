@@ -7,6 +7,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import sys
+import typing
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -73,8 +74,9 @@ def rendered() -> str:
 def _timing() -> Iterator[str]:
     fast, document = config.PROFILES["fast"], config.PROFILES["document"]
     source = Path(config.__file__).read_text()
-    for field in dataclasses.fields(config.Timing):
-        unit = "count" if str(field.type) == "int" else "s"
+    types = typing.get_type_hints(config.Timing)
+    for field in dataclasses.fields(config.Timing)[1:]:  # without the profile itself
+        unit = "count" if types[field.name] is int else "s"
         told = re.search(rf"^    {field.name}: .*?# (.*)$", source, re.MULTILINE)
         assert told, f"config.py says nothing of {field.name}"
         values = " | ".join(f"{getattr(profile, field.name):g}" for profile in (fast, document))

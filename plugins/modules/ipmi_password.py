@@ -98,7 +98,7 @@ import os
 import tempfile
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import password as read_password
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config_file import password as read_password
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.errors import ConfigError, FenceError
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.fencing import ipmi, password
 

@@ -189,24 +189,25 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.errors import ConfigError
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.probes import picture, session
 
-_FROM_CONFIG = (
-    "node",
-    "peer",
-    "peer_address",
-    "vip",
-    "vote_address",
-    "vote_port",
-    "port",
-    "database",
-    "user",
-    "superuser",
-    "passfile",
-    "sslmode",
-    "data_dir",
-    "socket_dir",
-    "bin_dir",
-    "run_dir",
-)
+# option -> the section and key of skyha.conf that it replaces
+_FROM_CONFIG = {
+    "node": ("node", "name"),
+    "peer": ("peer", "name"),
+    "peer_address": ("peer", "address"),
+    "vip": ("vip", "address"),
+    "vote_address": ("vote", "address"),
+    "vote_port": ("vote", "port"),
+    "port": ("postgresql", "port"),
+    "database": ("postgresql", "database"),
+    "user": ("postgresql", "user"),
+    "superuser": ("postgresql", "superuser"),
+    "passfile": ("postgresql", "passfile"),
+    "sslmode": ("postgresql", "sslmode"),
+    "data_dir": ("postgresql", "data_dir"),
+    "socket_dir": ("postgresql", "socket_dir"),
+    "bin_dir": ("postgresql", "bin_dir"),
+    "run_dir": ("paths", "run_dir"),
+}
 
 
 def main() -> None:
@@ -243,7 +244,7 @@ def main() -> None:
     if unknown:
         module.fail_json(msg=f"wait_for: {', '.join(unknown)} cannot be waited for; known: {', '.join(picture.FACTS)}")
     try:
-        config = picture.configuration(given["config"], {name: given[name] for name in _FROM_CONFIG})
+        config = picture.configuration(given["config"], {place: given[name] for name, place in _FROM_CONFIG.items()})
     except ConfigError as error:
         module.fail_json(msg=str(error))
 

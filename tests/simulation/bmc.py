@@ -130,7 +130,7 @@ class Tasks:
         if self._fails(Task.FENCE, began, deadline):
             return
         peer = self.host.peer
-        if self.world.config(self.host.name).fence_action == "reset" and self._read() is Power.ON:
+        if self.world.config(self.host.name).fence.action == "reset" and self._read() is Power.ON:
             self.world.oracles.fences(self.host)
             if self._bmc.acts and not self._bmc.lies:
                 peer.reset(f"its BMC was told by {self.host.name}")

@@ -261,7 +261,7 @@ class Faults:
         name = self.host().name
         bmc = self.world.bmcs[name]
         kind = self.chance.choice(["up", "password_ok", "acts", "slow", "takes long"])
-        if kind == "acts" and self.world.config(name).fence_action == "reset":
+        if kind == "acts" and self.world.config(name).fence.action == "reset":
             kind = "up"  # a reset cannot be read back: the weaker proof, said so in the docs
         if kind == "slow":
             bmc.latency = self.chance.choice([1.0, 3.0])

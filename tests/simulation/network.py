@@ -103,7 +103,7 @@ class Network:
         loss, self.loss = self.loss, 0.0
         look, _ = self.look(near, path, 0.8)
         self.loss = loss
-        if look.sight is Sight.SICK and self.world.config(near.name).tablespace_policy == "failover":
+        if look.sight is Sight.SICK and self.world.config(near.name).failover.tablespace_policy == "failover":
             return False
         if path is Path.VOTE and self.vote.leads_to is not None and look.standby:
             return False

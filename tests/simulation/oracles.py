@@ -179,7 +179,7 @@ class Oracles:
         self.world.settle()
         _, (branch, lsn) = self.heard[host.name]
         config = self.world.config(host.name)
-        limit = lsn - bytes_of(config.max_lag_seconds + 3 * config.timing.interval)
+        limit = lsn - bytes_of(config.failover.max_lag_seconds + 3 * config.timing.interval)
         if not self.world.branches.contains(host.pg.position, (branch, min(lsn, max(0, limit)))):
             self.breaks(
                 "S4", f"{host.name} has {host.pg.position}, it heard of {(branch, lsn)}: more is lost than the limit"
@@ -189,7 +189,7 @@ class Oracles:
         intent = loop.memory.record.intent if loop is not None else None
         if intent is not None:
             allowed = (
-                config.max_lag_seconds
+                config.failover.max_lag_seconds
                 + timing.arming_window
                 + timing.hang_timeout
                 + 10.0

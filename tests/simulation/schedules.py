@@ -38,8 +38,8 @@ def make_world(seed: int) -> tuple[World, random.Random]:
     world = World(
         seed,
         TIMING,
-        fence_action="reset" if chance.random() < 0.15 else "off",
-        tablespace_policy=chance.choice(["alarm", "alarm", "failover"]),
+        fence={"action": "reset" if chance.random() < 0.15 else "off"},
+        failover={"tablespace_policy": chance.choice(["alarm", "alarm", "failover"])},
     )
     world.boot_time = chance.choice([9.0, 25.0])
     world.rewind_time = chance.choice([0.5, 5.0])

@@ -21,7 +21,7 @@ def test_fenced_host_that_boots_before_the_promotion_is_through_does_not_serve(
     action: str, boot_time: float, hangs: float
 ) -> None:
     """It sees by SQL a standby that was not promoted; that may change at any moment."""
-    world = ready(fence_action=action)
+    world = ready(fence={"action": action})
     world.boot_time = boot_time
     world.node2.pg.promotion_hangs = True
     world.node1.freeze()

@@ -53,7 +53,7 @@ class TestPrimaryDies:
         assert world.oracles.fence_count == 0
 
     def test_reset_fences_as_well(self):
-        world = ready(fence_action="reset")
+        world = ready(fence={"action": "reset"})
         world.node1.freeze()
         fails_over(world, within=10)
         converges(world)
@@ -67,7 +67,7 @@ class TestPrimaryDies:
         assert not world.broken, story(world)
 
     def test_sick_storage_fails_over_where_that_is_the_policy(self):
-        world = ready(tablespace_policy="failover")
+        world = ready(failover={"tablespace_policy": "failover"})
         world.settle()
         world.node1.pg.sick = True
         world.changed()

@@ -11,7 +11,7 @@ from tests.simulation.world import World
 
 
 def armed_with_clocks(timing, of_node1, of_node2):
-    world = World(timing=timing, max_lag_seconds=180.0)  # as the document has it
+    world = World(failover={"max_lag_seconds": 180.0}, timing=timing)  # as the document has it
     world.node1.clock_rate, world.node2.clock_rate = of_node1, of_node2
     assert world.run_until(world.armed, 200) is not None, story(world)
     world.run(20)

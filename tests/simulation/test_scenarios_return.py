@@ -106,7 +106,7 @@ class TestReturn:
         converges(world)
 
     def test_auto_rejoin_off_waits_for_the_operator(self):
-        world = ready(auto_rejoin=False)
+        world = ready(failover={"auto_rejoin": False})
         world.node1.switch_off("test")
         fails_over(world, within=5)
         world.run(60)

@@ -45,7 +45,7 @@ class TestStumblingOnTheWay:
 
     @pytest.mark.parametrize("action", ["off", "reset"])
     def test_promotion_that_hangs_beyond_all_limits_is_taken_back(self, action):
-        world = ready(fence_action=action)
+        world = ready(fence={"action": action})
         world.boot_time = 25.0
         world.node2.pg.promotion_hangs = True
         world.node1.freeze()

@@ -3,11 +3,21 @@
 
 from __future__ import annotations
 
-import dataclasses
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import Agent, Config, Timing
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import (
+    Agent,
+    Cluster,
+    Config,
+    Node,
+    Peer,
+    Timing,
+    Vip,
+    Vote,
+    laid_over,
+)
 
 from .bmc import Bmc
 from .host import Host
@@ -24,14 +34,16 @@ ADDRESSES = {"node1": "198.51.100.110", "node2": "198.51.100.111"}
 class World:
     """node1 begins as primary, node2 as its standby; both skyhas start with no record."""
 
-    def __init__(self, seed: int = 0, timing: Timing | None = None, running: bool = True, **settings: object) -> None:
+    def __init__(
+        self, seed: int = 0, timing: Timing | None = None, running: bool = True, **sections: Mapping[str, Any]
+    ) -> None:
         self.random = random.Random(seed)
         self.kernel = Kernel()
         self.story: list[tuple[float, str, str]] = []
         self.branches = Branches()
         self.boot_time, self.rewind_time, self.fsync_time = 8.0, 2.0, 0.0
         self.rewind_impossible = False
-        self.configs = {name: _config(name, timing or Timing(), settings) for name in NAMES}
+        self.configs = {name: _config(name, timing or Timing(), sections) for name in NAMES}
         self.bmcs = {name: Bmc() for name in NAMES}
         self.hosts: dict[str, Host] = {}
         self.oracles = Oracles(self)
@@ -177,17 +189,15 @@ class World:
         return longest
 
 
-def _config(name: str, timing: Timing, settings: dict[str, object]) -> Config:
+def _config(name: str, timing: Timing, sections: Mapping[str, Mapping[str, Any]]) -> Config:
     peer = NAMES[1 - NAMES.index(name)]
     config = Config(
-        "test",
-        name,
-        ADDRESSES[name],
-        peer,
-        ADDRESSES[peer],
-        "198.51.100.116",
-        "198.51.100.35",
+        Cluster("test"),
+        Node(name, ADDRESSES[name]),
+        Peer(peer, ADDRESSES[peer]),
+        Vip("198.51.100.116"),
+        Vote("198.51.100.35"),
         agents=(Agent("bmc", "ipmi", "198.51.100.212"),),
         timing=timing,
     )
-    return dataclasses.replace(config, **settings)  # type: ignore[arg-type]  # the tests know the names
+    return laid_over(config, sections)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha import config
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha import config_file
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.errors import ConfigError
 
 GOOD = """
@@ -31,5 +31,5 @@ password_file = /etc/skyha/bmc.password
 def problems(text: str) -> str:
     """The sentences with which it is refused."""
     with pytest.raises(ConfigError) as raised:
-        config.parse(text)
+        config_file.parse(text)
     return "\n".join(raised.value.problems)

@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -60,20 +61,18 @@ def postgres() -> Iterator[RealPostgres]:
 def make_config(tmp_path: Path) -> Callable[..., Config]:
     """A configuration with everything on loopback, and short times."""
 
-    def make(**values: object) -> Config:
-        base: dict[str, object] = {
-            "address": "127.0.0.1",
-            "peer_address": "127.0.0.1",
-            "vip": "127.0.0.1",
-            "vote_address": "127.0.0.1",
-            "vip_interface": "lo",
-            "vip_prefix": 32,
-            "passfile": "/nonexistent",
-            "state_dir": str(tmp_path),
-            "run_dir": str(tmp_path),
-            "timing": Timing(look_deadline=0.5),
-        }
-        return configured(NODE1, **{**base, **values})
+    def make(**sections: Any) -> Config:
+        here = configured(
+            NODE1,
+            node={"address": "127.0.0.1"},
+            peer={"address": "127.0.0.1"},
+            vip={"address": "127.0.0.1", "interface": "lo", "prefix": 32},
+            vote={"address": "127.0.0.1"},
+            postgresql={"passfile": "/nonexistent"},
+            paths={"state_dir": str(tmp_path), "run_dir": str(tmp_path)},
+            timing=Timing(look_deadline=0.5),
+        )
+        return configured(here, **sections)
 
     return make
 
@@ -82,9 +81,6 @@ def make_config(tmp_path: Path) -> Callable[..., Config]:
 def real_config(postgres: RealPostgres, make_config: Callable[..., Config]) -> Config:
     """The configuration of the node with the real primary."""
     return make_config(
-        port=postgres.port,
-        vote_port=postgres.port,
-        bin_dir=str(postgres.bin_dir),
-        data_dir=str(postgres.data_dir),
-        socket_dir=str(postgres.root),
+        postgresql=postgres.settings,
+        vote={"port": postgres.port},
     )

@@ -4,27 +4,31 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import Agent, Config
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha import config
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import Agent, Config, laid_over
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import Memory, Record
 
 NODE1 = Config(
-    cluster="sky",
-    node="node1",
-    address="198.51.100.110",
-    peer="node2",
-    peer_address="198.51.100.111",
-    vip="198.51.100.116",
-    vote_address="198.51.100.35",
+    config.Cluster("sky"),
+    config.Node("node1", "198.51.100.110"),
+    config.Peer("node2", "198.51.100.111"),
+    config.Vip("198.51.100.116"),
+    config.Vote("198.51.100.35"),
 )
-NODE2 = dataclasses.replace(NODE1, node="node2", address="198.51.100.111", peer="node1", peer_address="198.51.100.110")
+NODE2 = dataclasses.replace(
+    NODE1, node=config.Node("node2", "198.51.100.111"), peer=config.Peer("node1", "198.51.100.110")
+)
 BMC_OF_NODE1 = Agent("bmc", "ipmi", "198.51.100.212", user="test", password_file="/etc/skyha/bmc.password")
 BMC_OF_NODE2 = dataclasses.replace(BMC_OF_NODE1, address="198.51.100.213")
 
 
-def configured(config: Config, **settings: object) -> Config:
-    """The same node with other settings."""
-    return dataclasses.replace(config, **settings)  # type: ignore[arg-type]  # the tests know the names
+def configured(base: Config, **sections: Any) -> Config:
+    """The same node with other sections; of one that is given as a dictionary only those keys are other."""
+    keys = {name: value for name, value in sections.items() if isinstance(value, dict)}
+    whole = {name: value for name, value in sections.items() if name not in keys}
+    return dataclasses.replace(laid_over(base, keys), **whole)
 
 
 def remembered(record: Record, started: float = 0.0, **what: object) -> Memory:

@@ -63,6 +63,12 @@ class RealPostgres:
         )
         self.bin_dir = _programs(root, self._as)
 
+    @property
+    def settings(self) -> dict[str, object]:
+        """What skyha.conf's section [postgresql] says of it."""
+        places = {"bin_dir": self.bin_dir, "data_dir": self.data_dir, "socket_dir": self.root}
+        return {"port": self.port, **{key: str(place) for key, place in places.items()}}
+
     def initdb(self, settings: str = "") -> None:
         """A primary with the cluster's database; `settings`: more lines of postgresql.conf."""
         self.run(

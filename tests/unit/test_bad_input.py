@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha import config
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha import config_file
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.errors import ConfigError, FenceError, StateError
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.fencing.command import CommandAgent
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.fencing.ipmi import IpmiAgent
@@ -53,7 +53,7 @@ GOOD = (
     "address = 198.51.100.111\n[vip]\naddress = 198.51.100.116\n[vote]\naddress = 198.51.100.35\n"
     "[agent bmc]\nkind = ipmi\naddress = 198.51.100.212\nuser = test\npassword_file = /p\n"
 )
-CONFIG = config.parse(GOOD)
+CONFIG = config_file.parse(GOOD)
 
 
 class TestConfiguration:
@@ -73,7 +73,7 @@ class TestConfiguration:
     def test_any_values_are_read_or_refused_one_by_one(self, lines: list[tuple[str, str, str]]) -> None:
         text = "".join(f"[{section}]\n{key} = {value}\n" for section, key, value in lines)
         try:
-            read = config.parse(text, "x.conf")
+            read = config_file.parse(text, "x.conf")
         except ConfigError as error:
             assert error.problems
             assert all(problem.startswith("x.conf: ") for problem in error.problems)
@@ -85,14 +85,14 @@ class TestConfiguration:
     def test_text_that_no_file_or_program_can_be_given_is_refused(self, line: str, value: str) -> None:
         key = line.split(" ")[0]
         with pytest.raises(ConfigError, match=rf"\[agent bmc\] {key} = "):
-            config.parse(GOOD.replace(line, f"{key} = {value}"))
+            config_file.parse(GOOD.replace(line, f"{key} = {value}"))
 
     def test_password_file_that_is_no_path_or_no_text_is_named(self, tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match="the password cannot be read"):
-            config.password("a\0b")
+            config_file.password("a\0b")
         (tmp_path / "binary").write_bytes(b"\xff\xfe")
         with pytest.raises(ConfigError, match="the password cannot be read"):
-            config.password(str(tmp_path / "binary"))
+            config_file.password(str(tmp_path / "binary"))
 
 
 class TestRecord:

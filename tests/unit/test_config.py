@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha import config
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha import config, config_file
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.errors import ConfigError
 from config_samples import GOOD, problems
 from hypothesis import given
@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 
 
 def test_defaults_are_the_documents_ports_and_the_fast_profile() -> None:
-    read = config.parse(GOOD)
-    assert (read.port, read.vote_port, read.profile) == (1921, 11921, "fast")
+    read = config_file.parse(GOOD)
+    assert (read.postgresql.port, read.vote.port, read.timing.profile) == (1921, 11921, "fast")
     assert read.timing == config.PROFILES["fast"]
     assert read.agents[0].privilege == "operator"
 
 
 def test_profile_document_can_be_overridden_value_by_value() -> None:
-    read = config.parse(GOOD + "[timing]\nprofile = document\ninterval = 3\n")
+    read = config_file.parse(GOOD + "[timing]\nprofile = document\ninterval = 3\n")
     assert (read.timing.interval, read.timing.failures_before_failover, read.timing.fence_attempts) == (3.0, 10, 60)
 
 
@@ -42,6 +42,10 @@ def test_profile_document_can_be_overridden_value_by_value() -> None:
         (("[cluster]", "[clutser]"), "unknown section [clutser]"),
         (("name = sky", "nane = sky"), "[cluster] nane is unknown; known: name"),
         (("[vote]", "[timing]\ninterval = 0\n[vote]"), "must be more than 0"),
+        (
+            ("[vote]", "[timing]\nswitchover_deadline = 0\n[vote]"),
+            "[timing] switchover_deadline = '0': must be more than 0",
+        ),
         (("[vote]", "[timing]\nprofile = quick\n[vote]"), "not one of fast, document"),
         (("[vote]", "[timing]\nfence_attempts = many\n[vote]"), "must be a whole number"),
         (("[vote]", "[vote]\nport = 70000"), "must be a port"),
@@ -64,27 +68,27 @@ def test_all_problems_are_told_at_once() -> None:
 
 
 def test_quoted_value_keeps_blanks_and_signs() -> None:
-    read = config.parse(GOOD.replace("user = test", 'user = " a;b#c%d "'))
+    read = config_file.parse(GOOD.replace("user = test", 'user = " a;b#c%d "'))
     assert read.agents[0].user == " a;b#c%d "
 
 
 def test_unreadable_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read"):
-        config.read(str(tmp_path / "none.conf"))
+        config_file.read(str(tmp_path / "none.conf"))
 
 
 def test_password_loses_only_its_newline(tmp_path: Path) -> None:
     file = tmp_path / "password"
     file.write_text("  pass word \n")
-    assert config.password(str(file)) == "  pass word "
+    assert config_file.password(str(file)) == "  pass word "
     with pytest.raises(ConfigError, match="cannot be read"):
-        config.password(str(tmp_path / "none"))
+        config_file.password(str(tmp_path / "none"))
 
 
 @given(st.text())
 def test_any_text_is_read_or_refused_with_sentences(text: str) -> None:
     try:
-        config.parse(text)
+        config_file.parse(text)
     except ConfigError as error:
         sentences = error.problems
     else:
@@ -96,7 +100,7 @@ def test_any_text_is_read_or_refused_with_sentences(text: str) -> None:
 def test_any_timing_is_read_or_refused_with_sentences(values: dict[str, str]) -> None:
     lines = "".join(f"{key} = {value}\n" for key, value in values.items())
     try:
-        read = config.parse(GOOD + "[timing]\n" + lines)
+        read = config_file.parse(GOOD + "[timing]\n" + lines)
     except ConfigError as error:
         sentences = error.problems
     else:

@@ -16,13 +16,14 @@ MAY = {
     "words": set(),
     "errors": set(),
     "margins": set(),
-    "config": {"errors", "margins"},
+    "config": {"margins"},
+    "config_file": {*BASE, "config"},
     "ports": {"words"},
-    "probes": {*BASE, "config"},
+    "probes": {*BASE, "config", "config_file"},
     "policy": {*BASE, "config"},
     "world": {*BASE, "config", "probes"},
-    "fencing": {*BASE, "config", "world"},
-    "daemon": {*BASE, "config", "ports", "probes", "policy", "world"},
+    "fencing": {*BASE, "config", "config_file", "world"},
+    "daemon": {*BASE, "config", "config_file", "ports", "probes", "policy", "world"},
     "cli": {*BASE, "config", "daemon", "world"},
 }
 

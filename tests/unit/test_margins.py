@@ -8,7 +8,8 @@ import itertools
 
 import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha import margins
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import DOCUMENT, Timing, parse
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import DOCUMENT, Timing
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config_file import parse
 from config_samples import GOOD, problems
 
 TIMINGS = [

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import socket
 import threading
@@ -16,6 +15,7 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.cli import ma
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.serve import Serving
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Local
 from daemon_samples import World
+from node_samples import configured
 
 CONF = """[cluster]
 name = sky
@@ -49,10 +49,10 @@ class Node:
     def __init__(self, local: Local, directory: Path, listen: str = "") -> None:
         """listen: where it serves HTTP as well."""
         self.world = World(local, str(directory))
-        config = dataclasses.replace(self.world.config, http_listen=tuple(filter(None, [listen])))
+        config = configured(self.world.config, http={"listen": tuple(filter(None, [listen]))})
         self.world.config = self.world.daemon.config = config
         self.file = directory / "skyha.conf"
-        self.file.write_text(CONF.format(node=config.node, peer=config.peer, run=directory, listen=listen))
+        self.file.write_text(CONF.format(node=config.node.name, peer=config.peer.name, run=directory, listen=listen))
         # skyctl measures ages by the real clock.
         self.world.clock.monotonic = time.monotonic  # type: ignore[method-assign]
         self.world.clock.wall = time.time  # type: ignore[method-assign]

@@ -12,7 +12,7 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.alarms import
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.cli.explain import explain
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.cli.sources import View, _fresh
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.cli.text import Paint
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import Config
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import Config, Fence
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Local, Outcome, Path, Server, Task
 from daemon_samples import CONFIG, DROPPED, OF_NODE1, PRIMARY, STANDBY, World
 from daemon_samples import SILENT as SILENT_LOOK
@@ -48,7 +48,7 @@ def test_standby_that_is_armed_names_its_patience_and_how_it_would_fence() -> No
 
 
 def test_reset_is_not_told_as_off() -> None:
-    text = told(view(STANDBY), config=dataclasses.replace(CONFIG, fence_action="reset"))
+    text = told(view(STANDBY), config=dataclasses.replace(CONFIG, fence=Fence("reset")))
     assert "then: node1 is reset, up to" in text
     assert "read back" not in text
 

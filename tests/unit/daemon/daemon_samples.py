@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -26,8 +25,8 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import 
 )
 from node_samples import BMC_OF_NODE1, BMC_OF_NODE2, NODE1, NODE2, configured
 
-CONFIG = configured(NODE2, http_listen=("127.0.0.1:8008", "198.51.100.111:8008"), agents=(BMC_OF_NODE1,))
-OF_NODE1 = configured(NODE1, http_listen=("127.0.0.1:8008", "198.51.100.110:8008"), agents=(BMC_OF_NODE2,))
+CONFIG = configured(NODE2, http={"listen": ("127.0.0.1:8008", "198.51.100.111:8008")}, agents=(BMC_OF_NODE1,))
+OF_NODE1 = configured(NODE1, http={"listen": ("127.0.0.1:8008", "198.51.100.110:8008")}, agents=(BMC_OF_NODE2,))
 WALL = 1_700_000_000.0
 
 PRIMARY = Local(
@@ -179,7 +178,7 @@ class World:
 
     def __init__(self, local: Local, run_dir: str, config: Config | None = None) -> None:
         config = config if config is not None else CONFIG if local.role is Role.STANDBY else OF_NODE1
-        self.config = dataclasses.replace(config, run_dir=run_dir)
+        self.config = configured(config, paths={"run_dir": run_dir})
         self.clock = Clock()
         self.eyes, self.hands, self.tasks, self.store = Eyes(local), Hands(), Tasks(), Store()
         self.pause, self.history = Pause(self.clock), History()

@@ -21,6 +21,7 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import 
 )
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Path as Way
 from daemon_samples import CONFIG, DROPPED, PRIMARY, STANDBY, World
+from node_samples import configured
 
 
 @pytest.fixture(autouse=True)
@@ -171,7 +172,7 @@ class TestMain:
         assert "exit codes" in capsys.readouterr().out
 
     def test_second_daemon_is_refused(self, tmp_path: Path, monkeypatch: Any) -> None:
-        config = CONFIG.__class__(**{**CONFIG.__dict__, "run_dir": str(tmp_path)})
+        config = configured(CONFIG, paths={"run_dir": str(tmp_path)})
         lock = main_module._only_one(config)
         with pytest.raises(main_module.SkyhaError, match="another skyhad runs"):
             main_module._only_one(config)

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.hooks import Hooks, start
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Event
 from daemon_samples import CONFIG
+from node_samples import configured
 
 
 def finish(hooks: Hooks) -> None:
@@ -23,15 +23,15 @@ def finish(hooks: Hooks) -> None:
 
 def test_role_change_runs_the_command_with_what_happened(tmp_path: Path) -> None:
     line = f"sh -c 'echo \"$SKYHA_EVENT $SKYHA_NODE $SKYHA_ROLE: $SKYHA_TEXT\" > {tmp_path}/said'"
-    hooks = Hooks(dataclasses.replace(CONFIG, hook_role_change=line))
+    hooks = Hooks(configured(CONFIG, hooks={"role_change": line}))
     hooks.after((Event("alarm", "x"), Event("promoted", "now; $(primary)")), "primary", time.monotonic())
     finish(hooks)
     assert (tmp_path / "said").read_text() == "promoted node2 primary: now; $(primary)\n"
 
 
 def test_failover_runs_both_commands(tmp_path: Path) -> None:
-    config = dataclasses.replace(
-        CONFIG, hook_role_change=f"touch {tmp_path}/role", hook_failover=f"touch {tmp_path}/failover"
+    config = configured(
+        CONFIG, hooks={"role_change": f"touch {tmp_path}/role", "failover": f"touch {tmp_path}/failover"}
     )
     hooks = Hooks(config)
     hooks.after((Event("rewound", "x"),), "standby", time.monotonic())
@@ -52,13 +52,13 @@ def test_program_on_a_dead_file_system_holds_nothing_up() -> None:
 
 
 def test_other_events_run_nothing() -> None:
-    hooks = Hooks(dataclasses.replace(CONFIG, hook_role_change="/bin/false"))
+    hooks = Hooks(configured(CONFIG, hooks={"role_change": "/bin/false"}))
     hooks.after((Event("alarm", "x"), Event("fence_failed", "y")), "primary", 0.0)
     assert not hooks._running
 
 
 def test_command_that_hangs_is_killed() -> None:
-    hooks = Hooks(dataclasses.replace(CONFIG, hook_fence_failed="sleep 60", hook_deadline=0.05))
+    hooks = Hooks(configured(CONFIG, hooks={"fence_failed": "sleep 60", "deadline": 0.05}))
     hooks.after((Event("fence_failed", "y"),), "standby", time.monotonic())
     process = hooks._running["fence_failed"][0]
     time.sleep(0.1)
@@ -70,7 +70,7 @@ def test_second_event_while_the_first_command_runs_starts_no_other(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     line = f"sh -c 'echo run >> {tmp_path}/runs; while [ ! -e {tmp_path}/go ]; do sleep 0.05; done'"
-    hooks = Hooks(dataclasses.replace(CONFIG, hook_fence_failed=line))
+    hooks = Hooks(configured(CONFIG, hooks={"fence_failed": line}))
     for attempt in ("attempt 1", "attempt 2"):
         hooks.after((Event("fence_failed", attempt),), "standby", time.monotonic())
     assert "hook fence_failed still runs: it is not started again for: attempt 2" in caplog.text
@@ -89,7 +89,7 @@ def test_second_event_while_the_first_command_runs_starts_no_other(
     ],
 )
 def test_command_that_fails_is_only_told(line: str, said: str, caplog: pytest.LogCaptureFixture) -> None:
-    hooks = Hooks(dataclasses.replace(CONFIG, hook_fence_failed=line))
+    hooks = Hooks(configured(CONFIG, hooks={"fence_failed": line}))
     hooks.after((Event("fence_failed", "y"),), "standby", time.monotonic())
     finish(hooks)
     assert said in caplog.text

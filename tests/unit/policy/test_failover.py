@@ -183,7 +183,7 @@ class TestUnfit:
 
     @pytest.mark.parametrize(("limit", "is_unfit"), [(0, False), (5000, False), (4999, True)])
     def test_limit_in_bytes_counts_where_it_is_set(self, limit: int, is_unfit: bool) -> None:
-        found = unfit(configured(NODE2, max_lag_bytes=limit), self.CAUGHT_UP, STANDBY, NOW)
+        found = unfit(configured(NODE2, failover={"max_lag_bytes": limit}), self.CAUGHT_UP, STANDBY, NOW)
         assert found == ({"lag": "this standby lacks 5000 bytes of WAL, the limit is 4999"} if is_unfit else {})
 
     def test_switchover_under_way_is_no_time_for_a_failover(self) -> None:

@@ -77,7 +77,7 @@ class TestCheckpoint:
 
 
 def test_standby_copies_the_slots_that_it_is_told_to_now_and_then() -> None:
-    config = configured(NODE2, keep_slots=("barman",))
+    config = configured(NODE2, failover={"keep_slots": ("barman",)})
     copy = Action(Do.COPY_SLOTS, ("barman",))
     first = decide(config, FOLLOWER, Seen(STANDBY, CALM), NOW)
     assert copy in first.actions

@@ -139,7 +139,7 @@ def test_server_that_shuts_down_says_so_until_its_end(
     """Its last checkpoint may take long; the VIP is gone by then, its own address tells."""
     other = RealPostgres(postgres.root, "slow")
     other.initdb()
-    eyes = ProbeEyes(make_config(port=other.port, vote_port=other.port))
+    eyes = ProbeEyes(make_config(postgresql={"port": other.port}, vote={"port": other.port}))
     pid = int(other.sql("SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'"))
     os.kill(pid, signal.SIGSTOP)
     try:
@@ -164,11 +164,7 @@ def test_server_that_is_down_is_seen_from_its_directory(
 ) -> None:
     other = RealPostgres(postgres.root, "down")
     other.run(["initdb", "-D", str(other.data_dir), "-A", "trust", "-U", "postgres", "-N"])
-    eyes = ProbeEyes(
-        make_config(
-            port=other.port, data_dir=str(other.data_dir), socket_dir=str(other.root), bin_dir=str(other.bin_dir)
-        )
-    )
+    eyes = ProbeEyes(make_config(postgresql=other.settings))
     local = eyes.local(1.0)
     assert (local.server, local.role, local.timeline, local.clean_shutdown) == (Server.DOWN, Role.PRIMARY, 1, True)
     (other.data_dir / "standby.signal").touch()
@@ -178,7 +174,7 @@ def test_server_that_is_down_is_seen_from_its_directory(
 
 def test_path_to_a_standby_is_alive_but_no_heartbeat(fake: FakePostgres, make_config: Callable[..., Config]) -> None:
     fake.row = ()
-    eyes = ProbeEyes(make_config(port=fake.port))
+    eyes = ProbeEyes(make_config(postgresql={"port": fake.port}))
     look = eyes.look([Path.VIP], 1.0, ())[Path.VIP]
     eyes.close()
     assert (look.sight, look.beat) == (Sight.ALIVE, None)
@@ -228,6 +224,6 @@ def test_peer_state(answer: Answer, server: Server) -> None:
 @pytest.mark.parametrize("vip", ["198.51.100.116", "2001:db8::116"])
 def test_vip_that_could_not_be_listened_for_counts_as_taken(make_config: Callable[..., Config], vip: str) -> None:
     """An interface that is not there: nothing is known, so nothing is taken."""
-    eyes = ProbeEyes(make_config(vip=vip, vip_interface="nonesuch0"))
+    eyes = ProbeEyes(make_config(vip={"address": vip, "interface": "nonesuch0"}))
     assert eyes.vip_conflict(0.05) is True
     eyes.close()

@@ -28,7 +28,7 @@ def test_only_an_advertisement_of_the_address_is_a_conflict() -> None:
 def test_without_the_right_to_raw_packets_nothing_is_known(make_config: Callable[..., Config]) -> None:
     """Which counts as a conflict: the VIP is not taken where nobody could be heard."""
     for vip in ("2001:db8::12:3456", "198.51.100.116"):
-        eyes = ProbeEyes(make_config(vip=vip, vip_interface="lo"))
+        eyes = ProbeEyes(make_config(vip={"address": vip, "interface": "lo"}))
         with rights_of_nobody():
             assert eyes.vip_conflict(0.05) is True
         eyes.close()

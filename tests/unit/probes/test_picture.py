@@ -24,7 +24,10 @@ def test_primary_is_seen_without_skyha_and_without_its_table(real_config: Config
 
 
 def test_dead_node_is_data(make_config: Callable[..., Config]) -> None:
-    seen = picture.take(make_config(port=1, vote_port=1, data_dir="/nonexistent", socket_dir="/nonexistent"), 0.5)
+    seen = picture.take(
+        make_config(postgresql={"port": 1, "data_dir": "/nonexistent", "socket_dir": "/nonexistent"}, vote={"port": 1}),
+        0.5,
+    )
     assert (seen["server"], seen["role"], seen["primary"]) == ("down", "none", None)
     assert seen["paths"]["vip"]["sight"] == "refused"
     assert seen["peer"]["server"] == "down"
@@ -84,5 +87,9 @@ def test_configuration_file_is_taken_and_what_is_given_wins(tmp_path: Path) -> N
     (tmp_path / "bad").write_text("[cluster]\n")
     with pytest.raises(ConfigError):
         picture.configuration(str(tmp_path / "bad"), {})
-    config = picture.configuration(str(tmp_path / "none"), {"port": 5432, "data_dir": "/d", "vip": None})
-    assert (config.port, config.data_dir, config.socket_dir, config.vip) == (5432, "/d", "/d", "")
+    config = picture.configuration(
+        str(tmp_path / "none"),
+        {("postgresql", "port"): 5432, ("postgresql", "data_dir"): "/d", ("vip", "address"): None},
+    )
+    server = config.postgresql
+    assert (server.port, server.data_dir, server.socket_dir, config.vip.address) == (5432, "/d", "/d", "")

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import shutil
 import subprocess
 import time
@@ -15,6 +14,7 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.probes.eyes import ProbeEyes
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Local, Slot
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.world.postgres import HostHands
+from node_samples import configured
 from real_postgres import RealPostgres, make_root
 
 SMALL = """
@@ -40,12 +40,7 @@ def primary() -> Iterator[RealPostgres]:
 
 @pytest.fixture
 def config(primary: RealPostgres, make_config: Callable[..., Config]) -> Config:
-    return make_config(
-        port=primary.port,
-        bin_dir=str(primary.bin_dir),
-        data_dir=str(primary.data_dir),
-        socket_dir=str(primary.root),
-    )
+    return make_config(postgresql=primary.settings)
 
 
 def seen(config: Config) -> Local:
@@ -183,7 +178,12 @@ class TestCopiesOnTheStandby:
     def test_they_are_made_moved_on_and_dropped_as_on_the_primary(
         self, primary: RealPostgres, standby: RealPostgres, config: Config
     ) -> None:
-        here = dataclasses.replace(config, node="node2", peer="node1", socket_dir=str(primary.root / "node2-sockets"))
+        here = configured(
+            config,
+            node={"name": "node2"},
+            peer={"name": "node1"},
+            postgresql={"socket_dir": str(primary.root / "node2-sockets")},
+        )
         hands = HostHands(here)
         primary.sql("SELECT pg_create_physical_replication_slot('barman', true)")
         where = "SELECT restart_lsn - '0/0' FROM pg_replication_slots WHERE slot_name = 'barman'"

@@ -33,12 +33,8 @@ def database(postgres: RealPostgres) -> Iterator[RealPostgres]:
 @pytest.fixture
 def eyes(database: RealPostgres, make_config: Callable[..., Config]) -> Iterator[ProbeEyes]:
     config = make_config(
-        port=database.port,
-        vote_port=database.port,
-        database=DATABASE,
-        bin_dir=str(database.bin_dir),
-        data_dir=str(database.data_dir),
-        socket_dir=str(database.root),
+        postgresql={**database.settings, "database": DATABASE},
+        vote={"port": database.port},
     )
     found = ProbeEyes(config)
     assert found.look(BOTH, 3.0, BOTH)[Path.VIP].sight is Sight.OK

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha import config
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha import config_file
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from psycopg2.extensions import parse_dsn
@@ -87,9 +87,10 @@ def test_names_in_hba_are_names_and_no_keywords(user: str, database: str) -> Non
 def test_daemon_reads_what_the_role_wrote(name: str, user: str, command: str) -> None:
     known = variables("skyha_daemon", pg_cluster_database=name, pg_cluster_ha_user=user, pg_cluster_bmc_user=user)
     known["skyha_daemon_hook_role_change"] = command
-    read = config.parse(template("skyha_daemon", "skyha.conf.j2", known))
-    assert (read.database, read.user, read.agents[0].user, read.hook_role_change) == (name, user, user, command)
-    assert (read.peer_address, read.vip, read.agents[0].address) == (
+    read = config_file.parse(template("skyha_daemon", "skyha.conf.j2", known))
+    assert (read.postgresql.database, read.postgresql.user) == (name, user)
+    assert (read.agents[0].user, read.hooks.role_change) == (user, command)
+    assert (read.peer.address, read.vip.address, read.agents[0].address) == (
         "198.51.100.111",
         "198.51.100.116",
         "198.51.100.212",
@@ -287,9 +288,9 @@ def test_ipv4_vote_proxy_needs_no_ipv6() -> None:
 
 
 def test_ipv6_daemon_reads_its_addresses() -> None:
-    read = config.parse(template("skyha_daemon", "skyha.conf.j2", six("skyha_daemon")))
-    assert (read.vip, read.vip_prefix, read.vote_address) == (VIP6, 64, SIX["vote"])
-    assert read.http_listen == ("127.0.0.1:8008", f"[{SIX['node1']}]:8008")
+    read = config_file.parse(template("skyha_daemon", "skyha.conf.j2", six("skyha_daemon")))
+    assert (read.vip.address, read.vip.prefix, read.vote.address) == (VIP6, 64, SIX["vote"])
+    assert read.http.listen == ("127.0.0.1:8008", f"[{SIX['node1']}]:8008")
 
 
 @pytest.mark.skipif(shutil.which("nft") is None or os.geteuid() != 0, reason="needs nft and root (nft -c only checks)")

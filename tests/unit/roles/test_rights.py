@@ -54,13 +54,8 @@ def server(postgres: RealPostgres) -> Iterator[RealPostgres]:
 def eyes(server: RealPostgres, make_config: Callable[..., Config]) -> Iterator[ProbeEyes]:
     found = ProbeEyes(
         make_config(
-            port=server.port,
-            vote_port=server.port,
-            database=NAME,
-            user=NAME,
-            bin_dir=str(server.bin_dir),
-            data_dir=str(server.data_dir),
-            socket_dir=str(server.root),
+            postgresql={**server.settings, "database": NAME, "user": NAME},
+            vote={"port": server.port},
         )
     )
     yield found

@@ -23,5 +23,5 @@ def test_it_answers_when_the_checkpoint_has_ended(real_config: Config, postgres:
 
 
 def test_it_says_why_there_is_none(make_config: Callable[..., Config]) -> None:
-    answer = handle({"dsn": dict(local_dsn(make_config(port=1, socket_dir="/nonexistent")))})
+    answer = handle({"dsn": dict(local_dsn(make_config(postgresql={"port": 1, "socket_dir": "/nonexistent"})))})
     assert "No such file" in answer["error"]

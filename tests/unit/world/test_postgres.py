@@ -63,7 +63,7 @@ def test_missing_row_is_named(hands: HostHands, postgres: RealPostgres) -> None:
 
 
 def test_server_that_is_gone_is_an_error_that_names_it(make_config: Callable[..., Config], tmp_path: Path) -> None:
-    hands = HostHands(make_config(port=1, data_dir=str(tmp_path), socket_dir=str(tmp_path)))
+    hands = HostHands(make_config(postgresql={"port": 1, "data_dir": str(tmp_path), "socket_dir": str(tmp_path)}))
     with pytest.raises(WorldError, match=r"the replication slot node2: PostgreSQL at .* port 1"):
         hands.ensure_slot("node2")
     with pytest.raises(WorldError):
@@ -89,7 +89,7 @@ def test_start_is_asked_for_by_a_file(make_config: Callable[..., Config], tmp_pa
     HostHands(make_config()).start_postgres()
     assert (tmp_path / "start-postgresql").read_text()
     with pytest.raises(WorldError, match=r"sky-postgresql\.path"):
-        HostHands(make_config(run_dir="/nonexistent")).start_postgres()
+        HostHands(make_config(paths={"run_dir": "/nonexistent"})).start_postgres()
 
 
 class TestLockFileLeftByAPowerCut:
@@ -99,7 +99,9 @@ class TestLockFileLeftByAPowerCut:
     def hands(self, make_config: Callable[..., Config], tmp_path: Path) -> HostHands:
         (tmp_path / "run").mkdir()
         (tmp_path / "data").mkdir()
-        return HostHands(make_config(run_dir=str(tmp_path / "run"), data_dir=str(tmp_path / "data")))
+        return HostHands(
+            make_config(paths={"run_dir": str(tmp_path / "run")}, postgresql={"data_dir": str(tmp_path / "data")})
+        )
 
     @pytest.fixture
     def lock(self, tmp_path: Path) -> Path:
@@ -148,7 +150,9 @@ class TestLockFileLeftByAPowerCut:
         assert lock.exists()
 
     def test_that_cannot_be_removed_is_named(self, make_config: Callable[..., Config], open_directory: Path) -> None:
-        hands = HostHands(make_config(run_dir=str(open_directory), data_dir=str(open_directory)))
+        hands = HostHands(
+            make_config(paths={"run_dir": str(open_directory)}, postgresql={"data_dir": str(open_directory)})
+        )
         with subprocess.Popen(["sleep", "60"], cwd="/", user="nobody") as other:
             (open_directory / "postmaster.pid").write_text(f"{other.pid}\n")
             with rights_of_nobody(), pytest.raises(WorldError, match="another process's by now"):
@@ -158,7 +162,7 @@ class TestLockFileLeftByAPowerCut:
 
 def test_checkpoint_that_cannot_be_begun_is_an_error(make_config: Callable[..., Config], tmp_path: Path) -> None:
     with pytest.raises(WorldError, match="no checkpoint can be started"):
-        HostHands(make_config(port=1, socket_dir=str(tmp_path))).checkpoint()
+        HostHands(make_config(postgresql={"port": 1, "socket_dir": str(tmp_path)})).checkpoint()
 
 
 def test_another_checkpoint_takes_the_place_of_the_first(hands: HostHands, postgres: RealPostgres) -> None:
@@ -182,20 +186,20 @@ class TestPostmaster:
     def test_stop_is_fast_or_immediate(
         self, make_config: Callable[..., Config], data: Path, immediate: bool, number: signal.Signals
     ) -> None:
-        HostHands(make_config(data_dir=str(data))).stop_postgres(immediate)
+        HostHands(make_config(postgresql={"data_dir": str(data)})).stop_postgres(immediate)
         assert self.process.wait(10.0) == -number
 
     def test_stop_without_the_right_to_names_what_is_needed(
         self, make_config: Callable[..., Config], data: Path
     ) -> None:
         with rights_of_nobody(), pytest.raises(WorldError, match="skyhad must run as its user"):
-            HostHands(make_config(data_dir=str(data))).stop_postgres(True)
+            HostHands(make_config(postgresql={"data_dir": str(data)})).stop_postgres(True)
         assert self.process.poll() is None
 
     def test_one_that_has_ended_meanwhile_becomes_a_standby(
         self, make_config: Callable[..., Config], data: Path
     ) -> None:
-        hands = HostHands(make_config(data_dir=str(data)))
+        hands = HostHands(make_config(postgresql={"data_dir": str(data)}))
         self.process.kill()
         self.process.wait()
         hands.stop_postgres(True)
@@ -220,7 +224,7 @@ def test_promotion_that_fails_is_told_with_its_words(
         (tmp_path / "pg_ctl").write_text(program)
         (tmp_path / "pg_ctl").chmod(0o755)
     with pytest.raises(WorldError, match=said):
-        HostHands(make_config(bin_dir=str(tmp_path))).promote()
+        HostHands(make_config(postgresql={"bin_dir": str(tmp_path)})).promote()
 
 
 def test_standby_signal_that_cannot_be_written_is_named(tmp_path: Path) -> None:

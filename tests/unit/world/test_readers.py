@@ -38,13 +38,7 @@ def servers() -> Iterator[tuple[RealPostgres, RealPostgres]]:
 @pytest.fixture
 def config(servers: tuple[RealPostgres, RealPostgres], make_config: Callable[..., Config]) -> Config:
     standby = servers[1]
-    return make_config(
-        port=standby.port,
-        bin_dir=str(standby.bin_dir),
-        data_dir=str(standby.data_dir),
-        socket_dir=str(standby.root),
-        passfile="/dev/null",
-    )
+    return make_config(postgresql={**standby.settings, "passfile": "/dev/null"})
 
 
 def until(what: Callable[[], Any], seconds: float = 30.0) -> Any:

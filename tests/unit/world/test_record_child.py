@@ -33,6 +33,6 @@ def test_directory_with_room_is_well_and_left_as_it_was(make_config, tmp_path: P
 
 @pytest.mark.parametrize("directory", ["/nonexistent", "/proc/self"])
 def test_directory_that_takes_no_file_is_named(make_config, directory: str) -> None:
-    outcome = tried(make_config(state_dir=directory))
+    outcome = tried(make_config(paths={"state_dir": directory}))
     assert not outcome.ok
     assert f"see to the space and the rights of {directory}" in outcome.detail

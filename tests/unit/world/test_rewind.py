@@ -49,13 +49,10 @@ def pair() -> Iterator[tuple[RealPostgres, RealPostgres]]:
 
 def config_of(make_config: Callable[..., Config], here: RealPostgres, there: RealPostgres, state: Path) -> Config:
     return make_config(
-        node=here.name,
-        peer=there.name,
-        port=there.port,
-        data_dir=str(here.data_dir),
-        bin_dir=str(here.bin_dir),
-        socket_dir=str(here.root),
-        state_dir=str(state),
+        node={"name": here.name},
+        peer={"name": there.name},
+        postgresql={**here.settings, "port": there.port},
+        paths={"state_dir": str(state)},
     )
 
 
@@ -75,31 +72,23 @@ def test_failover_and_rejoin_keep_what_the_old_primary_wrote_alone(
     # the standby, its eyes and its hands
     eyes = ProbeEyes(
         make_config(
-            node="node2",
-            peer="node1",
-            port=new.port,
-            data_dir=str(new.data_dir),
-            socket_dir=str(new.root),
-            bin_dir=str(new.bin_dir),
+            node={"name": "node2"},
+            peer={"name": "node1"},
+            postgresql=new.settings,
         )
     )
     wait_until(lambda: eyes.local(2.0).streaming, "node2 streams")
     standby = eyes.local(2.0)
     assert (standby.role, standby.timeline) == (Role.STANDBY, 1)
     assert standby.receive_lsn > 0
-    primary = ProbeEyes(
-        make_config(port=old.port, data_dir=str(old.data_dir), socket_dir=str(old.root), bin_dir=str(old.bin_dir))
-    )
+    primary = ProbeEyes(make_config(postgresql=old.settings))
     assert primary.local(2.0).peer_streaming
     primary.close()
     hands = HostHands(
         make_config(
-            node="node2",
-            peer="node1",
-            port=new.port,
-            data_dir=str(new.data_dir),
-            socket_dir=str(new.root),
-            bin_dir=str(new.bin_dir),
+            node={"name": "node2"},
+            peer={"name": "node1"},
+            postgresql=new.settings,
         )
     )
     hands.promote()
@@ -109,7 +98,7 @@ def test_failover_and_rejoin_keep_what_the_old_primary_wrote_alone(
     # the old primary goes on alone, and dies
     old.sql("CREATE TABLE lost (id int)")
     old.sql("INSERT INTO lost VALUES (1)")
-    HostHands(make_config(data_dir=str(old.data_dir))).stop_postgres(immediate=True)
+    HostHands(make_config(postgresql={"data_dir": str(old.data_dir)})).stop_postgres(immediate=True)
     wait_until(lambda: not (old.data_dir / "postmaster.pid").exists(), "node1 is down")
     old.follow(new)
     with open(old.data_dir / "postgresql.conf", "a", encoding="utf-8") as file:
@@ -223,12 +212,8 @@ def test_clean_stop_tells_where_its_wal_ends_and_the_standby_has_all_of_it(
     pair: tuple[RealPostgres, RealPostgres], make_config: Callable[..., Config]
 ) -> None:
     old, new = pair
-    eyes = ProbeEyes(
-        make_config(port=old.port, data_dir=str(old.data_dir), socket_dir=str(old.root), bin_dir=str(old.bin_dir))
-    )
-    peer = ProbeEyes(
-        make_config(port=new.port, data_dir=str(new.data_dir), socket_dir=str(new.root), bin_dir=str(new.bin_dir))
-    )
+    eyes = ProbeEyes(make_config(postgresql=old.settings))
+    peer = ProbeEyes(make_config(postgresql=new.settings))
     wait_until(lambda: eyes.local(2.0).peer_streaming, "node2 streams")
     system = old.sql("SELECT system_identifier FROM pg_control_system()")
     assert eyes.local(2.0).system_identifier == system
@@ -265,9 +250,7 @@ def test_refusals_leave_the_data_alone(
     with pytest.raises(WorldError, match="broke off at its very end"):
         rewind(request, ask=lambda _request: Source(1, ""))
     assert not (old.data_dir / "standby.signal").exists()
-    eyes = ProbeEyes(
-        make_config(port=old.port, data_dir=str(old.data_dir), socket_dir=str(old.root), bin_dir=str(old.bin_dir))
-    )
+    eyes = ProbeEyes(make_config(postgresql=old.settings))
     local = eyes.local(1.0)
     eyes.close()
     assert (local.server, local.role, local.clean_shutdown) == (Server.DOWN, Role.PRIMARY, True)

@@ -34,7 +34,7 @@ def interface(monkeypatch: pytest.MonkeyPatch) -> Interface:
 
 def test_vip_is_added_announced_again_and_dropped(make_config: Callable[..., Config], interface: Interface) -> None:
     announced: list[str] = []
-    vip = Vip(make_config(arp_announcements=3), announce=lambda address, _interface: announced.append(address))
+    vip = Vip(make_config(vip={"arp_announcements": 3}), announce=lambda address, _interface: announced.append(address))
     vip.add()
     assert interface.held
     assert len(announced) == 1, "the first announcement is not waited for"
@@ -48,7 +48,7 @@ def test_vip_is_added_announced_again_and_dropped(make_config: Callable[..., Con
 
 def test_dropped_vip_is_not_announced_any_more(make_config: Callable[..., Config], interface: Interface) -> None:
     announced: list[str] = []
-    vip = Vip(make_config(arp_announcements=9), announce=lambda address, _interface: announced.append(address))
+    vip = Vip(make_config(vip={"arp_announcements": 9}), announce=lambda address, _interface: announced.append(address))
     vip.add()
     vip.drop()
     time.sleep(0.3)
@@ -62,7 +62,7 @@ def test_ifup_style_calls_the_documents_commands(make_config: Callable[..., Conf
         called.append(command)
         interface.held = command[2] == "/sbin/ifup"
 
-    vip = Vip(make_config(vip_style="ifup", arp_announcements=1), run, lambda *_where: None)
+    vip = Vip(make_config(vip={"style": "ifup", "arp_announcements": 1}), run, lambda *_where: None)
     vip.add()
     vip.drop()
     assert called == [["sudo", "-n", "/sbin/ifup", "lo:1"], ["sudo", "-n", "/sbin/ifdown", "lo:1"]]
@@ -76,15 +76,15 @@ def test_ifdown_that_is_not_allowed_does_not_leave_the_vip_up(
     def run(_command: Sequence[str]) -> None:
         raise WorldError("sudo: a password is required")
 
-    Vip(make_config(vip_style="ifup"), run, lambda *_where: None).drop()
+    Vip(make_config(vip={"style": "ifup"}), run, lambda *_where: None).drop()
     assert not interface.held
 
 
 def test_missing_interface_is_named(make_config: Callable[..., Config]) -> None:
     with pytest.raises(WorldError, match="nosuch0"):
-        Vip(make_config(vip_interface="nosuch0")).add()
+        Vip(make_config(vip={"interface": "nosuch0"})).add()
     with pytest.raises(WorldError, match="nosuch0"):
-        Vip(make_config(vip_interface="nosuch0", vip_style="ifup")).add()
+        Vip(make_config(vip={"interface": "nosuch0", "style": "ifup"})).add()
 
 
 def test_announcement_that_is_forbidden_says_what_is_needed(make_config: Callable[..., Config]) -> None:
@@ -104,15 +104,15 @@ def test_command_that_fails_is_told_with_its_words() -> None:
 
 def test_real_address_comes_with_its_announcement_and_goes() -> None:
     isolated("""
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import Config
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import Cluster, Config, Node, Peer, Vip as Section, Vote
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.world.vip import Vip
 ip("link add v0 type veth peer name v1")
 ip("link set v0 up")
 ip("link set v1 up")
 time.sleep(0.2)
 for address, prefix in (("198.51.100.116", 24), ("2001:db8::116", 64)):
-    nodes = ("sky", "node1", "198.51.100.110", "node2", "198.51.100.111", address, "198.51.100.35")
-    vip = Vip(Config(*nodes, vip_prefix=prefix, vip_interface="v0", arp_announcements=3))
+    nodes = Cluster("sky"), Node("node1", "198.51.100.110"), Peer("node2", "198.51.100.111")
+    vip = Vip(Config(*nodes, Section(address, prefix, "v0", arp_announcements=3), Vote("198.51.100.35")))
     vip.drop()
     vip.add()
     vip.add()
@@ -124,6 +124,6 @@ for address, prefix in (("198.51.100.116", 24), ("2001:db8::116", 64)):
 
 
 def test_without_the_right_to_change_addresses_the_need_is_named(make_config: Callable[..., Config]) -> None:
-    vip = Vip(make_config(vip="203.0.113.77", vip_interface="lo"))
+    vip = Vip(make_config(vip={"address": "203.0.113.77", "interface": "lo"}))
     with rights_of_nobody(), pytest.raises(WorldError, match="CAP_NET_ADMIN"):
         vip.add()

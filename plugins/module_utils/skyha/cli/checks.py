@@ -25,7 +25,7 @@ def check_config(path: str, out: TextIO, paint: Paint) -> int:
         out.write(paint(f"warning: {clean(warning)}", "warn") + "\n")
     out.write(
         paint(
-            f"{clean(path)} can be used: {config.node} of {config.cluster}, peer {config.peer}, profile {config.profile}",
+            f"{clean(path)} can be used: {config.node.name} of {config.cluster.name}, peer {config.peer.name}, profile {config.timing.profile}",
             "good",
         )
         + "\n"
@@ -39,14 +39,14 @@ def warnings(config: Config) -> list[str]:
     for agent in config.agents:
         if agent.password_file:
             found += _secret(agent.password_file, f"[agent {agent.name}] password_file")
-    found += _secret(config.passfile, "[postgresql] passfile")
+    found += _secret(config.postgresql.passfile, "[postgresql] passfile")
     for program in ("pg_ctl", "pg_rewind", "pg_controldata"):
-        if not os.path.exists(os.path.join(config.bin_dir, program)):
-            found.append(f"[postgresql] bin_dir = {config.bin_dir}: {program} is not there")
-    if not os.path.isdir(config.data_dir):
-        found.append(f"[postgresql] data_dir = {config.data_dir}: there is no such directory")
-    if config.vip_interface not in (name for _index, name in socket.if_nameindex()):
-        found.append(f"[vip] interface = {config.vip_interface}: this host has no such interface")
+        if not os.path.exists(os.path.join(config.postgresql.bin_dir, program)):
+            found.append(f"[postgresql] bin_dir = {config.postgresql.bin_dir}: {program} is not there")
+    if not os.path.isdir(config.postgresql.data_dir):
+        found.append(f"[postgresql] data_dir = {config.postgresql.data_dir}: there is no such directory")
+    if config.vip.interface not in (name for _index, name in socket.if_nameindex()):
+        found.append(f"[vip] interface = {config.vip.interface}: this host has no such interface")
     return found
 
 

@@ -78,7 +78,7 @@ def _steps(config: Config | None, status: Status) -> list[str]:
         return []
     timing = config.timing
     looks = timing.failures_before_failover
-    fence = "reset" if config.fence_action == "reset" else "switched off and read back until it is off"
+    fence = "reset" if config.fence.action == "reset" else "switched off and read back until it is off"
     return [
         wrap(
             f"host gone: {looks} looks without an answer, about {looks * (timing.look_deadline + timing.retry_interval):.1f} s",

@@ -201,7 +201,7 @@ def _show(asked: argparse.Namespace, out: TextIO, paint: Paint) -> int:
     except ConfigError as error:
         problem = "; ".join(error.problems)
     while True:
-        mine = sources.here(config.run_dir if config else RUN_DIR, config.http_listen if config else ())
+        mine = sources.here(config.paths.run_dir if config else RUN_DIR, config.http.listen if config else ())
         theirs = sources.peer(config) if config else sources.View(None, f"not asked: {problem}")
         if asked.verb == "explain":
             out.write(explain.explain(config, mine, theirs, paint) + "\n")
@@ -236,7 +236,7 @@ def _code(mine: sources.View, theirs: sources.View) -> int:
 
 def _history(asked: argparse.Namespace, config: Config, out: TextIO, paint: Paint) -> int:
     try:
-        entries: list[Any] = list(_whole(read_history(config.state_dir)))
+        entries: list[Any] = list(_whole(read_history(config.paths.state_dir)))
     except PermissionError as error:
         raise sources.NotAllowed(str(error)) from error
     except OSError as error:

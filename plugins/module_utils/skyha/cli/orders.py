@@ -47,11 +47,11 @@ class Desk:
 
     def order(self, name: str, **more: Any) -> Mapping[str, Any]:
         """Give an order; raises as sources.ask."""
-        return self.ask(self.config.run_dir, {"order": name, "by": _who(), **more})
+        return self.ask(self.config.paths.run_dir, {"order": name, "by": _who(), **more})
 
     def status(self) -> Status:
         """How things stand now; raises as sources.ask."""
-        return self.ask(self.config.run_dir, {"order": "status"})["status"]
+        return self.ask(self.config.paths.run_dir, {"order": "status"})["status"]
 
 
 def _who() -> str:
@@ -84,7 +84,7 @@ def resume(desk: Desk) -> int:
         desk.say("Resumed.")
     else:
         desk.say(
-            f"Resumed here. PostgreSQL does not serve on this node, so {desk.config.peer} may not hear of it: where it is paused "
+            f"Resumed here. PostgreSQL does not serve on this node, so {desk.config.peer.name} may not hear of it: where it is paused "
             "and down, too, run 'skyctl resume' there as well."
         )
     return 0
@@ -122,13 +122,13 @@ def switchover(desk: Desk, wait: float | None, force: bool = False) -> int:
     """
     reasons = [] if force or desk.status().get("role") != "primary" else _not_ready(desk)
     if reasons:
-        desk.say(f"refused: {desk.config.peer} could not take over as it should:", "bad")
+        desk.say(f"refused: {desk.config.peer.name} could not take over as it should:", "bad")
         for reason in reasons:
             desk.out.write(wrap(reason, "  - ") + "\n")
         desk.say("Mend that first ('skyctl explain'), or use --force: then only what loses nothing is still checked.")
         return 1
     seq = int(desk.order("switchover")["seq"])
-    desk.say(f"Switchover to {desk.config.peer} asked for.")
+    desk.say(f"Switchover to {desk.config.peer.name} asked for.")
     limit = REFUSAL_DEADLINE if wait is None else wait
     last = {"switchover_refused": 1, "switchover_failed": 1, "switched": 0}
     for event in _events_after(desk, seq, limit):
@@ -158,7 +158,7 @@ def rejoin(desk: Desk) -> int:
     """Run pg_rewind here now: auto_rejoin is off, or it failed before."""
     desk.order("rejoin")
     desk.say(
-        f"This node becomes a standby of {desk.config.peer} by pg_rewind, once that runs as primary. 'skyctl status' shows how it goes."
+        f"This node becomes a standby of {desk.config.peer.name} by pg_rewind, once that runs as primary. 'skyctl status' shows how it goes."
     )
     return 0
 
@@ -184,7 +184,7 @@ def _events_after(
 
 def confirm_off(desk: Desk, name: str | None, read: Callable[[], str], wait: float = FOLLOW) -> int:
     """An operator's word replaces the BMC's proof once. `name`: the peer's name from --yes; else it is asked for."""
-    peer = desk.config.peer
+    peer = desk.config.peer.name
     desk.status()  # who may not order, or where no skyha runs, is told so before a name is asked for or judged
     if name is None:
         desk.say(
@@ -203,7 +203,7 @@ def confirm_off(desk: Desk, name: str | None, read: Callable[[], str], wait: flo
 
 def named(desk: Desk, name: str | None, question: str, read: Callable[[], str]) -> bool:
     """Was the peer's name given by --yes, or typed in?"""
-    peer = desk.config.peer
+    peer = desk.config.peer.name
     if name is None:
         desk.out.write(question)
         desk.out.flush()
@@ -220,9 +220,9 @@ def fence_test(desk: Desk) -> int:
         desk.say(f"No answer within {FENCE_TEST_DEADLINE:g} s; see 'skyctl status'.", "bad")
         return 1
     if bmc["error"]:
-        desk.say(f"The BMC of {desk.config.peer} cannot be used: {bmc['error']}", "bad")
+        desk.say(f"The BMC of {desk.config.peer.name} cannot be used: {bmc['error']}", "bad")
         return 1
-    desk.say(f"The BMC of {desk.config.peer} answers: power is {bmc['power']}. Nothing was switched.", "good")
+    desk.say(f"The BMC of {desk.config.peer.name} answers: power is {bmc['power']}. Nothing was switched.", "good")
     return 0
 
 

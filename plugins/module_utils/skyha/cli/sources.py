@@ -106,7 +106,7 @@ def peer(config: Config) -> View:
     """The peer's status, asked over HTTP on its own address."""
     address = config.peer_http
     if address is None:
-        return View(None, f"not asked: [http] listen names no address that {config.peer} could have too")
+        return View(None, f"not asked: [http] listen names no address that {config.peer.name} could have too")
     return over_http(address, PEER_DEADLINE)
 
 

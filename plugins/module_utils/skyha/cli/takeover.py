@@ -20,19 +20,19 @@ def takeover(desk: Desk, name: str | None, read: Callable[[], str], wait: float)
     if is_serving(status):
         desk.say(f"refused: {status['node']} is the running primary: there is nothing to take over.", "bad")
         return 1
-    desk.say(f"What {status['node']} knows of {desk.config.peer}, and what may be lost:", "bold")
+    desk.say(f"What {status['node']} knows of {desk.config.peer.name}, and what may be lost:", "bold")
     for line in known(status):
         desk.out.write(wrap(line, "  - ") + "\n")
-    desk.out.write(wrap(power(desk.config.peer, orders.bmc_now(desk), status), "  - ") + "\n")
+    desk.out.write(wrap(power(desk.config.peer.name, orders.bmc_now(desk), status), "  - ") + "\n")
     if name is None:
         desk.say(
-            f"What {desk.config.peer} committed and this node has not received is lost to the clients (what is found on its "
+            f"What {desk.config.peer.name} committed and this node has not received is lost to the clients (what is found on its "
             "disk later is kept aside). skyha refuses where it sees a sign of life; it cannot see through a network that is "
-            f"cut. If {desk.config.peer} still takes writes somewhere, or comes back and finds nobody, two histories begin.",
+            f"cut. If {desk.config.peer.name} still takes writes somewhere, or comes back and finds nobody, two histories begin.",
             "bad",
         )
     question = (
-        f"Type the name of the node to take over from, which is dead or may be switched off ({desk.config.peer}): "
+        f"Type the name of the node to take over from, which is dead or may be switched off ({desk.config.peer.name}): "
     )
     if not orders.named(desk, name, question, read):
         return 1

@@ -47,7 +47,7 @@ class Daemon:
         self._written_at = float("-inf")
         self._board = Board()
         self._hooks = Hooks(config)
-        self._peer = PeerWatch(config.peer_http, config.peer, ports.clock.monotonic)
+        self._peer = PeerWatch(config.peer_http, config.peer.name, ports.clock.monotonic)
         self._started = ports.clock.wall()
         self.status: Mapping[str, Any] = broken(config, "starting", (), self._moment())
         self.teller = Teller(ports.history, entries, ports.clock.wall, ports.clock.monotonic)
@@ -75,14 +75,14 @@ class Daemon:
         """The sockets to serve."""
         http = Http(lambda: self.status, self._clock.monotonic)
         control = Control(
-            os.path.join(self.config.run_dir, SOCKET),
+            os.path.join(self.config.paths.run_dir, SOCKET),
             lambda: self.status,
             self.submit,
             self.ask_bmc,
             lambda: self.teller.seq,
             os.geteuid(),
         )
-        return [control.door(), *(http.door(address) for address in self.config.http_listen)]
+        return [control.door(), *(http.door(address) for address in self.config.http.listen)]
 
     def log(self, level: str, text: str) -> None:
         """One line in the log."""
@@ -189,7 +189,7 @@ class Daemon:
 
     def _write(self) -> None:
         try:
-            write_status(self.status, self.config.run_dir)
+            write_status(self.status, self.config.paths.run_dir)
             self._complaint = ""
         except OSError as error:
             text = f"the status cannot be written: {error}; see /run and role streaming_replication, which makes the directory"

@@ -49,9 +49,9 @@ class Hooks:
         """Run what these events call for; end what is over its deadline. Never raises, never waits."""
         self._reap(now)
         for name, line, kinds in (
-            ("role_change", self._config.hook_role_change, ROLE_CHANGE),
-            ("failover", self._config.hook_failover, FAILOVER),
-            ("fence_failed", self._config.hook_fence_failed, FENCE_FAILED),
+            ("role_change", self._config.hooks.role_change, ROLE_CHANGE),
+            ("failover", self._config.hooks.failover, FAILOVER),
+            ("fence_failed", self._config.hooks.fence_failed, FENCE_FAILED),
         ):
             event = next((event for event in reversed(events) if event.kind in kinds), None)
             if line and event is not None:
@@ -68,13 +68,13 @@ class Hooks:
             "HOME": os.environ.get("HOME", "/"),
             "SKYHA_EVENT": event.kind,
             "SKYHA_TEXT": event.text,
-            "SKYHA_CLUSTER": config.cluster,
-            "SKYHA_NODE": config.node,
-            "SKYHA_PEER": config.peer,
+            "SKYHA_CLUSTER": config.cluster.name,
+            "SKYHA_NODE": config.node.name,
+            "SKYHA_PEER": config.peer.name,
             "SKYHA_ROLE": role,
         }
         try:
-            self._running[name] = (self._launch(shlex.split(line), environment), now + config.hook_deadline)
+            self._running[name] = (self._launch(shlex.split(line), environment), now + config.hooks.deadline)
         except (OSError, ValueError) as error:
             _LOG.warning("hook %s (%s) cannot be started: %s", name, line, error)
 
@@ -84,7 +84,7 @@ class Hooks:
             if code is None and now < until:
                 continue
             if code is None:
-                _LOG.warning("hook %s did not end within %g s and is killed", name, self._config.hook_deadline)
+                _LOG.warning("hook %s did not end within %g s and is killed", name, self._config.hooks.deadline)
                 try:
                     os.killpg(process.pid, signal.SIGKILL)
                 except OSError:

@@ -192,7 +192,7 @@ class Loop:
             if action.do is Do.SET_PAUSE:
                 self.memory = dataclasses.replace(self.memory, pause_written_at=self.ports.clock.monotonic())
             if action.do is Do.ADD_VIP:
-                self.ports.history.add(Event("vip_taken", f"this node holds the VIP {self.config.vip}"))
+                self.ports.history.add(Event("vip_taken", f"this node holds the VIP {self.config.vip.address}"))
 
     def _do(self, action: Action) -> None:
         hands, value = self.ports.hands, action.value

@@ -21,7 +21,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Callable
 
 from .. import __version__
-from ..config import Config, Timing, read
+from ..config import Config, Timing
+from ..config_file import read
 from ..errors import ConfigError, SkyhaError, StateError
 from .notify import log_to_stderr, notify, status_line
 from .status import Moment, broken
@@ -93,14 +94,14 @@ class NotMine(SkyhaError):
 def check_user(config: Config) -> None:
     """As another user it would leave files that the service cannot read, or read none; raises NotMine."""
     try:
-        owner = os.stat(config.state_dir).st_uid
+        owner = os.stat(config.paths.state_dir).st_uid
     except OSError:
         return  # the store says what is wrong with it
     if owner != os.geteuid():
         raise NotMine(
-            f"skyhad was started as {_user(os.geteuid())}, and {config.state_dir} belongs to {_user(owner)}: start it with "
+            f"skyhad was started as {_user(os.geteuid())}, and {config.paths.state_dir} belongs to {_user(owner)}: start it with "
             f"'systemctl start skyha', which runs it as that user (was the directory's owner changed? 'chown -R USER: "
-            f"{config.state_dir}' with the User= of skyha.service)",
+            f"{config.paths.state_dir}' with the User= of skyha.service)",
             EX_CONFIG,
         )
 
@@ -115,7 +116,7 @@ def _user(uid: int) -> str:
 def read_all(path: str) -> Config:
     """The configuration with what else must hold before the daemon can run; raises ConfigError."""
     config = read(path)
-    problems = [f"{path}: {problem}" for problem in map(check_listen, config.http_listen) if problem]
+    problems = [f"{path}: {problem}" for problem in map(check_listen, config.http.listen) if problem]
     problems += [
         f"{path}: {problem}" for problem in _watchdog_problems(config.timing, os.environ.get("WATCHDOG_USEC", ""))
     ]
@@ -191,7 +192,7 @@ def _serve(config: Config) -> int:
 def _history(config: Config, read_history: Callable[[str], Iterable[Mapping[str, Any]]]) -> Iterable[Mapping[str, Any]]:
     """The newest events of the history; none when it cannot be read."""
     try:
-        return deque(read_history(config.state_dir), maxlen=500)
+        return deque(read_history(config.paths.state_dir), maxlen=500)
     except OSError as error:
         _LOG.warning("the history cannot be read: %s", error)
         return ()
@@ -199,7 +200,7 @@ def _history(config: Config, read_history: Callable[[str], Iterable[Mapping[str,
 
 def _only_one(config: Config) -> int:
     """Two daemons on one node would fight over the VIP; raises NotMine, or SkyhaError."""
-    path = os.path.join(config.run_dir, LOCK)
+    path = os.path.join(config.paths.run_dir, LOCK)
     try:
         lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
     except OSError as error:
@@ -221,7 +222,7 @@ def _refuse(config: Config | None, state: str, problems: list[str], code: int = 
         _LOG.error("%s", problem)
     notify(status_line("; ".join(problems)))
     now = Moment(time.monotonic(), time.time(), time.time(), os.getpid())
-    run_dir = config.run_dir if config else RUN_DIR
+    run_dir = config.paths.run_dir if config else RUN_DIR
     try:
         if not _is_locked(run_dir):
             write_status(broken(config, state, problems, now), run_dir)

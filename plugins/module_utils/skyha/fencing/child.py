@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .. import config as configuration
+from ..config_file import password
 from ..errors import ConfigError, FenceError
 from ..world import child
 from . import ipmi
@@ -23,7 +24,7 @@ def make(agent: configuration.Agent) -> Agent:
     secret = ""
     if agent.password_file:
         try:
-            secret = configuration.password(agent.password_file) or ""
+            secret = password(agent.password_file) or ""
         except ConfigError as error:
             raise FenceError(f"fence agent {agent.name}: {error}") from error
     if agent.kind == "ipmi":

@@ -33,7 +33,7 @@ def replay_lag(config: Config, memory: Memory, local: Local) -> str | None:
     if memory.replayed_at is None or memory.sampled_at is None:
         return None
     seconds = memory.sampled_at - memory.replayed_at
-    if seconds <= config.max_lag_seconds or local.receive_lsn is None or local.replay_lsn is None:
+    if seconds <= config.failover.max_lag_seconds or local.receive_lsn is None or local.replay_lsn is None:
         return None
     waiting = (
         f"{local.receive_lsn - local.replay_lsn} bytes of WAL are received here and not replayed, for {seconds:.0f} s"
@@ -62,7 +62,7 @@ def evidence_missing(config: Config, memory: Memory, now: float) -> Mapping[str,
     """Things that a failover leans on and that were not seen working lately (the arming window)."""
     found = {}
     window = config.timing.arming_window
-    vote = f"{config.vote_address}:{config.vote_port}"
+    vote = f"{config.vote.address}:{config.vote.port}"
     if age(now, memory.heard_at.get(Path.VOTE)) > window:
         found["vote_path"] = (
             f"no heartbeat came through the vote port {vote} {_lately(now, memory.heard_at.get(Path.VOTE))}"
@@ -80,7 +80,7 @@ def evidence_missing(config: Config, memory: Memory, now: float) -> Mapping[str,
     if problem:
         found["bmc"] = problem
     elif age(now, memory.bmc_ok_at) > MISSED_CHECKS * config.timing.bmc_check_interval:
-        found["bmc"] = f"the BMC of {config.peer} has not answered {_lately(now, memory.bmc_ok_at)}"
+        found["bmc"] = f"the BMC of {config.peer.name} has not answered {_lately(now, memory.bmc_ok_at)}"
     return found
 
 
@@ -97,10 +97,10 @@ def bmc_problem(config: Config, memory: Memory) -> str | None:
     A BMC that says 'off' of a host that answered later is another host's, or lies: its 'off' would be no proof.
     """
     if memory.bmc_error:
-        return f"the BMC of {config.peer} cannot be used: {memory.bmc_error}"
+        return f"the BMC of {config.peer.name} cannot be used: {memory.bmc_error}"
     if is_bmc_belied(memory):
         return (
-            f"the BMC of {config.peer} says that the power is off, and PostgreSQL there answered after that: "
+            f"the BMC of {config.peer.name} says that the power is off, and PostgreSQL there answered after that: "
             "is it the right BMC?"
         )
     return None
@@ -128,10 +128,10 @@ def unfit(config: Config, memory: Memory, local: Local, now: float) -> Mapping[s
         )
     elif lag == float("inf"):
         found["catch_up"] = "this standby has not caught up with the primary since it started"
-    elif lag > config.max_lag_seconds:
-        found["lag"] = f"this standby was {lag:.1f} s behind, the limit is {config.max_lag_seconds:g} s"
-    elif config.max_lag_bytes and lacking is not None and lacking > config.max_lag_bytes:
-        found["lag"] = f"this standby lacks {lacking} bytes of WAL, the limit is {config.max_lag_bytes}"
+    elif lag > config.failover.max_lag_seconds:
+        found["lag"] = f"this standby was {lag:.1f} s behind, the limit is {config.failover.max_lag_seconds:g} s"
+    elif config.failover.max_lag_bytes and lacking is not None and lacking > config.failover.max_lag_bytes:
+        found["lag"] = f"this standby lacks {lacking} bytes of WAL, the limit is {config.failover.max_lag_bytes}"
     if local.server is Server.UP and (local.receive_lsn is None or local.replay_paused is None):
         found["local"] = (
             "PostgreSQL here does not tell skyha what it has received and replayed: "

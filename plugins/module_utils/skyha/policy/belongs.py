@@ -65,7 +65,7 @@ def foreign_peer(config: Config, memory: Memory) -> str:
     if peer.server is not Server.UNKNOWN:  # nothing to compare it with yet
         return ""
     return (
-        f"the PostgreSQL of {config.peer} ({config.peer_address}) belongs to another cluster (system identifier "
+        f"the PostgreSQL of {config.peer.name} ({config.peer.address}) belongs to another cluster (system identifier "
         f"{peer.system_identifier}): nothing that it says counts here; is its right disk mounted, and data_dir its right directory?"
     )
 

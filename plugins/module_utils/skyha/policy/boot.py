@@ -144,7 +144,7 @@ def _no_takeover(config: Config, memory: Memory, seen: Seen, now: float) -> str 
     asked = age(now, memory.bmc_ok_at)
     if asked <= POWER_KNOWN and memory.bmc_off_at is None and not memory.record.fence_distrusted:
         return (
-            f"the BMC of {config.peer} says that it is on, and it may have been promoted: look at it first; if it must go, "
+            f"the BMC of {config.peer.name} says that it is on, and it may have been promoted: look at it first; if it must go, "
             "switch it off and keep it off, then order it again"
         )
     return None
@@ -241,7 +241,7 @@ def _rejoin(config: Config, memory: Memory, seen: Seen, now: float, why: str) ->
                 f"{len(REWIND_PAUSES) + 1} in {left:.0f} s"
             )
             return _waiting(memory, text, Wants(1.0, peer=True), drop)
-    if not config.auto_rejoin and not memory.rejoin_ordered:
+    if not config.failover.auto_rejoin and not memory.rejoin_ordered:
         text = f"{why}, but auto_rejoin is off: 'skyctl rejoin' runs pg_rewind, failover_rebuild.yml makes a new copy"
         return _waiting(memory, text, Wants(1.0, peer=True), drop)
     peer = seen.peer
@@ -249,7 +249,7 @@ def _rejoin(config: Config, memory: Memory, seen: Seen, now: float, why: str) ->
         return _waiting(memory, f"{why}; the peer does not run as primary now", Wants(1.0, peer=True), drop)
     since = now if memory.record.intent is None else memory.record.intent.since
     memory = begin(memory, Intent(Stage.REWINDING, now, since, why))
-    event = Event("rejoining", f"pg_rewind from {config.peer}: {why}", "warning")
+    event = Event("rejoining", f"pg_rewind from {config.peer.name}: {why}", "warning")
     return Decision(
         memory,
         f"down, rejoining: {why}",
@@ -281,5 +281,5 @@ def _rewound(config: Config, memory: Memory, ok: bool, detail: str, now: float) 
         memory, record=replace(memory.record, intent=None, role=Role.STANDBY, failover_at=now, standby_recorded=True)
     )
     memory = replace(memory, starts=0, start_at=float("-inf"), rewind_failed="", rewind_tries=0, rejoin_ordered=False)
-    event = Event("rewound", f"the data directory follows {config.peer} now: {detail}")
+    event = Event("rewound", f"the data directory follows {config.peer.name} now: {detail}")
     return Decision(memory, "down, rewound: starting as standby", Wants(0.05), (Action(Do.START_POSTGRES),), (event,))

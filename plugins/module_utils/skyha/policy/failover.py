@@ -66,10 +66,10 @@ def fence_once(config: Config, memory: Memory, now: float, events: tuple[Event, 
     memory = begin(memory, replace(intent, stage=Stage.FENCING, at=now, attempts=intent.attempts + 1))
     # What must be undone is on record before it is done: the order may act although nobody lives to see it.
     memory = replace(
-        memory, record=replace(memory.record, power_on_due=memory.record.power_on_due or config.power_on_after)
+        memory, record=replace(memory.record, power_on_due=memory.record.power_on_due or config.fence.power_on_after)
     )
     memory = replace(memory, fence_at=now)
-    sentence = f"standby, fencing {config.peer} (attempt {intent.attempts + 1} of {config.timing.fence_attempts})"
+    sentence = f"standby, fencing {config.peer.name} (attempt {intent.attempts + 1} of {config.timing.fence_attempts})"
     return Decision(
         memory,
         sentence,
@@ -82,9 +82,9 @@ def fence_once(config: Config, memory: Memory, now: float, events: tuple[Event, 
 
 def _fence_alarms(config: Config, failed: int) -> dict[str, str]:
     """The same codes through all attempts: an alarm that flickers fills the history."""
-    alarms = {"fencing": f"fencing of {config.peer} is under way"}
+    alarms = {"fencing": f"fencing of {config.peer.name} is under way"}
     if failed:
-        alarms["fence_failed"] = f"{config.peer} is not fenced after {failed} attempts"
+        alarms["fence_failed"] = f"{config.peer.name} is not fenced after {failed} attempts"
     return alarms
 
 
@@ -106,7 +106,7 @@ def _fencing(config: Config, memory: Memory, seen: Seen, now: float) -> Decision
         if intent.takeover and _unseen_for(config, intent, now) <= config.timing.arming_window:
             return _by_word(config, memory, now, outcome, events)
     if Task.FENCE in seen.running:
-        sentence = f"standby, fencing {config.peer} (attempt {intent.attempts} of {config.timing.fence_attempts})"
+        sentence = f"standby, fencing {config.peer.name} (attempt {intent.attempts} of {config.timing.fence_attempts})"
         return Decision(memory, sentence, Wants(TASK_POLL), (), events, _fence_alarms(config, intent.attempts - 1))
     life = _life(config, memory, seen)
     if life is not None and now - memory.proof_at <= SOON:
@@ -120,7 +120,7 @@ def _fencing(config: Config, memory: Memory, seen: Seen, now: float) -> Decision
     if not seen.looks:
         return Decision(
             memory,
-            f"standby, about to fence {config.peer}: one more look",
+            f"standby, about to fence {config.peer.name}: one more look",
             replace(look, delay=0.0),
             (),
             events,
@@ -129,17 +129,19 @@ def _fencing(config: Config, memory: Memory, seen: Seen, now: float) -> Decision
     unseen = _unseen_for(config, intent, now)
     why = blind(seen.looks)
     if why is not None and unseen <= config.timing.arming_window and not memory.confirmed_off:
-        sentence = f"standby, fencing of {config.peer} waits, this node cannot see whether it lives: {why}"
+        sentence = f"standby, fencing of {config.peer.name} waits, this node cannot see whether it lives: {why}"
         return Decision(memory, sentence, look, (), events, {**alarms, "blind": sentence})
     if why is None and cut_off(seen.looks) and not intent.takeover:
         memory, told = not_followed(memory, cut_off_why(config))
-        sentence = f"standby, fencing of {config.peer} waits: the vote port does not accept, this node may be cut off"
-        sentence += f"; where {config.peer} is dead for good 'skyctl takeover' goes on"
+        sentence = (
+            f"standby, fencing of {config.peer.name} waits: the vote port does not accept, this node may be cut off"
+        )
+        sentence += f"; where {config.peer.name} is dead for good 'skyctl takeover' goes on"
         return Decision(memory, sentence, look, (), events + told, {**alarms, "cut_off": sentence})
     lives = led_elsewhere(memory, seen, memory.fence_at, now)
     if lives is not None and not memory.confirmed_off and not intent.takeover:
         return _call_off(
-            config, memory, now, f"another host answers for the VIP, and {config.peer} lives: {lives}", events
+            config, memory, now, f"another host answers for the VIP, and {config.peer.name} lives: {lives}", events
         )
     # A host that was proven off had no time since to become the only one that serves: the limits begin again.
     began = intent.since if intent.proven_at is None else intent.proven_at
@@ -147,19 +149,21 @@ def _fencing(config: Config, memory: Memory, seen: Seen, now: float) -> Decision
     spent = spent and not intent.takeover
     if not spent and unseen > config.timing.arming_window and not memory.confirmed_off:
         sentence = (
-            f"standby, nothing was seen of {config.peer} for {unseen:.0f} s in the middle of its fencing, nothing is "
+            f"standby, nothing was seen of {config.peer.name} for {unseen:.0f} s in the middle of its fencing, nothing is "
             "promoted: make sure that the host is off and run 'skyctl confirm-off'"
         )
         return _for_the_operator(memory, sentence, look, events, alarms)
     if spent and not memory.confirmed_off:
         sentence = (
-            f"standby, {config.peer} could not be fenced in {intent.attempts} attempts, nothing is promoted: make "
+            f"standby, {config.peer.name} could not be fenced in {intent.attempts} attempts, nothing is promoted: make "
             "sure that the host is off and run 'skyctl confirm-off'"
         )
         return _for_the_operator(memory, sentence, look, events, alarms)
     if memory.confirmed_off or now - memory.fence_at >= config.timing.fence_interval:
         return fence_once(config, memory, now, events)
-    return Decision(memory, f"standby, fencing of {config.peer} failed, next attempt soon", look, (), events, alarms)
+    return Decision(
+        memory, f"standby, fencing of {config.peer.name} failed, next attempt soon", look, (), events, alarms
+    )
 
 
 def _unseen_for(config: Config, intent: Intent, now: float) -> float:
@@ -171,7 +175,7 @@ def _by_word(config: Config, memory: Memory, now: float, failed: Outcome, events
     """A takeover's fence failed: the order is the operator's word that the peer is off, if its BMC does not know better."""
     if failed.power is Power.ON:
         why = (
-            f"the BMC of {config.peer} says that it is on and did not switch it off ({failed.detail}): pull its power cord, "
+            f"the BMC of {config.peer.name} says that it is on and did not switch it off ({failed.detail}): pull its power cord, "
             "then run 'skyctl takeover' again"
         )
         return _call_off(config, memory, now, why, events, answers=False)
@@ -182,7 +186,7 @@ def _by_word(config: Config, memory: Memory, now: float, failed: Outcome, events
 def _life(config: Config, memory: Memory, seen: Seen) -> str | None:
     """How the primary showed life. In a takeover a path that leads to a standby, this node itself perhaps, shows none."""
     intent = memory.record.intent
-    return living(seen.looks, config.tablespace_policy, but_standbys=intent is not None and intent.takeover)
+    return living(seen.looks, config.failover.tablespace_policy, but_standbys=intent is not None and intent.takeover)
 
 
 def _for_the_operator(
@@ -203,7 +207,7 @@ def _for_the_operator(
 def _failed(config: Config, intent: Intent, outcome: Outcome) -> Event:
     return Event(
         "fence_failed",
-        f"attempt {intent.attempts} to fence {config.peer} failed: {outcome.detail}",
+        f"attempt {intent.attempts} to fence {config.peer.name} failed: {outcome.detail}",
         "alarm",
         {"power": outcome.power.value},
     )
@@ -246,7 +250,7 @@ def _call_off(
 def _prove_again(config: Config, memory: Memory, intent: Intent, now: float) -> Decision:
     """The proof is old (the promotion hangs), or another daemon's (this one was restarted): the peer may be on again."""
     memory = begin(memory, replace(intent, stage=Stage.FENCING, at=now, by_operator=False))
-    sentence = f"standby, the proof that {config.peer} is off is too old: fencing it again"
+    sentence = f"standby, the proof that {config.peer.name} is off is too old: fencing it again"
     return Decision(
         memory,
         sentence,
@@ -274,10 +278,10 @@ def proven(
     memory = begin(memory, intent)
     memory = replace(memory, record=replace(memory.record, power_on_due=memory.record.power_on_due and not by_operator))
     memory = replace(memory, proof_at=now, last_receive=last_receive, confirmed_off=False)
-    event = Event("fence_read_back", f"{config.peer} is off: {how}", "warning")
+    event = Event("fence_read_back", f"{config.peer.name} is off: {how}", "warning")
     return Decision(
         memory,
-        f"standby, {config.peer} is off; listening whether anything still answers",
+        f"standby, {config.peer.name} is off; listening whether anything still answers",
         _listen(config, by_operator),
         (),
         events + (event,),
@@ -296,7 +300,7 @@ def _belied(config: Config, memory: Memory, seen: Seen, now: float) -> Decision 
     if seen.peer is None or not seen.peer.has_power:
         return None
     why = (
-        f"an operator said that {config.peer} is off, yet its host answers at {config.peer_address} (PostgreSQL there "
+        f"an operator said that {config.peer.name} is off, yet its host answers at {config.peer.address} (PostgreSQL there "
         f"is {seen.peer.server.value}): switch it off and keep it off, then run 'skyctl confirm-off' again"
     )
     return _call_off(config, memory, now, why, (), answers=False)
@@ -310,7 +314,7 @@ def _listening(config: Config, memory: Memory, seen: Seen, now: float) -> Decisi
     if not seen.looks or (intent.by_operator and seen.peer is None):
         return Decision(
             replace(memory, last_receive=seen.local.receive_lsn),
-            f"standby, listening whether {config.peer} still answers",
+            f"standby, listening whether {config.peer.name} still answers",
             listen,
         )
     life = _life(config, memory, seen)
@@ -318,7 +322,7 @@ def _listening(config: Config, memory: Memory, seen: Seen, now: float) -> Decisi
         return _answers_after_all(config, memory, now, life, ())
     why = blind(seen.looks)
     if why is not None:
-        sentence = f"standby, cannot listen whether {config.peer} still answers: {why}"
+        sentence = f"standby, cannot listen whether {config.peer.name} still answers: {why}"
         return Decision(memory, sentence, listen, (), (), {"listening": sentence})
     if intent.by_operator:
         belied = _belied(config, memory, seen, now)
@@ -337,7 +341,7 @@ def _listening(config: Config, memory: Memory, seen: Seen, now: float) -> Decisi
         memory = replace(memory, record=replace(memory.record, role=Role.PRIMARY, standby_recorded=False))
         # What was seen of the old primary is no sign of trouble on the way to the new one.
         memory = replace(memory, promote_at=now, vip_free_at=None, vip_taken=False, vote_look=None)
-        event = Event("fenced", f"{config.peer} is off and silent: promoting", "warning", facts(seen))
+        event = Event("fenced", f"{config.peer.name} is off and silent: promoting", "warning", facts(seen))
         ended, told = _out_of_the_way(seen)
         return Decision(
             memory,
@@ -347,9 +351,9 @@ def _listening(config: Config, memory: Memory, seen: Seen, now: float) -> Decisi
             (event, *told),
         )
     memory = replace(memory, last_receive=received)
-    sentence = f"standby, {config.peer} is said to be off, but it is not silent: {signs(seen.looks)}"
+    sentence = f"standby, {config.peer.name} is said to be off, but it is not silent: {signs(seen.looks)}"
     if seen.looks[Path.VIP].reached or seen.looks[Path.VIP].sight is Sight.REFUSED:
-        sentence += f"; if it is off indeed, another host answers for the VIP {config.vip}: find it"
+        sentence += f"; if it is off indeed, another host answers for the VIP {config.vip.address}: find it"
     if intent.by_operator or now - intent.at < LISTEN_LIMIT:
         return Decision(memory, sentence, listen, (), (), {"listening": sentence})
     memory = begin(memory, replace(intent, stage=Stage.FENCING, at=now))
@@ -361,7 +365,7 @@ def _answers_after_all(config: Config, memory: Memory, now: float, life: str, ev
     intent = memory.record.intent
     assert intent is not None
     claim = "an operator said" if intent.by_operator else "its BMC said"
-    why = f"{claim} that {config.peer} is off, yet its PostgreSQL answers ({life}): is it the right BMC?"
+    why = f"{claim} that {config.peer.name} is off, yet its PostgreSQL answers ({life}): is it the right BMC?"
     return _call_off(config, memory, now, why, events, distrust="" if intent.by_operator else why)
 
 

@@ -52,7 +52,7 @@ def cut_off(looks: Mapping[Path, Look]) -> bool:
 def cut_off_why(config: Config) -> str:
     """The same for people."""
     return (
-        f"the vote port {config.vote_address}:{config.vote_port} does not accept: it may be this node that is cut off"
+        f"the vote port {config.vote.address}:{config.vote.port} does not accept: it may be this node that is cut off"
     )
 
 

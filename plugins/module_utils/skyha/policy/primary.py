@@ -29,13 +29,13 @@ def decide_primary(config: Config, memory: Memory, seen: Seen, now: float) -> De
     if newer and not is_paused(memory.record, now):
         event = Event(
             "gave_way",
-            f"{config.peer} is primary on timeline {newer}, newer than {seen.local.timeline} here: stopping at once",
+            f"{config.peer.name} is primary on timeline {newer}, newer than {seen.local.timeline} here: stopping at once",
             "alarm",
         )
         memory = replace(memory, record=replace(memory.record, intent=None, served_boot=""), trouble=None)
         return Decision(
             memory,
-            f"gives way to {config.peer}, primary on timeline {newer}",
+            f"gives way to {config.peer.name}, primary on timeline {newer}",
             Wants(0.2, peer=True),
             (Action(Do.DROP_VIP), Action(Do.KILL_POSTGRES)),
             (event,),
@@ -92,7 +92,7 @@ def decide_primary(config: Config, memory: Memory, seen: Seen, now: float) -> De
     alarms = _alarms(config, memory, seen, now)
     state = f"primary on {_timeline(seen)}, VIP {_HELD[seen.local.vip_held]}, " + _STREAMS[seen.local.peer_streaming]
     if memory.checkpointing:
-        state += f"; switchover to {config.peer}: a checkpoint first"
+        state += f"; switchover to {config.peer.name}: a checkpoint first"
     return Decision(memory, "; ".join([state, *alarms.values()]), wants, actions, events, alarms)
 
 
@@ -143,13 +143,13 @@ def _promoted_by_hand(config: Config, memory: Memory, seen: Seen, paused: bool) 
         )
     if not _lawful_is_seen(seen):
         text = (
-            f"{PROMOTED_BY_HAND}. That one is not seen, so this one is not stopped; it gets no VIP. If {config.peer} is off and stays "
+            f"{PROMOTED_BY_HAND}. That one is not seen, so this one is not stopped; it gets no VIP. If {config.peer.name} is off and stays "
             "off, 'skyctl confirm-off' here makes this node the primary"
         )
         return Decision(memory, f"primary, unlawful: {text}", wants, drop, (), {"unlawful": text})
     event = Event(
         "unlawful",
-        f"somebody promoted this standby by hand, to {_timeline(seen)}, while {config.peer} serves: stopping it at once",
+        f"somebody promoted this standby by hand, to {_timeline(seen)}, while {config.peer.name} serves: stopping it at once",
         "alarm",
     )
     kill = (Action(Do.KILL_POSTGRES),)
@@ -259,8 +259,8 @@ def _keep_record(config: Config, memory: Memory, seen: Seen, now: float) -> tupl
     if local.noted is False and not actions:
         # A promotion has voided the note: the peer's skyha is to see that this one stands for the new timeline.
         actions = (Action(Do.RECORD_STANDBY, bool(local.peer_streaming)),)
-    if (local.slots is not None and config.peer_slot not in local.slots) or is_lost(config, local):
-        actions += (Action(Do.ENSURE_SLOT, config.peer_slot),)
+    if (local.slots is not None and config.peer.slot not in local.slots) or is_lost(config, local):
+        actions += (Action(Do.ENSURE_SLOT, config.peer.slot),)
     return memory, actions
 
 
@@ -280,7 +280,7 @@ def _keep_vip(config: Config, memory: Memory, seen: Seen, now: float) -> tuple[M
     if seen.local.vip_held is None:
         return memory, (), config.timing.retry_interval, False
     if age(now, memory.vip_free_at) <= 2 * config.timing.dad_wait + 1.0:
-        memory = replace(memory, vip_free_at=None, announcements=config.arp_announcements)
+        memory = replace(memory, vip_free_at=None, announcements=config.vip.arp_announcements)
         return memory, (Action(Do.ADD_VIP),), 0.0, False
     return memory, (), config.timing.interval if memory.vip_taken else 0.0, True
 
@@ -304,12 +304,14 @@ def _wants(config: Config, memory: Memory, now: float) -> Wants:
 def _alarms(config: Config, memory: Memory, seen: Seen, now: float) -> dict[str, str]:
     alarms = dict(wal_alarms(config, memory, seen.local, now))
     if seen.local.peer_streaming is False:
-        alarms["standby"] = f"no standby streams: if this node dies now, nothing can take over; look at {config.peer}"
+        alarms["standby"] = (
+            f"no standby streams: if this node dies now, nothing can take over; look at {config.peer.name}"
+        )
     if seen.local.detail:
         alarms["local"] = f"PostgreSQL here answers skyha with an error: {seen.local.detail}"
     if seen.local.peer_streaming is None:
         alarms["local"] = (
-            f"PostgreSQL here does not tell skyha whether {config.peer} streams: {seen.local.detail or 'no reason given'}; "
+            f"PostgreSQL here does not tell skyha whether {config.peer.name} streams: {seen.local.detail or 'no reason given'}; "
             "the record keeps what it says about the standby until it does"
         )
     if seen.local.clients_left is not None and seen.local.clients_left <= 0:
@@ -328,7 +330,7 @@ def _alarms(config: Config, memory: Memory, seen: Seen, now: float) -> dict[str,
         alarms["record"] = problem
     if memory.vip_taken:
         alarms["vip_conflict"] = (
-            f"the VIP {config.vip} is not taken: another host answers for it (find that host), or it could not be "
+            f"the VIP {config.vip.address} is not taken: another host answers for it (find that host), or it could not be "
             "listened for one (the log says why)"
         )
     if memory.record.fence_distrusted:
@@ -338,7 +340,7 @@ def _alarms(config: Config, memory: Memory, seen: Seen, now: float) -> dict[str,
     peer = memory.peer
     if peer is not None and peer.server is Server.UP and peer.role is Role.PRIMARY:
         alarms["two_primaries"] = (
-            f"{config.peer} runs as a primary too, on timeline {peer.timeline}"
+            f"{config.peer.name} runs as a primary too, on timeline {peer.timeline}"
             + ("" if peer.noted else ", promoted by hand past its skyha")
             + ": stop it there at once"
         )

@@ -71,7 +71,7 @@ def decide_standby(config: Config, memory: Memory, seen: Seen, now: float) -> De
         handed_over = memory.promote_at >= since
         listen = not handed_over and age(now, memory.vip_free_at) > FREE_HOLDS
         return Decision(memory, "standby, a switchover is under way", Wants(SWITCH_POLL, vip_conflict=listen))
-    life = living(seen.looks, config.tablespace_policy)
+    life = living(seen.looks, config.failover.tablespace_policy)
     if not seen.looks:
         return Decision(memory, "standby: about to look at the primary", look_at_primary(config, 0.0))
     if life is None and blind(seen.looks):
@@ -95,20 +95,24 @@ def _quiet(config: Config, memory: Memory, seen: Seen, now: float, life: str) ->
     if any(look.sight in (Sight.OK, Sight.ALIVE, Sight.SICK) for look in seen.looks.values()):
         memory = replace(peer_is_on(memory, now), power_on_at=float("-inf"), power_on_tries=0)
     actions = check_bmc(config, memory, seen, now) + check_record(memory, seen, now)
-    if config.peer_slot in (seen.local.slots or ()) and not is_paused(memory.record, now):
+    if config.peer.slot in (seen.local.slots or ()) and not is_paused(memory.record, now):
         # Left from its time as primary: unused here, it would only hold WAL back.
-        actions += (Action(Do.DROP_SLOTS, (config.peer_slot,)),)
-    if config.keep_slots and not is_paused(memory.record, now) and age(now, memory.slots_copied_at) >= COPY_EVERY:
+        actions += (Action(Do.DROP_SLOTS, (config.peer.slot,)),)
+    if (
+        config.failover.keep_slots
+        and not is_paused(memory.record, now)
+        and age(now, memory.slots_copied_at) >= COPY_EVERY
+    ):
         memory = replace(memory, slots_copied_at=now)
-        actions += (Action(Do.COPY_SLOTS, config.keep_slots),)
+        actions += (Action(Do.COPY_SLOTS, config.failover.keep_slots),)
     memory, fresh = _newly(config, memory, seen, now)
     alarms = dict(not_armed(config, memory, seen.local, now))
     alarms.update(_path_alarms(seen.looks))
     alarms.update(wal_alarms(config, memory, seen.local, now))
-    alone = living(seen.looks, config.tablespace_policy, but_standbys=True) is None
+    alone = living(seen.looks, config.failover.tablespace_policy, but_standbys=True) is None
     if alone:
         alarms["no_failover"] = (
-            f"nothing answers for {config.peer} but a standby, and nothing is promoted: {life}; {INSTEAD}"
+            f"nothing answers for {config.peer.name} but a standby, and nothing is promoted: {life}; {INSTEAD}"
         )
     if seen.local.detail and "local" not in alarms:
         alarms["local"] = f"PostgreSQL here answers skyha with an error: {seen.local.detail}"
@@ -232,7 +236,7 @@ def _troubled(config: Config, memory: Memory, seen: Seen, now: float) -> Decisio
         return Decision(memory, sentence, wants, actions, events + undone, {**alarms, **more})
     if trouble.stopping_at == now:
         text = (
-            f"PostgreSQL on {config.peer} says that it shuts down, for {now - (trouble.stopping_since or now):.0f} s: "
+            f"PostgreSQL on {config.peer.name} says that it shuts down, for {now - (trouble.stopping_since or now):.0f} s: "
             f"nobody is fenced for a clean stop within {STOP_LIMIT:g} s"
         )
         return Decision(memory, f"standby, {text}", wants, (), events, {"stopping": text})
@@ -252,11 +256,13 @@ def _troubled(config: Config, memory: Memory, seen: Seen, now: float) -> Decisio
             {"trouble": f"the primary shows no life: {patience}"},
         )
     if Task.POWER_ON in seen.running:  # what is to be fenced would come up in the middle of the promotion
-        sentence = f"standby, primary shows no life: {patience}; {config.peer} is being switched on, that ends first"
+        sentence = (
+            f"standby, primary shows no life: {patience}; {config.peer.name} is being switched on, that ends first"
+        )
         return Decision(memory, sentence, wants, (), events, {"trouble": sentence})
     why = f"{signs(seen.looks)}; {patience}{late_order(config, memory, now)}"
     memory = replace(memory, record=replace(memory.record, intent=Intent(Stage.FENCING, now, trouble.since, why)))
-    events += (Event("fencing", f"fencing {config.peer}: {why}", "alarm", facts(seen)),)
+    events += (Event("fencing", f"fencing {config.peer.name}: {why}", "alarm", facts(seen)),)
     return fence_once(config, memory, now, events)
 
 
@@ -270,8 +276,8 @@ def _elsewhere(
         memory, record=replace(memory.record, trouble_at=None), trouble=trouble, switch_evidence=None, starting_at=None
     )
     text = (
-        f"another host than {config.peer} answers for the VIP {config.vip}, and {config.peer} lives ({lives}): clients are led "
-        f"astray, nobody is fenced; find that host (ip neighbour show {config.vip})"
+        f"another host than {config.peer.name} answers for the VIP {config.vip.address}, and {config.peer.name} lives ({lives}): clients are led "
+        f"astray, nobody is fenced; find that host (ip neighbour show {config.vip.address})"
     )
     memory, told = not_followed(memory, text)
     wants = replace(wants, vip_conflict=True)

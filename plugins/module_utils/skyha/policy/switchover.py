@@ -30,11 +30,11 @@ ANNOUNCE_LIMIT = 10.0  # seconds in which the peer must have replayed the announ
 def obstacle(config: Config, memory: Memory, seen: Seen) -> str | None:
     """Why a switchover cannot begin, None when it can."""
     if seen.local.peer_streaming is None or seen.local.standby_recorded is None:
-        return f"PostgreSQL here does not tell whether {config.peer} streams and is on record: {seen.local.detail}"
+        return f"PostgreSQL here does not tell whether {config.peer.name} streams and is on record: {seen.local.detail}"
     if not seen.local.peer_streaming:
-        return f"{config.peer} does not stream"
+        return f"{config.peer.name} does not stream"
     if not seen.local.standby_recorded:
-        return f"{config.peer} is not yet on this primary's record"
+        return f"{config.peer.name} is not yet on this primary's record"
     if not seen.local.vip_held:
         return "this primary does not hold the VIP"
     return None
@@ -50,10 +50,10 @@ def begin_switchover(config: Config, memory: Memory, seen: Seen, now: float) -> 
     memory = replace(
         memory, record=replace(memory.record, intent=Intent(Stage.SWITCHING, now, now, "an operator asked for it"))
     )
-    event = Event("switchover", f"switchover to {config.peer} begins", "warning")
+    event = Event("switchover", f"switchover to {config.peer.name} begins", "warning")
     return Decision(
         memory,
-        f"primary, switchover to {config.peer}: a checkpoint first",
+        f"primary, switchover to {config.peer.name}: a checkpoint first",
         Wants(POLL),
         (Action(Do.RUN, Task.CHECKPOINT),),
         (event,),
@@ -77,7 +77,7 @@ def checkpointed(config: Config, memory: Memory, seen: Seen, now: float) -> Deci
     memory = replace(memory, checkpointing=False)
     memory = begin(memory, replace(intent, at=now, since=now))
     event = Event("checkpoint", f"the checkpoint before the switchover has ended: {done.detail}")
-    sentence = f"primary, switchover to {config.peer}: announced"
+    sentence = f"primary, switchover to {config.peer.name}: announced"
     return Decision(memory, sentence, Wants(POLL), (Action(Do.SET_SWITCHING, True),), (event,))
 
 
@@ -98,28 +98,30 @@ def decide_switching(config: Config, memory: Memory, seen: Seen, now: float) -> 
                 else f"PostgreSQL here does not tell its state: {seen.local.detail}"
             )
             return give_up(config, memory, why)
-        return Decision(memory, f"primary, switchover to {config.peer}: announcing it", wants)
+        return Decision(memory, f"primary, switchover to {config.peer.name}: announcing it", wants)
     if seen.local.peer_streaming is False:
-        return give_up(config, memory, f"{config.peer} does not stream any more")
+        return give_up(config, memory, f"{config.peer.name} does not stream any more")
     if seen.local.write_lsn is None:
-        return Decision(memory, f"primary, switchover to {config.peer}: PostgreSQL here does not tell its state", wants)
+        return Decision(
+            memory, f"primary, switchover to {config.peer.name}: PostgreSQL here does not tell its state", wants
+        )
     if not intent.lsn:
         memory = begin(memory, replace(intent, at=now, lsn=seen.local.write_lsn))
-        return Decision(memory, f"primary, switchover to {config.peer}: announced", wants)
+        return Decision(memory, f"primary, switchover to {config.peer.name}: announced", wants)
     peer = _standby(seen.peer)
     if peer is None or peer.replay_lsn is None or peer.replay_lsn < intent.lsn:
         # Unwarned it would take the stop for a failure, and fence this node.
         if late:
-            why = f"{config.peer} has not replayed its announcement: it is behind, or its replay is paused"
+            why = f"{config.peer.name} has not replayed its announcement: it is behind, or its replay is paused"
             return give_up(config, memory, why)
-        return Decision(memory, f"primary, switchover to {config.peer}: waiting until it has replayed that", wants)
+        return Decision(memory, f"primary, switchover to {config.peer.name}: waiting until it has replayed that", wants)
     if memory.announced_at is None:
         memory = replace(memory, announced_at=now)
     if age(now, memory.announced_at) < config.timing.interval + NOTICE:
-        return Decision(memory, f"primary, switchover to {config.peer}: its skyha is about to read that", wants)
+        return Decision(memory, f"primary, switchover to {config.peer.name}: its skyha is about to read that", wants)
     return Decision(
         memory,
-        f"primary, switchover to {config.peer}: stopping",
+        f"primary, switchover to {config.peer.name}: stopping",
         wants,
         (Action(Do.DROP_VIP), Action(Do.STOP_POSTGRES)),
     )
@@ -134,18 +136,18 @@ def hand_over(config: Config, memory: Memory, seen: Seen, now: float) -> Decisio
             memory = replace(memory, record=replace(memory.record, intent=None, role=Role.STANDBY, failover_at=None))
             event = Event(
                 "switched",
-                f"{config.peer} is primary on timeline {peer.timeline}, {now - intent.since:.2f} s after the "
+                f"{config.peer.name} is primary on timeline {peer.timeline}, {now - intent.since:.2f} s after the "
                 "switchover began",
                 "warning",
             )
             return Decision(
                 memory,
-                f"switchover done, {config.peer} is primary: following it",
+                f"switchover done, {config.peer.name} is primary: following it",
                 Wants(POLL, peer=True),
                 (Action(Do.MAKE_STANDBY), Action(Do.START_POSTGRES)),
                 (event,),
             )
-        sentence = f"handed over to {config.peer}, waiting until it is primary; this node does not serve meanwhile"
+        sentence = f"handed over to {config.peer.name}, waiting until it is primary; this node does not serve meanwhile"
         actions: tuple[Action, ...] = ()
         if _has_received(peer, intent.lsn) and now - memory.promote_at >= PROMOTE_AGAIN:
             memory = replace(memory, promote_at=now)
@@ -167,7 +169,7 @@ def hand_over(config: Config, memory: Memory, seen: Seen, now: float) -> Decisio
     # A stop that took long is no failure: what counts is whether the peer has all WAL, and that is looked at first.
     late = now > max(intent.since + config.timing.switchover_deadline, (memory.stopped_at or now) + LOOK_AGAIN)
     if memory.down_since is not None and (memory.stopped_at or now) - memory.down_since > STOP_LIMIT - NO_RACE:
-        return give_up(config, memory, f"the stop took so long that {config.peer} may be about to fence this node")
+        return give_up(config, memory, f"the stop took so long that {config.peer.name} may be about to fence this node")
     if seen.local.clean_shutdown is False:
         return give_up(config, memory, "PostgreSQL did not shut down cleanly")
     if seen.local.clean_shutdown is None and not late:
@@ -178,15 +180,15 @@ def hand_over(config: Config, memory: Memory, seen: Seen, now: float) -> Decisio
         )
     behind = not _has_received(peer, seen.local.write_lsn)
     if behind and late:
-        return give_up(config, memory, f"{config.peer} did not receive all WAL in time")
+        return give_up(config, memory, f"{config.peer.name} did not receive all WAL in time")
     if behind:
         return Decision(
-            memory, f"stopped for the switchover, waiting until {config.peer} has all WAL", Wants(POLL, peer=True)
+            memory, f"stopped for the switchover, waiting until {config.peer.name} has all WAL", Wants(POLL, peer=True)
         )
     memory = begin(memory, replace(intent, stage=Stage.HANDED_OVER, at=now, lsn=seen.local.write_lsn))
     memory = replace(memory, promote_at=now)
     return Decision(
-        memory, f"{config.peer} has all WAL: promoting it", Wants(POLL, peer=True), (Action(Do.PROMOTE_PEER),)
+        memory, f"{config.peer.name} has all WAL: promoting it", Wants(POLL, peer=True), (Action(Do.PROMOTE_PEER),)
     )
 
 

@@ -28,7 +28,7 @@ def take_over(config: Config, memory: Memory, seen: Seen, now: float) -> Decisio
         return None
     if not seen.looks or seen.peer is None:
         look = replace(look_at_primary(config, 0.0), peer=True)
-        return Decision(memory, f"standby, ordered to take over: one more look for {config.peer}", look)
+        return Decision(memory, f"standby, ordered to take over: one more look for {config.peer.name}", look)
     why = obstacle(config, memory, seen, now)
     memory = replace(memory, takeover_at=None)
     if why is not None:
@@ -38,13 +38,15 @@ def take_over(config: Config, memory: Memory, seen: Seen, now: float) -> Decisio
     attempts = 0 if old is None else old.attempts
     intent = Intent(Stage.FENCING, now, since, "an operator ordered it", attempts, takeover=True)
     memory = replace(memory, record=replace(memory.record, intent=intent), confirmed_off=False)
-    event = Event("takeover", f"an operator orders this node to take over from {config.peer}", "warning", facts(seen))
+    event = Event(
+        "takeover", f"an operator orders this node to take over from {config.peer.name}", "warning", facts(seen)
+    )
     if memory.record.fence_distrusted or is_bmc_belied(memory):
         how = "an operator ordered the takeover, and its BMC is not believed"
         return proven(config, memory, now, how, (event,), by_operator=True)
-    fencing = Event("fencing", f"fencing {config.peer}: an operator ordered it", "alarm")
+    fencing = Event("fencing", f"fencing {config.peer.name}: an operator ordered it", "alarm")
     if Task.FENCE in seen.running:
-        return Decision(memory, f"standby, fencing {config.peer} for an operator", Wants(TASK_POLL), (), (event,))
+        return Decision(memory, f"standby, fencing {config.peer.name} for an operator", Wants(TASK_POLL), (), (event,))
     return fence_once(config, memory, now, (event, fencing))
 
 
@@ -60,7 +62,7 @@ def obstacle(config: Config, memory: Memory, seen: Seen, now: float) -> str | No
         return (
             f"PostgreSQL here does not tell what it has received: {seen.local.detail or 'no reason given'}; see its log"
         )
-    life = living(seen.looks, config.tablespace_policy, but_standbys=True)
+    life = living(seen.looks, config.failover.tablespace_policy, but_standbys=True)
     if life is not None:
         return (
             f"the primary shows life ({life}); 'skyctl switchover' on it moves it, else stop PostgreSQL and skyha there or switch "
@@ -71,12 +73,12 @@ def obstacle(config: Config, memory: Memory, seen: Seen, now: float) -> str | No
         return f"this node cannot see whether the primary lives ({unseen}); mend that first"
     if peer is not None and peer.server is Server.UP and peer.role is not Role.STANDBY:
         return (
-            f"PostgreSQL on {config.peer} answers at {config.peer_address} and is no standby; stop it and skyha there, or "
+            f"PostgreSQL on {config.peer.name} answers at {config.peer.address} and is no standby; stop it and skyha there, or "
             "switch its host off, then order it again"
         )
     if peer is not None and peer.server is Server.UP:
         if None in (peer.timeline, peer.receive_lsn, seen.local.timeline):
-            return f"{config.peer} runs as a standby, and it is not known which of the two has more; stop PostgreSQL and skyha there"
+            return f"{config.peer.name} runs as a standby, and it is not known which of the two has more; stop PostgreSQL and skyha there"
         if (peer.timeline, peer.receive_lsn) > (seen.local.timeline, seen.local.receive_lsn):
-            return f"{config.peer} runs as a standby and has more than this node; order it there"
+            return f"{config.peer.name} runs as a standby and has more than this node; order it there"
     return None

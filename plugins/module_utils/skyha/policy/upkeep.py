@@ -56,7 +56,7 @@ def late_order(config: Config, memory: Memory, now: float) -> str:
     if not order_is_out(memory, now):
         return ""
     return (
-        f"; this node had ordered {config.peer} off, last {age(now, memory.record.order_out_at):.0f} s ago or later, and not "
+        f"; this node had ordered {config.peer.name} off, last {age(now, memory.record.order_out_at):.0f} s ago or later, and not "
         "seen it obeyed: its BMC may have carried that order out only now"
     )
 
@@ -83,7 +83,7 @@ def undo_fence(
     alarms = {"power_on": not_switched_on(config)} if is_given_up(memory) else {}
     if not actions or not is_first:
         return memory, actions, (), alarms
-    text = f"this node had ordered {config.peer} off and did not take over: it is switched on again"
+    text = f"this node had ordered {config.peer.name} off and did not take over: it is switched on again"
     return memory, actions, (Event("switching_on", text, "warning"),), alarms
 
 
@@ -94,4 +94,4 @@ def is_given_up(memory: Memory) -> bool:
 
 def not_switched_on(config: Config) -> str:
     """The alarm for that."""
-    return f"{config.peer} could not be switched on again: do so by hand, and see to its BMC"
+    return f"{config.peer.name} could not be switched on again: do so by hand, and see to its BMC"

@@ -35,7 +35,7 @@ def remember_wal(config: Config, memory: Memory, local: Local, now: float) -> Me
 
 def is_lost(config: Config, local: Local) -> bool:
     """The peer's slot is there, and of no use: the WAL that it was to keep is gone."""
-    return local.wal is not None and any(slot.name == config.peer_slot and slot.lost for slot in local.wal.slots)
+    return local.wal is not None and any(slot.name == config.peer.slot and slot.lost for slot in local.wal.slots)
 
 
 def wal_alarms(config: Config, memory: Memory, local: Local, now: float) -> Mapping[str, str]:
@@ -43,7 +43,7 @@ def wal_alarms(config: Config, memory: Memory, local: Local, now: float) -> Mapp
     found = {}
     if memory.slot_lost:
         found["slot_lost"] = (
-            f"the replication slot of {config.peer} had lost WAL that {config.peer} lacks: it was away for longer than "
+            f"the replication slot of {config.peer.name} had lost WAL that {config.peer.name} lacks: it was away for longer than "
             "max_slot_wal_keep_size lasts. The slot is made again, but only an archive or failover_rebuild.yml brings that node back"
         )
     if local.wal is None:
@@ -59,7 +59,7 @@ def wal_alarms(config: Config, memory: Memory, local: Local, now: float) -> Mapp
 
 def _slot(config: Config, wal: Wal, slot: Slot) -> str | None:
     """What is wrong with a slot that is not skyha's. (Of the peer's the alarms `standby` and `slot_lost` tell.)"""
-    if slot.name == config.peer_slot:
+    if slot.name == config.peer.slot:
         return None
     what = f"the {'logical' if slot.logical else 'physical'} slot {slot.name}"
     drop = f"drop it (select pg_drop_replication_slot('{slot.name}'))"

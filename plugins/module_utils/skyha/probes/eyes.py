@@ -9,7 +9,7 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import Callable
 
-from .. import config as configuration
+from ..config import Config
 from ..words import Local, Look, Path, Peer, Reader, Role, Server, Sight, Wal
 from . import arp, ndp, queries, wal
 from .datadir import DataDir, Disk
@@ -28,12 +28,12 @@ _SYSTEM_EVERY = 60.0  # it cannot change while a server runs; a restart from ano
 class ProbeEyes:
     """Eyes on the real world. Not for more than one thread."""
 
-    def __init__(self, config: configuration.Config, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, config: Config, clock: Callable[[], float] = time.monotonic) -> None:
         self._config = config
         self._clock = clock
         self._paths = {
-            Path.VIP: Line(queries.heartbeat(config, "vip", config.vip, config.port)),
-            Path.VOTE: Line(queries.heartbeat(config, "vote", config.vote_address, config.vote_port)),
+            Path.VIP: Line(queries.heartbeat(config, "vip", config.vip.address, config.postgresql.port)),
+            Path.VOTE: Line(queries.heartbeat(config, "vote", config.vote.address, config.vote.port)),
         }
         local = queries.local_dsn(config, lock_timeout=queries.lock_limit(config.timing.look_deadline))
         self._local = Line(Target("local", local, queries.local_sql(config)))
@@ -43,15 +43,15 @@ class ProbeEyes:
         self._peer = Line(
             Target(
                 "peer",
-                queries.tcp_dsn(config, config.peer_address, config.port, config.timing.look_deadline),
+                queries.tcp_dsn(config, config.peer.address, config.postgresql.port, config.timing.look_deadline),
                 queries.peer_sql(),
             )
         )
         self._readers = Line(Target("readers", local, queries.READERS))
         self._replayed: int | None = None
-        self._data = DataDir(config.data_dir, config.bin_dir)
-        self._storage = Storage(config.data_dir, clock)
-        self._vip = Watch(config.vip)
+        self._data = DataDir(config.postgresql.data_dir, config.postgresql.bin_dir)
+        self._storage = Storage(config.postgresql.data_dir, clock)
+        self._vip = Watch(config.vip.address)
         self._restart_asked_at = float("-inf")
         self._pending_restart: tuple[str, ...] | None = None
         self._system_identifier: str | None = None  # of the server that runs
@@ -115,14 +115,14 @@ class ProbeEyes:
         """See ports.Eyes. Where the look itself fails nothing is known, so it counts as a conflict; the log says why."""
         config = self._config
         try:
-            room = ndp if ":" in config.vip else arp
-            return room.conflict(config.vip, config.vip_interface, wait, self._clock)
+            room = ndp if ":" in config.vip.address else arp
+            return room.conflict(config.vip.address, config.vip.interface, wait, self._clock)
         except OSError as error:
             _LOG.warning(
                 "duplicate address detection for the VIP %s on %s failed: %s; skyhad needs CAP_NET_RAW and an "
                 "interface that is up",
-                config.vip,
-                config.vip_interface,
+                config.vip.address,
+                config.vip.interface,
                 error,
             )
             return True

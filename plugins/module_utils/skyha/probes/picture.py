@@ -13,7 +13,8 @@ import time
 from collections.abc import Mapping
 from typing import Any, Callable
 
-from ..config import Config, read
+from ..config import Cluster, Config, Node, Peer, Vip, Vote, laid_over
+from ..config_file import read
 from ..words import Local, Role, Server, Sight
 from . import queries
 from .datadir import DataDir
@@ -49,14 +50,19 @@ FACTS = (
 )
 
 
-def configuration(path: str, given: Mapping[str, Any]) -> Config:
-    """skyha's configuration where the file at `path` is there, with what is `given` (not None) instead; raises ConfigError."""
-    chosen = {name: value for name, value in given.items() if value is not None}
+def configuration(path: str, given: Mapping[tuple[str, str], Any]) -> Config:
+    """skyha's configuration where the file at `path` is there, with what is `given` (not None) instead of keys of its sections;
+    raises ConfigError."""
     if os.path.exists(path):
-        return dataclasses.replace(read(path), **chosen)
-    blank = Config(cluster="", node=os.uname().nodename, address="", peer="", peer_address="", vip="", vote_address="")
-    chosen.setdefault("socket_dir", chosen.get("data_dir", blank.data_dir))
-    return dataclasses.replace(blank, **chosen)
+        config = read(path)
+    else:
+        config = Config(Cluster(""), Node(os.uname().nodename, ""), Peer("", ""), Vip(""), Vote(""))
+        data_dir = given.get(("postgresql", "data_dir")) or config.postgresql.data_dir
+        config = laid_over(config, {"postgresql": {"socket_dir": data_dir}})
+    for (section, key), value in given.items():
+        if value is not None:
+            config = laid_over(config, {section: {key: value}})
+    return config
 
 
 def wait_for(
@@ -87,12 +93,14 @@ def take(config: Config, deadline: float, clock: Callable[[], float] = time.mono
         "peer": Line(
             Target(
                 "peer",
-                queries.tcp_dsn(config, config.peer_address, config.port, deadline),
+                queries.tcp_dsn(config, config.peer.address, config.postgresql.port, deadline),
                 queries.peer_sql(notes=False),
             )
         ),
-        "vip": Line(Target("vip", queries.tcp_dsn(config, config.vip, config.port, deadline), _PATH)),
-        "vote": Line(Target("vote", queries.tcp_dsn(config, config.vote_address, config.vote_port, deadline), _PATH)),
+        "vip": Line(
+            Target("vip", queries.tcp_dsn(config, config.vip.address, config.postgresql.port, deadline), _PATH)
+        ),
+        "vote": Line(Target("vote", queries.tcp_dsn(config, config.vote.address, config.vote.port, deadline), _PATH)),
     }
     wanted = {name: line for name, line in lines.items() if name in _LOCAL or line.target.dsn["hostaddr"]}
     answers = dict(zip(wanted, look(list(wanted.values()), deadline, clock=clock)))
@@ -102,13 +110,13 @@ def take(config: Config, deadline: float, clock: Callable[[], float] = time.mono
     started = _started(answers["started"])
     peer = peer_from(answers["peer"]) if "peer" in answers else None
     paths = {name: _path(answers.get(name), config, started) for name in ("vip", "vote")}
-    skyha = status(config.run_dir)
+    skyha = status(config.paths.run_dir)
     primary_lsn = max(
         [int(answer.row[1]) for name, answer in answers.items() if name in ("vip", "vote") and answer.row]
         + [local.write_lsn or 0]
     )
     return {
-        "node": config.node,
+        "node": config.node.name,
         "server": local.server.value,
         "role": local.role.value,
         "detail": local.detail,
@@ -126,7 +134,7 @@ def take(config: Config, deadline: float, clock: Callable[[], float] = time.mono
         "peer": None
         if peer is None
         else {
-            "name": config.peer,
+            "name": config.peer.name,
             "server": peer.server.value,
             "role": peer.role.value,
             "timeline": peer.timeline,
@@ -209,12 +217,12 @@ def status(run_dir: str, wall: Callable[[], float] = time.time) -> dict[str, Any
 
 def _local(config: Config, answer: Answer, deadline: float) -> Local:
     try:
-        held: bool | None = any(one.address == config.vip for one in addresses())
+        held: bool | None = any(one.address == config.vip.address for one in addresses())
     except OSError:
         held = None
     if answer.sight is Sight.OK and answer.row:
         return dataclasses.replace(queries.local(answer.row), vip_held=held)
-    disk = DataDir(config.data_dir, config.bin_dir).look(deadline)
+    disk = DataDir(config.postgresql.data_dir, config.postgresql.bin_dir).look(deadline)
     return dataclasses.replace(local_without_sql(answer, disk), vip_held=held)
 
 
@@ -228,7 +236,7 @@ def _path(answer: Answer | None, config: Config, started: float | None) -> dict[
         return {"sight": "unknown", "detail": "no address is set", "latency_ms": None, "answered_by": None}
     sight, answered_by, detail = answer.sight, None, answer.detail
     if sight is Sight.OK and answer.row:
-        answered_by = config.node if float(answer.row[2]) == started else config.peer or "another"
+        answered_by = config.node.name if float(answer.row[2]) == started else config.peer.name or "another"
         if answer.row[0]:
             sight, detail = Sight.ALIVE, "in recovery: this path leads to a standby"
     return {
@@ -252,7 +260,7 @@ def _primary(config: Config, local: Local, peer: Role, paths: Mapping[str, Mappi
     if here and there:
         return "both"
     if here or there:
-        return config.node if here else config.peer
+        return config.node.name if here else config.peer.name
     return next((path["answered_by"] for path in paths.values() if path["sight"] == "ok"), None)
 
 

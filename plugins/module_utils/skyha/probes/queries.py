@@ -80,10 +80,10 @@ def _is_standby(config: Config) -> str:
     From the peer's address WAL is streamed to others as well: a base backup (by the standby's own slot), pg_receivewal, a
     logical subscriber. An address alone tells a standby only by the name that PostgreSQL gives it where nobody sets one.
     """
-    slot = f"SELECT active_pid FROM pg_replication_slots WHERE slot_name = {literal(config.peer_slot)}"
-    is_peer = f"application_name = {literal(config.peer)} OR pid IN ({slot} AND slot_type = 'physical')"
-    if config.peer_address:
-        is_peer += f" OR (client_addr = {literal(config.peer_address)}::inet AND application_name = 'walreceiver')"
+    slot = f"SELECT active_pid FROM pg_replication_slots WHERE slot_name = {literal(config.peer.slot)}"
+    is_peer = f"application_name = {literal(config.peer.name)} OR pid IN ({slot} AND slot_type = 'physical')"
+    if config.peer.address:
+        is_peer += f" OR (client_addr = {literal(config.peer.address)}::inet AND application_name = 'walreceiver')"
     return (
         f"({is_peer}) AND application_name NOT IN ('pg_basebackup', 'pg_receivewal') "
         "AND NOT EXISTS (SELECT FROM pg_replication_slots l WHERE l.slot_type = 'logical' AND l.active_pid = s.pid)"
@@ -143,10 +143,10 @@ def tcp_dsn(config: Config, address: str, port: int, deadline: float) -> Mapping
     return {
         "hostaddr": address,
         "port": port,
-        "dbname": config.database,
-        "user": config.user,
-        "passfile": config.passfile,
-        "sslmode": config.sslmode,
+        "dbname": config.postgresql.database,
+        "user": config.postgresql.user,
+        "passfile": config.postgresql.passfile,
+        "sslmode": config.postgresql.sslmode,
         "gssencmode": "disable",
         "application_name": "skyha",
         "tcp_user_timeout": 10000,
@@ -168,11 +168,11 @@ def local_dsn(
     database: another one than the HA role's; the timeouts: milliseconds, 0 for none.
     """
     return {
-        "host": config.socket_dir,
-        "port": config.port,
-        "dbname": database or config.database,
-        "user": config.superuser,
-        "passfile": config.passfile,
+        "host": config.postgresql.socket_dir,
+        "port": config.postgresql.port,
+        "dbname": database or config.postgresql.database,
+        "user": config.postgresql.superuser,
+        "passfile": config.postgresql.passfile,
         "application_name": "skyha",
         "options": f"-c statement_timeout={statement_timeout} -c lock_timeout={lock_timeout} -c synchronous_commit=local "
         f"-c datestyle=iso {_PATH}",

@@ -36,8 +36,8 @@ class HostHands:
 
     def start_postgres(self) -> None:
         """See ports.Hands. skyhad has no right to talk to systemd: a path unit watches this file."""
-        remove_stale_lock(self._config.data_dir)
-        path = os.path.join(self._config.run_dir, "start-postgresql")
+        remove_stale_lock(self._config.postgresql.data_dir)
+        path = os.path.join(self._config.paths.run_dir, "start-postgresql")
         try:
             with open(path, "w", encoding="ascii") as file:
                 file.write("start\n")
@@ -52,7 +52,7 @@ class HostHands:
 
     def make_standby(self) -> None:
         """See ports.Hands."""
-        data = self._config.data_dir
+        data = self._config.postgresql.data_dir
         running = datadir.postmaster(data)
         if running is not None:
             raise WorldError(f"{data}: cannot be made a standby while postmaster {running.pid} runs; stop it first")
@@ -61,7 +61,9 @@ class HostHands:
     def promote(self) -> None:
         """See ports.Hands."""
         config = self._config
-        self._run([os.path.join(config.bin_dir, "pg_ctl"), "promote", "-W", "-D", config.data_dir])
+        self._run(
+            [os.path.join(config.postgresql.bin_dir, "pg_ctl"), "promote", "-W", "-D", config.postgresql.data_dir]
+        )
 
     def end_readers(self, pids: Sequence[int]) -> None:
         """See ports.Hands."""
@@ -114,13 +116,13 @@ class HostHands:
         config, wanted = self._config, ", ".join(queries.literal(name) for name in names)
         there = _ask(
             "the slots to keep",
-            queries.tcp_dsn(config, config.vip, config.port, _COPY_DEADLINE),
+            queries.tcp_dsn(config, config.vip.address, config.postgresql.port, _COPY_DEADLINE),
             "SELECT NOT pg_is_in_recovery(), (SELECT coalesce(json_object_agg(slot_name, restart_lsn), '{}') FROM "
             f"pg_replication_slots WHERE slot_type = 'physical' AND restart_lsn IS NOT NULL AND slot_name IN ({wanted}))",
             _COPY_DEADLINE,
         )
         if not there[0]:
-            raise WorldError(f"the slots to keep: {config.vip} leads to a standby")
+            raise WorldError(f"the slots to keep: {config.vip.address} leads to a standby")
         gone = [name for name in names if name not in there[1]]
         if gone:
             self.drop_slots(gone)
@@ -172,15 +174,17 @@ class HostHands:
         config = self._config
         is_standby = self._local("the role of this node", "SELECT pg_is_in_recovery()")[0]
         dsn = (
-            queries.tcp_dsn(config, config.vip, config.port, _SQL_DEADLINE) if is_standby else queries.local_dsn(config)
+            queries.tcp_dsn(config, config.vip.address, config.postgresql.port, _SQL_DEADLINE)
+            if is_standby
+            else queries.local_dsn(config)
         )
         self._note("pause or resume", dsn, change)
 
     def promote_peer(self) -> None:
         """See ports.Hands."""
         config = self._config
-        dsn = queries.tcp_dsn(config, config.peer_address, config.port, _SQL_DEADLINE)
-        _ask(f"promoting {config.peer}", dsn, "SELECT pg_promote(false)")
+        dsn = queries.tcp_dsn(config, config.peer.address, config.postgresql.port, _SQL_DEADLINE)
+        _ask(f"promoting {config.peer.name}", dsn, "SELECT pg_promote(false)")
 
     def _local(self, what: str, sql: str) -> Row:
         return _ask(what, queries.local_dsn(self._config), sql)
@@ -195,7 +199,7 @@ class HostHands:
     # --- helpers ------------------------------------------------------------------------------------------------
 
     def _signal(self, number: signal.Signals) -> None:
-        running = datadir.postmaster(self._config.data_dir)
+        running = datadir.postmaster(self._config.postgresql.data_dir)
         if running is None:
             return
         try:

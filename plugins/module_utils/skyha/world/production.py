@@ -37,11 +37,11 @@ def build(config: Config) -> Production:
     """The real world of the node that `config` describes; its directories must exist. Raises OSError."""
     eyes, tasks = ProbeEyes(config), ProcessTasks(config)
     return Production(
-        HostClock(config.run_dir),
+        HostClock(config.paths.run_dir),
         eyes,
         HostHands(config),
         tasks,
-        FileStore(config.state_dir),
+        FileStore(config.paths.state_dir),
         PollPause([eyes, tasks]),
-        FileHistory(config.state_dir),
+        FileHistory(config.paths.state_dir),
     )

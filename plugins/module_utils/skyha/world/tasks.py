@@ -165,8 +165,8 @@ class ProcessTasks:
             )
             return "world.rewind", {key: getattr(config, key) for key in keys}, REWIND_DEADLINE
         if task is Task.CHECK_RECORD:
-            return "world.record_child", {"state_dir": config.state_dir}, RECORD_DEADLINE
-        verb = {Task.FENCE: config.fence_action, Task.POWER_ON: "on", Task.CHECK_BMC: "status"}[task]
+            return "world.record_child", {"state_dir": config.paths.state_dir}, RECORD_DEADLINE
+        verb = {Task.FENCE: config.fence.action, Task.POWER_ON: "on", Task.CHECK_BMC: "status"}[task]
         deadline = config.timing.fence_deadline
         agents = [dataclasses.asdict(agent) for agent in config.agents]
         return "fencing.child", {"verb": verb, "deadline": deadline, "agents": agents}, deadline

@@ -52,52 +52,52 @@ class Vip:
     ) -> None:
         self._config = config
         self._run = run
-        self._announce = announce or (ndp.announce if ":" in config.vip else arp.announce)
+        self._announce = announce or (ndp.announce if ":" in config.vip.address else arp.announce)
         self._stop: threading.Event | None = None
 
     def add(self) -> None:
         """Put the VIP on the interface, and announce it; raises WorldError."""
         config = self._config
-        if config.vip_style == "ifup":
+        if config.vip.style == "ifup":
             self._check_interface()
-            self._run(["sudo", "-n", "/sbin/ifup", f"{config.vip_interface}:1"])
+            self._run(["sudo", "-n", "/sbin/ifup", f"{config.vip.interface}:1"])
         else:
-            change(NEW_ADDRESS, config.vip, config.vip_prefix, config.vip_interface)
+            change(NEW_ADDRESS, config.vip.address, config.vip.prefix, config.vip.interface)
         self.announce()
 
     def drop(self) -> None:
         """Take the VIP off whatever interface holds it; raises WorldError."""
         self._stop_announcing()
         config = self._config
-        if config.vip_style == "ifup" and self._held():
+        if config.vip.style == "ifup" and self._held():
             try:
-                self._run(["sudo", "-n", "/sbin/ifdown", f"{config.vip_interface}:1"])
+                self._run(["sudo", "-n", "/sbin/ifdown", f"{config.vip.interface}:1"])
             except WorldError as error:  # the document's sudo rule allows ifup only
                 _LOG.info("%s; taking the address off by netlink", error)
         for prefix, interface in self._held():
-            change(DELETE_ADDRESS, config.vip, prefix, interface)
+            change(DELETE_ADDRESS, config.vip.address, prefix, interface)
 
     def announce(self) -> None:
         """Announce the VIP now, and some times more in the background; raises WorldError."""
         self._stop_announcing()
         config = self._config
         try:
-            self._announce(config.vip, config.vip_interface)
+            self._announce(config.vip.address, config.vip.interface)
         except OSError as error:
             raise WorldError(
-                f"the VIP {config.vip} cannot be announced on {config.vip_interface}: {error}; skyhad needs "
+                f"the VIP {config.vip.address} cannot be announced on {config.vip.interface}: {error}; skyhad needs "
                 "CAP_NET_RAW (skyha.service)"
             ) from error
-        if config.arp_announcements > 1:
+        if config.vip.arp_announcements > 1:
             self._stop = threading.Event()
             threading.Thread(target=self._announce_again, args=(self._stop,), daemon=True, name="skyha-arp").start()
 
     def _announce_again(self, stop: threading.Event) -> None:
-        for number in range(self._config.arp_announcements - 1):
+        for number in range(self._config.vip.arp_announcements - 1):
             if stop.wait(_AGAIN_AFTER[min(number, len(_AGAIN_AFTER) - 1)]) or not self._held():
                 return
             try:
-                self._announce(self._config.vip, self._config.vip_interface)
+                self._announce(self._config.vip.address, self._config.vip.interface)
             except OSError as error:
                 _LOG.warning("the VIP cannot be announced again: %s", error)
 
@@ -108,7 +108,7 @@ class Vip:
 
     def _held(self) -> list[tuple[int, str]]:
         """Prefix and interface of each place where this host holds the VIP."""
-        vip = str(ipaddress.ip_address(self._config.vip))
+        vip = str(ipaddress.ip_address(self._config.vip.address))
         try:
             return [(held.prefix, socket.if_indextoname(held.interface)) for held in addresses() if held.address == vip]
         except OSError as error:
@@ -116,9 +116,9 @@ class Vip:
 
     def _check_interface(self) -> None:
         try:
-            socket.if_nametoindex(self._config.vip_interface)
+            socket.if_nametoindex(self._config.vip.interface)
         except OSError as error:
             raise WorldError(
-                f"there is no interface {self._config.vip_interface} here for the VIP; set "
+                f"there is no interface {self._config.vip.interface} here for the VIP; set "
                 "pg_cluster_vip_interface to this host's interface"
             ) from error
