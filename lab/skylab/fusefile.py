@@ -19,7 +19,18 @@ from .config import LabError
 
 LARGEST_WRITE = 4096
 _LARGEST_REQUEST = 65536
-_GETATTR, _SETATTR, _OPEN, _WRITE, _STATFS, _RELEASE, _INIT, _INTERRUPT, _IOCTL = 3, 4, 14, 16, 17, 18, 26, 36, 39
+_GETATTR, _SETATTR, _OPEN, _WRITE, _STATFS, _RELEASE, _FLUSH, _INIT, _INTERRUPT, _IOCTL = (
+    3,
+    4,
+    14,
+    16,
+    17,
+    18,
+    25,
+    26,
+    36,
+    39,
+)
 _UNANSWERED = {2, 42}  # FORGET, BATCH_FORGET
 _SET_MODE, _SET_OWNER, _SET_GROUP = 1, 2, 4
 _DIRECT_IO = 1
@@ -31,14 +42,19 @@ class Handler(Protocol):
     def hangs(self) -> bool:
         """Does no call come back for now?"""
 
-    def opened(self) -> None: ...
+    def opened(self) -> int:
+        """A number for this opening."""
 
     def written(self, data: bytes) -> None: ...
 
     def asked(self, command: int, data: bytes) -> bytes:
         """An ioctl: what is written back."""
 
-    def closed(self) -> None: ...
+    def closing(self, opening: int) -> None:
+        """Somebody closes it, and waits; a copy of the descriptor may be open still."""
+
+    def closed(self, opening: int) -> None:
+        """Nobody has it open any more; nobody waits for this."""
 
 
 @dataclass(frozen=True)
@@ -112,8 +128,7 @@ class DeviceFile:
         if kind in (_GETATTR, _SETATTR):
             return struct.pack("=QII", 1, 0, 0) + self._attributes()
         if kind == _OPEN:
-            self.handler.opened()
-            return struct.pack("=QII", 0, _DIRECT_IO, 0)
+            return struct.pack("=QII", self.handler.opened(), _DIRECT_IO, 0)
         if kind == _WRITE:
             size = struct.unpack_from("=I", body, 16)[0]
             self.handler.written(body[40 : 40 + size])
@@ -123,8 +138,9 @@ class DeviceFile:
             return struct.pack("=iIII", 0, 0, 0, 0) + self.handler.asked(command, body[32 : 32 + size])
         if kind == _STATFS:
             return struct.pack("=5Q3I28x", 0, 0, 0, 0, 0, 4096, 255, 4096)
-        if kind == _RELEASE:
-            self.handler.closed()
+        if kind in (_FLUSH, _RELEASE):
+            tell = self.handler.closing if kind == _FLUSH else self.handler.closed
+            tell(struct.unpack_from("=Q", body)[0])
             return b""
         raise OSError(errno.ENOSYS, "not offered")
 

@@ -40,6 +40,7 @@ class Device:
         self._boot_of, self._bite = boot_of, bite
         self._boot = 0  # that opened it last
         self._is_open = self._may_rest = self._has_bitten = self._was_reset = False
+        self._opening = 0
         self._timeout = DEFAULT_TIMEOUT
         self.deadline: float | None = None  # None: at rest
 
@@ -49,7 +50,7 @@ class Device:
     def hangs(self) -> bool:
         return self.has("stuck")
 
-    def opened(self) -> None:
+    def opened(self) -> int:
         boot = self._boot_of()
         if boot != self._boot:
             self._boot, self._is_open, self._timeout = boot, False, DEFAULT_TIMEOUT
@@ -57,8 +58,10 @@ class Device:
         if self._is_open:
             raise OSError(errno.EBUSY, "it is open already")
         self._is_open, self._may_rest = True, False
+        self._opening += 1
         self._feed()
         self._note("opened")
+        return self._opening
 
     def written(self, data: bytes) -> None:
         self._may_rest = b"V" in data
@@ -80,9 +83,13 @@ class Device:
             return struct.pack("=i", _CARD_RESET if command == _BOOT_STATUS and self._was_reset else 0)
         raise OSError(errno.ENOTTY, "no such ioctl")
 
-    def closed(self) -> None:
-        if self._boot != self._boot_of():
-            return  # a former boot's file; this boot has not opened it, or has a file of its own
+    def closing(self, opening: int) -> None:
+        if self._may_rest:
+            self.closed(opening)
+
+    def closed(self, opening: int) -> None:
+        if not self._is_open or opening != self._opening:
+            return
         self._is_open = False
         if self._may_rest and not self.has("nowayout"):
             self.deadline = None
@@ -121,6 +128,7 @@ class Device:
     def _note(self, text: str) -> None:
         with open(self.folder / "log", "a", encoding="utf-8") as log:
             log.write(f"{time.time():.3f} {text}\n")
+        (self.folder / "class/watchdog0/state").write_text("inactive\n" if self.deadline is None else "active\n")
         self._save()
 
     def _save(self) -> None:
@@ -135,10 +143,11 @@ def prepare(folder: pathlib.Path) -> pathlib.Path:
     shown = folder / "class" / "watchdog0"
     shown.mkdir(parents=True, exist_ok=True)
     (shown / "identity").write_text(IDENTITY.decode() + "\n")
+    (shown / "state").write_text("inactive\n")
     show_nowayout(folder)
     (folder / "state").unlink(missing_ok=True)
-    (folder / "device").touch()
-    return folder / "device"
+    (folder / "watchdog0").touch()
+    return folder / "watchdog0"
 
 
 def show_nowayout(folder: pathlib.Path) -> None:
@@ -164,7 +173,7 @@ def serve(devices: list[Device], inside: Sequence[str] = ()) -> None:
 def volumes(host: Host) -> list[str]:
     """podman's arguments that bind the device into its host."""
     folder = FOLDER / host.name
-    pairs = [f"{folder / 'device'}:/dev/watchdog0"]
+    pairs = [f"{folder / 'watchdog0'}:/dev/watchdog0"]
     if CLASS.is_dir():
         pairs.append(f"{folder / 'class'}:{CLASS}:ro")
     return [word for pair in pairs for word in ("--volume", pair)]

@@ -67,7 +67,7 @@ def stop() -> None:
 
 def unmount() -> None:
     """Take the files away that a server left behind."""
-    for device in FOLDER.glob("*/device"):
+    for device in FOLDER.glob("*/watchdog0"):
         run(*_inside(), "umount", "-l", str(device), check=False)
 
 

@@ -8,6 +8,7 @@ postgres   start, stop, promote, slots, notes in the database
 vip        the VIP on the interface, and its announcement
 child      what the processes beside the loop have in common
 tasks      those processes               rewind     pg_rewind, in one of them
+watchdog   the timer that resets the host unless it is fed
 pause      waiting, and what wakes the loop
 production all of them together
 """
