@@ -18,6 +18,9 @@ $(VENV)/.stamp: requirements.txt
 	@$(PYTHON) -m venv $(VENV) && $(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
+packages: venv ## the programs that the unit tests call: PostgreSQL, promtool and a few more
+	@tests/packages.sh
+
 lab-up: venv ## four lab hosts and two BMCs on this machine
 	lab/lab up
 
@@ -28,7 +31,7 @@ docs: venv ## the generated pages and tables of docs/
 	python tests/docs_tables.py
 	python tests/docs_variables.py
 
-lint: venv ## style and static checks
+lint: packages ## style and static checks
 	ruff check .
 	ruff format --check .
 	mypy plugins/module_utils/skyha
@@ -37,14 +40,14 @@ lint: venv ## style and static checks
 	tests/collection.sh docs
 	tests/collection.sh sanity
 
-unit: venv ## unit tests
+unit: packages ## unit tests
 	pytest tests/unit -n 2
 
 simulation: venv ## the failover policy in a simulated world
 	pytest tests/simulation -n 2
 
 # Measured on few schedules only: measuring makes the simulation slow, and more of them reach no other lines.
-coverage: venv ## unit tests and simulation, and how much of the runtime they reach (the limit: pyproject.toml)
+coverage: packages ## unit tests and simulation, and how much of the runtime they reach (the limit: pyproject.toml)
 	coverage erase
 	COVERAGE_FILE=$(CURDIR)/.coverage SIM_SCHEDULES=100 pytest tests/unit tests/simulation -n 2 --cov --cov-report=
 	coverage report
@@ -65,7 +68,7 @@ SEED ?= 1
 soak: lab-up ## random faults for SOAK_MINUTES from SEED, one or two at once
 	tests/faults.sh python -m tests.faults.soak --minutes $(SOAK_MINUTES) --seed $(SEED) --from-round $(or $(SOAK_FROM),1)
 
-mutants: venv ## break the runtime on purpose, one way after the other: some test must turn red
+mutants: packages ## break the runtime on purpose, one way after the other: some test must turn red
 	python -m tests.mutants.run $(MUTANTS_OPTIONS)
 
 bench: lab-up ## measured figures into docs/
@@ -75,4 +78,4 @@ clean: ## remove the lab, the caches and the virtual environment
 	lab/lab down --all || true
 	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
 
-.PHONY: help venv lab-up demo docs lint unit simulation coverage molecule molecule-all test faults soak mutants bench clean
+.PHONY: help venv packages lab-up demo docs lint unit simulation coverage molecule molecule-all test faults soak mutants bench clean

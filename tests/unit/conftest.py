@@ -16,6 +16,7 @@ import pytest
 for directory in (Path(__file__).parent, Path(__file__).parent / "modules"):
     sys.path.insert(0, str(directory))
 
+import guard  # noqa: E402
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import Config, Timing  # noqa: E402
 from fake_postgres import FakePostgres  # noqa: E402
 from node_samples import NODE1, configured  # noqa: E402
@@ -25,6 +26,7 @@ from real_postgres import RealPostgres, make_root  # noqa: E402
 for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGQUIT, signal.SIG_DFL)):
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, _handler)
+guard.start()
 
 
 @pytest.fixture
@@ -38,7 +40,7 @@ def fake() -> Iterator[FakePostgres]:
 @pytest.fixture
 def open_directory() -> Iterator[Path]:
     """A directory that everybody may read, unlike those that pytest makes."""
-    directory = Path(tempfile.mkdtemp(prefix="skyha-"))
+    directory = Path(tempfile.mkdtemp(prefix=guard.prefix("skyha"), dir="/tmp"))
     directory.chmod(0o755)
     yield directory
     shutil.rmtree(directory)

@@ -1,11 +1,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Real PostgreSQL servers for the tests that need one; skipped where the machine has none."""
+"""Real PostgreSQL servers for the tests that need one."""
 
 from __future__ import annotations
 
 import os
 import pwd
-import shutil
 import socket
 import stat
 import subprocess
@@ -13,7 +12,9 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import guard
 import pytest
+from programs import program
 
 OBJECTS = """
 CREATE SCHEMA sky_pg_cluster;
@@ -42,13 +43,9 @@ lc_messages = 'C'
 
 
 def bin_dir() -> Path:
-    """PostgreSQL's programs; skips the test where there are none."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb")) + [
-        Path(path) for path in [shutil.which("initdb") or ""] if path
-    ]
-    if not found:
-        pytest.skip("no PostgreSQL server is installed on this machine")
-    return found[-1].resolve().parent
+    """PostgreSQL's programs: the newest of Debian's, or those on the path."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: float(path.parts[4]))
+    return (found[-1] if found else Path(program("initdb"))).resolve().parent
 
 
 class RealPostgres:
@@ -172,7 +169,7 @@ class RealPostgres:
 
 def make_root() -> Path:
     """A short path (a Unix socket's is limited) that PostgreSQL's user may write in."""
-    root = Path(tempfile.mkdtemp(prefix="sky-", dir="/tmp"))
+    root = Path(tempfile.mkdtemp(prefix=guard.prefix("sky"), dir="/tmp"))
     if os.geteuid() == 0:
         user = _postgres_user()
         os.chown(root, user.pw_uid, user.pw_gid)
@@ -183,7 +180,9 @@ def _postgres_user() -> pwd.struct_passwd:
     try:
         return pwd.getpwnam("postgres")
     except KeyError:
-        pytest.skip("PostgreSQL refuses to run as root, and this machine has no user postgres")
+        pytest.fail(
+            "PostgreSQL refuses to run as root, and this machine has no user postgres: make one, then try again"
+        )
 
 
 def _programs(root: Path, prefix: Sequence[str]) -> Path:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path as File
@@ -29,6 +28,7 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import 
 )
 from nagios_samples import NOW, PLUGINS, PRIMARY, STANDBY
 from node_samples import BMC_OF_NODE1, NODE2, configured, remembered
+from programs import program
 
 ROOT = File(__file__).parents[3]
 CONFIG = configured(NODE2, agents=(BMC_OF_NODE1,))
@@ -121,12 +121,9 @@ def test_dashboard_names_only_metrics_that_exist() -> None:
     assert len(ids) == len(set(ids))
 
 
-@pytest.mark.skipif(
-    shutil.which("promtool") is None, reason="promtool (the distribution's package prometheus) is not installed"
-)
 def test_alerts_fire_when_they_should_and_only_then() -> None:
     done = subprocess.run(
-        ["promtool", "test", "rules", File(__file__).with_name("rules_test.yml")],
+        [program("promtool"), "test", "rules", File(__file__).with_name("rules_test.yml")],
         capture_output=True,
         text=True,
         check=False,
@@ -134,11 +131,10 @@ def test_alerts_fire_when_they_should_and_only_then() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.skipif(
-    shutil.which("promtool") is None, reason="promtool (the distribution's package prometheus) is not installed"
-)
 @pytest.mark.parametrize("role", [Role.PRIMARY, Role.STANDBY])
 def test_promtool_finds_nothing_wrong_with_the_metrics(role: Role) -> None:
     text = metrics(real(role, {"wall": 1.7e9, "seconds": 4.0, "phases": {"fence": 1.0}}), 0.5)
-    done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [program("promtool"), "check", "metrics"], input=text, capture_output=True, text=True, check=False
+    )
     assert (done.returncode, done.stdout + done.stderr) == (0, "")

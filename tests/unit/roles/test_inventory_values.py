@@ -15,6 +15,7 @@ import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha import config_file
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from programs import program
 from psycopg2.extensions import parse_dsn
 from readers import hba, pgpass
 from readers import settings as read_settings
@@ -293,12 +294,14 @@ def test_ipv6_daemon_reads_its_addresses() -> None:
     assert read.http.listen == ("127.0.0.1:8008", f"[{SIX['node1']}]:8008")
 
 
-@pytest.mark.skipif(shutil.which("nft") is None or os.geteuid() != 0, reason="needs nft and root (nft -c only checks)")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may ask nft, which only checks")
 @pytest.mark.parametrize("addresses", [{}, SIX])
 def test_firewall_rules_are_understood_by_nft(addresses: dict[str, str], tmp_path: Path) -> None:
     file = tmp_path / "rules.nft"
     file.write_text(template("os_tuning", "firewall.nft.j2", variables("os_tuning", addresses=addresses)))
-    done = subprocess.run(["unshare", "-n", "nft", "-c", "-f", file], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["unshare", "-n", program("nft"), "-c", "-f", file], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -323,8 +326,8 @@ def test_probe_finds_the_ports_of_sshd(tmp_path: Path) -> None:
         'case "$*" in *is-active*ssh.socket) exit 0;; *show*) echo "Listen=[::]:2022 (Stream)"; exit 0;; esac; exit 3'
     )
     (tmp_path / "systemctl").write_text(f"#!/bin/sh\n{socket_unit}\n")
-    for program in ("ss", "systemctl"):
-        (tmp_path / program).chmod(0o755)
+    for name in ("ss", "systemctl"):
+        (tmp_path / name).chmod(0o755)
     done = subprocess.run(
         ["/bin/sh", ROLES / "os_tuning/files/probe.sh", "", "nobody", "chain"],
         env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
