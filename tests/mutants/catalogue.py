@@ -473,4 +473,11 @@ MUTANTS = (
         "        return memory, ()\n",
         ("tests/unit/policy/test_standby.py",),
     ),
+    Mutant(
+        "a BMC that has only ever said off arms",
+        "policy/armed.py",
+        "    elif age(now, memory.bmc_on_at) > MISSED_CHECKS * config.timing.bmc_check_interval:\n",
+        "    elif False:\n",
+        (PROOF,),
+    ),
 )

@@ -50,6 +50,19 @@ def test_bmc_that_says_off_of_a_serving_primary_disarms() -> None:
     assert not [alarm for alarm in world.alarms("node2") if alarm not in QUIET], story(world)
 
 
+def test_bmc_that_has_said_nothing_but_off_arms_nobody() -> None:
+    """skyha was restarted, and the primary falls silent right after the first check: nothing has belied that BMC yet."""
+    world = ready()
+    world.bmcs["node1"].lies = True
+    world.node2.daemon.kill()
+    loop = world.node2.daemon
+    assert world.run_until(lambda: loop.loop is not None and loop.loop.memory.bmc_off_at is not None, 30) is not None
+    world.isolate("node1")
+    world.run(120)
+    assert world.oracles.promotions == 0, story(world)
+    assert not world.broken, story(world)
+
+
 def test_bmc_that_says_off_of_a_streaming_standby_is_alarmed_on_the_primary() -> None:
     world = ready()
     world.bmcs["node2"].lies = True

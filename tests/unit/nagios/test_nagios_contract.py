@@ -57,6 +57,7 @@ def real(role: Role, failover: dict[str, Any] | None = None) -> dict[str, Any]:
         sampled_at=NOW - 1,
         covered_at=NOW - 1,
         bmc_ok_at=NOW - 20,
+        bmc_on_at=NOW - 20,
         record_ok_at=NOW - 20,
     )
     board = Board(

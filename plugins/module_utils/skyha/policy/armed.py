@@ -81,6 +81,11 @@ def evidence_missing(config: Config, memory: Memory, now: float) -> Mapping[str,
         found["bmc"] = problem
     elif age(now, memory.bmc_ok_at) > MISSED_CHECKS * config.timing.bmc_check_interval:
         found["bmc"] = f"the BMC of {config.peer.name} has not answered {_lately(now, memory.bmc_ok_at)}"
+    elif age(now, memory.bmc_on_at) > MISSED_CHECKS * config.timing.bmc_check_interval:
+        # One that has only ever said 'off' may be another host's: nothing has belied it yet.
+        found["bmc"] = (
+            f"the BMC of {config.peer.name} has not said that the power is on {_lately(now, memory.bmc_on_at)}"
+        )
     return found
 
 

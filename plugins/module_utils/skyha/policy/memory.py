@@ -155,6 +155,7 @@ class Memory:
     covered_at: float | None = None  # all that the primary had written at this time is received here
     replayed_at: float | None = None  # ... is replayed here
     bmc_ok_at: float | None = None
+    bmc_on_at: float | None = None  # it answered, and said 'on'
     bmc_asked_at: float | None = None  # the last check ended, well or not
     bmc_error: str = ""
     record_ok_at: float | None = None  # it was last tried, and the record could be written

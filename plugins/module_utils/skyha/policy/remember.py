@@ -147,7 +147,8 @@ def _remember_bmc(memory: Memory, outcome: Outcome, now: float) -> Memory:
     if outcome.ok:
         first = now if memory.bmc_off_at is None else memory.bmc_off_at
         off_at = first if outcome.power is Power.OFF else None
-        return replace(memory, bmc_ok_at=now, bmc_error="", bmc_off_at=off_at)
+        on_at = now if outcome.power is Power.ON else memory.bmc_on_at
+        return replace(memory, bmc_ok_at=now, bmc_on_at=on_at, bmc_error="", bmc_off_at=off_at)
     return replace(memory, bmc_error=outcome.detail or "no reason given")
 
 
