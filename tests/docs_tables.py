@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Renders the tables of docs/failover.md and docs/alarms.md from the code. `python tests/docs_tables.py` writes them there;
+"""Renders the tables of docs/failover.md, docs/alarms.md and docs/safety.md from the code. `python tests/docs_tables.py` writes them there;
 tests/unit/test_docs.py checks that they are current."""
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import 
 
 FAILOVER = ROOT / "docs/failover.md"
 ALARM_PAGE = ROOT / "docs/alarms.md"
+SAFETY = ROOT / "docs/safety.md"
+MARGINS = ROOT / "plugins/module_utils/skyha/margins.py"
 SIGHTS = (Sight.OK, Sight.ALIVE, Sight.SICK, Sight.STALLED, Sight.DROPPED, Sight.REFUSED, Sight.UNREACHABLE)
 
 
@@ -120,7 +122,20 @@ def alarms() -> str:
     return "\n".join(parts[:-1])
 
 
-TABLES = {FAILOVER: {"patience": patience, "boot": boot}, ALARM_PAGE: {"alarms": alarms}}
+def margins() -> str:
+    """The times of margins.py, each with its reason: the comment above it."""
+    lines = ["| `margins.py` | value | why |", "| --- | --- | --- |"]
+    for comment, name, value in re.findall(r"((?:^# .*\n)+)^([A-Z_]+) = ([\d.]+)$", MARGINS.read_text(), re.MULTILINE):
+        why = " ".join(line.lstrip("# ") for line in comment.splitlines())
+        lines.append(f"| `{name}` | {float(value):g} | {why} |")
+    return "\n".join(lines)
+
+
+TABLES = {
+    FAILOVER: {"patience": patience, "boot": boot},
+    ALARM_PAGE: {"alarms": alarms},
+    SAFETY: {"margins": margins},
+}
 
 
 def rendered(doc: File) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.fencing.agents import SETTLES
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.margins import SETTLES
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Outcome, Power, Task
 
 if TYPE_CHECKING:

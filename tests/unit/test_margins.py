@@ -5,13 +5,17 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import re
+from pathlib import Path
 
 import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha import margins
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import DOCUMENT, Timing
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import DOCUMENT, PROFILES, Timing
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config_file import parse
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.world.tasks import RECORD_DEADLINE
 from config_samples import GOOD, problems
 
+ROOT = Path(__file__).parents[2]
 TIMINGS = [
     Timing(),
     DOCUMENT,
@@ -50,7 +54,59 @@ class TestOneNodeWaitsForTheOther:
         assert timing.failover_limit >= longest + timing.fence_attempts * timing.fence_deadline
 
 
-@pytest.mark.parametrize("profile", ["fast", "document"])
+@pytest.mark.parametrize("profile", PROFILES)
+class TestWithinASettingsTimes:
+    """The times that stand for themselves, and those of the two profiles."""
+
+    def test_skyha_that_hangs_is_back_while_the_evidence_of_its_failover_counts(self, profile: str) -> None:
+        watchdog = 7 if profile == "fast" else 15
+        defaults = (ROOT / "roles/skyha_daemon/defaults/main.yml").read_text()
+        assert """skyha_daemon_watchdog: "{{ 7 if skyha_daemon_profile == 'fast' else 15 }}\"""" in defaults
+        assert watchdog > margins.LONGEST_STEP
+        assert watchdog + margins.RESTART < PROFILES[profile].arming_window
+
+    def test_two_looks_are_closer_than_what_a_primary_calls_a_gap(self, profile: str) -> None:
+        timing = PROFILES[profile]
+        cycle = min(timing.interval, margins.MAX_WAIT) + 3 * timing.look_deadline + timing.dad_wait
+        assert cycle < margins.ALONE_GAP
+
+    def test_a_standby_counts_the_vip_as_free_no_longer_than_its_primary(self, profile: str) -> None:
+        assert 2 * PROFILES[profile].dad_wait + margins.FREE_TRUSTED >= margins.FREE_HOLDS
+
+    def test_evidence_outlasts_all_restarts_in_place(self, profile: str) -> None:
+        assert PROFILES[profile].restart_attempts * PROFILES[profile].start_deadline < margins.START_HOLDS
+
+    def test_late_answer_is_over_when_a_pause_has_settled(self, profile: str) -> None:
+        assert PROFILES[profile].look_deadline < margins.PAUSE_SETTLES
+
+    def test_wal_says_nothing_any_more_when_the_patience_with_a_hanging_server_ends(self, profile: str) -> None:
+        assert PROFILES[profile].hang_timeout > margins.WAL_FRESH
+
+    def test_off_settles_within_an_attempt_to_fence(self, profile: str) -> None:
+        assert PROFILES[profile].fence_deadline > 2 * margins.SETTLES
+
+
+def test_operators_word_is_checked_more_often_than_a_proof_expires_and_is_not_lost_between_two_cycles() -> None:
+    assert margins.WORD_EVERY < margins.PROOF_FRESH
+    assert margins.MAX_WAIT < margins.WORD_HOLDS
+
+
+def test_bmc_is_asked_again_before_its_proof_expires_and_distrusted_for_an_answer_within_it() -> None:
+    assert margins.LISTEN_LIMIT < margins.PROOF_FRESH < margins.SOON
+
+
+def test_record_that_cannot_be_written_is_alarmed_within_a_minute() -> None:
+    assert margins.RECORD_EVERY + RECORD_DEADLINE < 60
+
+
+def test_back_after_a_bite_as_the_unit_says() -> None:
+    unit = (ROOT / "roles/skyha_daemon/templates/skyha.service.j2").read_text()
+    assert sum(float(re.findall(rf"^{name}=(\d+)$", unit, re.M)[0]) for name in ("TimeoutAbortSec", "RestartSec")) == (
+        margins.RESTART
+    )
+
+
+@pytest.mark.parametrize("profile", PROFILES)
 def test_the_profiles_can_fail_over(profile: str) -> None:
     parse(GOOD + f"[timing]\nprofile = {profile}\n")
 

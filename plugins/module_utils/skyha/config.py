@@ -16,8 +16,6 @@ from typing import Annotated, Any, Callable
 
 from .margins import ORDER_TAKES, PROOF_FRESH, PROOF_LATE, STALE, STOP_LIMIT, STREAM_LINGERS, TAKEN_BACK, by_any_clock
 
-MAX_WAIT = 5.0  # seconds that the loop waits between two cycles at most
-
 # --- the rules, each raises ValueError with what a value must be -----------------------------------------------------------
 
 

@@ -16,9 +16,9 @@ import typing
 from collections.abc import Mapping
 from typing import Any, Callable
 
-from .config import MAX_WAIT, PROFILES, Agent, Config, Timing, slot_of
+from .config import PROFILES, Agent, Config, Timing, slot_of
 from .errors import ConfigError, may_pass
-from .margins import PROOF_FRESH
+from .margins import MAX_WAIT, PROOF_FRESH
 
 # The sections by name; those of the agents have names of their own.
 _SECTIONS = {name: kind for name, kind in typing.get_type_hints(Config).items() if name != "agents"}

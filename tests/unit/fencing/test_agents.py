@@ -6,12 +6,12 @@ from __future__ import annotations
 import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.errors import FenceError
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.fencing.agents import (
-    SETTLES,
     Done,
     carry_out,
     first_that_works,
     predict,
 )
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.margins import SETTLES
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Power
 
 ON, OFF, UNKNOWN = Power.ON, Power.OFF, Power.UNKNOWN

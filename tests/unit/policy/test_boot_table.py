@@ -6,9 +6,13 @@ from __future__ import annotations
 import itertools
 
 import pytest
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import Timing
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.boot import Step, next_step
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.decide import decide
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import Intent, Record, Stage
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Peer, Role, Server
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Do, Local, Peer, Role, Seen, Server
+from node_samples import NODE1, changed, configured, remembered
+from policy_samples import NOW, done
 
 OLD, SAME, NEW = 4, 5, 6  # the peer's timeline; this node's is SAME
 SILENT = [None] + [Peer(server) for server in Server if server is not Server.UP]
@@ -97,3 +101,13 @@ class TestFencedNodeThatIsBackSoon:
 
     def test_serves_where_its_record_proves_that_nobody_could_fence_it(self):
         assert step(PROVEN, peer=self.STANDBY, fence_forgotten=False) is Step.START
+
+
+@pytest.mark.parametrize(("later", "starts"), [(59.0, False), (60.5, True)])
+def test_server_that_does_not_stay_up_is_started_once_a_minute_however_often_the_bmc_is_asked(later, starts):
+    node = configured(NODE1, timing=Timing(bmc_check_interval=5.0))
+    memory = changed(remembered(Record("boot", role=Role.STANDBY, timeline=3)), starts=3, start_at=NOW, down_since=NOW)
+    here = Local(Server.DOWN, Role.STANDBY, timeline=3, clean_shutdown=True)
+    decision = decide(node, memory, Seen(here, peer=Peer(Server.UP, Role.PRIMARY, timeline=3)), NOW + later)
+    assert (Do.START_POSTGRES in done(decision)) == starts
+    assert ("next try in a minute" in decision.sentence) != starts

@@ -4,15 +4,14 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.margins import FLAPPING, SOON, WORD_EVERY
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.armed import unfit
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.decide import decide
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.failover import SOON, WORD_EVERY
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import (
     Decision,
     Record,
     Stage,
 )
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.patience import FLAPPING
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import (
     Do,
     Look,

@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.margins import NOTICE
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.decide import decide
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import (
     Decision,
@@ -13,7 +14,6 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory
     Record,
     Stage,
 )
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.switchover import NOTICE
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.upkeep import POWER_ON_EVERY, POWER_ON_TRIES
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import (
     Action,

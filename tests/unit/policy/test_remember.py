@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.margins import PAUSE_SETTLES, WORD_HOLDS
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.armed import lag_bytes, lag_seconds
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import (
     MAX_SAMPLES,
@@ -13,11 +14,7 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory
     Trouble,
     is_paused,
 )
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.remember import (
-    PAUSE_SETTLES,
-    WORD_HOLDS,
-    remember,
-)
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.remember import remember
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import (
     Beat,
     Local,

@@ -6,11 +6,12 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.margins import ALONE_GAP
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.armed import unfit
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.boot import Step, next_step
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.decide import decide
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import Record, Stage, is_paused
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.remember import ALONE_GAP, remember
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.remember import remember
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import (
     Beat,
     Do,

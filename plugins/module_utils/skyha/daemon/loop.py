@@ -8,15 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Callable, Protocol
 
-from ..config import MAX_WAIT, Config
+from ..config import Config
 from ..errors import StateError, WorldError
-from ..margins import STALE
+from ..margins import MAX_WAIT, STALE, WALL_DRIFT
 from ..policy.decide import decide
 from ..policy.memory import Decision, Memory, Record, Wants, adopt, record_from_json
 from ..ports import Clock, Eyes, Hands, Pause, Store, Tasks
 from ..words import Action, Do, Event, Look, Path, Peer, Request, Seen, Task
 
-WALL_DRIFT = 5.0  # seconds that the end of a pause may be wrong on the wall clock, after which the next boot goes
+SAVE_RETRY = 1.0  # seconds after which a record that could not be written is tried again
 TELL_FOR = 10.0  # seconds that a failure stays an alarm after it was last seen, so that a retried one does not flicker
 CALM_FOR = 15.0  # an alarm that returns sooner is the same one: a password that fails is seen by every fresh look only
 # Actions that stop this node from serving: they are never held back.
@@ -103,7 +103,7 @@ class Loop:
             yielding = tuple(action for action in decision.actions if action.do in _YIELDING)
             harmless = not decision.actions and decision.memory.record.intent == self.memory.record.intent
             self.memory = decision.memory if harmless else self.memory
-            wants = dataclasses.replace(decision.wants, delay=1.0) if harmless else Wants(1.0)
+            wants = dataclasses.replace(decision.wants, delay=SAVE_RETRY) if harmless else Wants(SAVE_RETRY)
             decision = dataclasses.replace(decision, memory=self.memory, wants=wants, actions=yielding)
             self._act(decision, now)
         self._failures = {do: (text, at) for do, (text, at) in self._failures.items() if now - at < TELL_FOR}

@@ -24,6 +24,7 @@ from .. import __version__
 from ..config import Config, Timing
 from ..config_file import read
 from ..errors import ConfigError, SkyhaError, StateError
+from ..margins import LONGEST_STEP, RESTART
 from .notify import log_to_stderr, notify, status_line
 from .status import Moment, broken
 from .status import write as write_status
@@ -34,8 +35,6 @@ CONFIG = "/etc/skyha/skyha.conf"
 LOCK = "skyhad.lock"
 RUN_DIR = "/run/skyha"  # where the status goes when the configuration does not tell
 EX_CONFIG = 78
-LONGEST_STEP = 5.0  # seconds, of an action (world/postgres.py, world/vip.py)
-RESTART = 2.0  # seconds from the watchdog's bite to the next cycle: TimeoutAbortSec, RestartSec
 USAGE = """usage: skyhad [--config FILE]
 
 Watches this node's PostgreSQL and its peer, and fails over. Run by skyha.service; see skyctl for talking to it.

@@ -14,13 +14,11 @@ from dataclasses import dataclass
 from typing import Callable, Protocol
 
 from ..errors import FenceError
+from ..margins import SETTLES
 from ..words import Power
 
 VERBS = ("status", "on", "off", "cycle", "reset", "diag", "soft")
 POLL = 0.1  # seconds between two looks at the power
-# Seconds for which a host that this order switched off must have been read as off. Some BMCs say what was ordered before it is
-# so: power supplies need up to a second, sensors are read once a second.
-SETTLES = 1.5
 
 
 class Agent(Protocol):

@@ -6,15 +6,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..config import Config
-from ..margins import STREAM_LINGERS
+from ..margins import MISSED_CHECKS, RECORD_EVERY, STREAM_LINGERS
 from ..words import Local, Path, Role, Server
 from .memory import Memory, age, guard_left, is_paused
 from .storage import not_whole
-
-# BMC checks that may be missed before the peer's BMC counts as unseen.
-MISSED_CHECKS = 2.5
-# Seconds between two trials whether the record can be written; an alarm within a minute, a hanging disk included.
-RECORD_EVERY = 30.0
 
 
 def lag_seconds(memory: Memory) -> float:

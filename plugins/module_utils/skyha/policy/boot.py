@@ -11,6 +11,7 @@ from dataclasses import replace
 from enum import Enum
 
 from ..config import Config
+from ..margins import POWER_KNOWN
 from ..words import Action, Do, Event, Order, Path, Peer, Role, Seen, Server, Task
 from .belongs import Obstacle, not_ours
 from .memory import Decision, Intent, Memory, Record, Stage, Wants, age, begin, is_paused
@@ -21,7 +22,8 @@ from .switchover import hand_over
 START_EVERY = 5.0  # a start that did not help counts as failed, and is tried again
 ASK_AGAIN = 0.25  # systemd misses a request that comes while it reads its units: repeated until the server runs
 PEER_EVERY = 0.5
-POWER_KNOWN = 60.0  # what the BMC said of the peer's power in so many seconds still counts
+START_POLL, WAIT_POLL = 0.05, 1.0
+START_PAUSE = 60.0  # between two starts, once restart_attempts of them did not help
 REWIND_PAUSES = (10.0, 60.0)  # between attempts; after the last one the operator decides
 
 
@@ -171,13 +173,15 @@ def _decide_down(config: Config, memory: Memory, seen: Seen, now: float) -> Deci
     if rewound is not None:
         return _rewound(config, memory, rewound.ok, rewound.detail, now)
     if Task.REWIND in seen.running:
-        return Decision(memory, "down, pg_rewind is at work", Wants(1.0), (), (), {"down": "pg_rewind is at work"})
+        return Decision(
+            memory, "down, pg_rewind is at work", Wants(WAIT_POLL), (), (), {"down": "pg_rewind is at work"}
+        )
     obstacle = not_ours(memory, local) or not_whole(memory, local)
     if obstacle is not None:
         return _untouched(memory, obstacle, wants, (Action(Do.DROP_VIP),) if local.vip_held else ())
     if is_paused(record, now):
         # The primary's database tells of the end of the pause, wherever that was ordered.
-        look = Wants(1.0, (Path.VIP, Path.VOTE), config.timing.look_deadline, peer=True)
+        look = Wants(WAIT_POLL, (Path.VIP, Path.VOTE), config.timing.look_deadline, peer=True)
         return _waiting(memory, "paused: nothing automatic happens (skyctl resume ends it)", look)
     served = record.role is Role.PRIMARY and record.served_boot == record.boot
     if seen.peer is None and local.role is Role.PRIMARY and not (served and memory.starts == 0):
@@ -204,10 +208,12 @@ def _untouched(memory: Memory, obstacle: Obstacle, wants: Wants, actions: tuple[
 
 
 def _start(config: Config, memory: Memory, seen: Seen, now: float, why: str) -> Decision:
-    wants = Wants(0.05, peer=memory.starts > 0)
-    if memory.starts >= config.timing.restart_attempts and now - memory.start_at < config.timing.bmc_check_interval:
+    wants = Wants(START_POLL, peer=memory.starts > 0)
+    if memory.starts >= config.timing.restart_attempts and now - memory.start_at < START_PAUSE:
         text = f"PostgreSQL was started {memory.starts} times and did not stay up; see its log; next try in a minute"
-        return _waiting(memory, text, Wants(1.0, peer=True), (Action(Do.DROP_VIP),) if seen.local.vip_held else ())
+        return _waiting(
+            memory, text, Wants(WAIT_POLL, peer=True), (Action(Do.DROP_VIP),) if seen.local.vip_held else ()
+        )
     same_outage = memory.down_since is None or memory.down_since <= memory.start_at
     if same_outage and now - memory.start_at < START_EVERY:
         actions: tuple[Action, ...] = ()
@@ -232,7 +238,7 @@ def _start(config: Config, memory: Memory, seen: Seen, now: float, why: str) -> 
 def _rejoin(config: Config, memory: Memory, seen: Seen, now: float, why: str) -> Decision:
     drop = (Action(Do.DROP_VIP),) if seen.local.vip_held else ()
     if memory.rewind_failed and memory.rewind_tries > len(REWIND_PAUSES):
-        return _waiting(memory, _rewind_over(memory), Wants(1.0, peer=True), drop)
+        return _waiting(memory, _rewind_over(memory), Wants(WAIT_POLL, peer=True), drop)
     if memory.rewind_failed:
         left = memory.rewind_at + REWIND_PAUSES[memory.rewind_tries - 1] - now
         if left > 0:
@@ -240,20 +246,20 @@ def _rejoin(config: Config, memory: Memory, seen: Seen, now: float, why: str) ->
                 f"pg_rewind failed ({memory.rewind_failed}); attempt {memory.rewind_tries + 1} of "
                 f"{len(REWIND_PAUSES) + 1} in {left:.0f} s"
             )
-            return _waiting(memory, text, Wants(1.0, peer=True), drop)
+            return _waiting(memory, text, Wants(WAIT_POLL, peer=True), drop)
     if not config.failover.auto_rejoin and not memory.rejoin_ordered:
         text = f"{why}, but auto_rejoin is off: 'skyctl rejoin' runs pg_rewind, failover_rebuild.yml makes a new copy"
-        return _waiting(memory, text, Wants(1.0, peer=True), drop)
+        return _waiting(memory, text, Wants(WAIT_POLL, peer=True), drop)
     peer = seen.peer
     if peer is None or peer.server is not Server.UP or peer.role is not Role.PRIMARY:
-        return _waiting(memory, f"{why}; the peer does not run as primary now", Wants(1.0, peer=True), drop)
+        return _waiting(memory, f"{why}; the peer does not run as primary now", Wants(WAIT_POLL, peer=True), drop)
     since = now if memory.record.intent is None else memory.record.intent.since
     memory = begin(memory, Intent(Stage.REWINDING, now, since, why))
     event = Event("rejoining", f"pg_rewind from {config.peer.name}: {why}", "warning")
     return Decision(
         memory,
         f"down, rejoining: {why}",
-        Wants(1.0),
+        Wants(WAIT_POLL),
         drop + (Action(Do.RUN, Task.REWIND),),
         (event,),
         {"down": "pg_rewind is at work"},
@@ -276,10 +282,12 @@ def _rewound(config: Config, memory: Memory, ok: bool, detail: str, now: float) 
         )
         is_over = memory.rewind_tries > len(REWIND_PAUSES)
         why = _rewind_over(memory) if is_over else f"pg_rewind failed: {detail}; it is tried again"
-        return replace(_waiting(memory, why, Wants(1.0, peer=True)), events=(event,))
+        return replace(_waiting(memory, why, Wants(WAIT_POLL, peer=True)), events=(event,))
     memory = replace(
         memory, record=replace(memory.record, intent=None, role=Role.STANDBY, failover_at=now, standby_recorded=True)
     )
     memory = replace(memory, starts=0, start_at=float("-inf"), rewind_failed="", rewind_tries=0, rejoin_ordered=False)
     event = Event("rewound", f"the data directory follows {config.peer.name} now: {detail}")
-    return Decision(memory, "down, rewound: starting as standby", Wants(0.05), (Action(Do.START_POSTGRES),), (event,))
+    return Decision(
+        memory, "down, rewound: starting as standby", Wants(START_POLL), (Action(Do.START_POSTGRES),), (event,)
+    )

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from ..config import Config
-from ..margins import PROOF_FRESH, PROOF_LATE
+from ..margins import LISTEN_LIMIT, PROOF_FRESH, PROOF_LATE, SOON, WORD_EVERY
 from ..words import Action, Do, Event, Outcome, Path, Power, Role, Seen, Sight, Task
 from .memory import Decision, Intent, Memory, Stage, Wants, begin, has_ordered, is_paused
 from .orders import not_followed
@@ -19,9 +19,6 @@ TASK_POLL = 0.2  # a task's end wakes the loop; this is only for a wake that was
 PROMOTE_POLL = 0.03
 PROMOTE_AGAIN = 5.0
 LISTEN_POLL = 0.05
-LISTEN_LIMIT = 5.0  # something still accepts connections this long after the BMC said off: ask the BMC again
-SOON = 10.0  # seconds after it was read 'off' a host cannot serve again: the BMC's word was wrong
-WORD_EVERY = 2.0  # how often an operator's word is checked while PostgreSQL promotes by it
 
 
 def decide_failover(config: Config, memory: Memory, seen: Seen, now: float) -> Decision:

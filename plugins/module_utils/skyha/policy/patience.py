@@ -7,13 +7,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from ..config import Config, Timing
-from ..margins import STOP_LIMIT
+from ..margins import STOP_LIMIT, WAL_FRESH
 from ..words import Look, Path, Peer, Role, Seen, Server, Sight
 from .memory import Memory, Trouble, Wants
 
 BOTH = (Path.VIP, Path.VOTE)
-WAL_FRESH = 2.0  # seconds since it last grew, and WAL still says that the primary's server writes
-FLAPPING = 10.0  # seconds after an unreachable primary answered again: the next trouble is the same bad link
 
 
 def living(looks: Mapping[Path, Look], tablespace_policy: str = "alarm", but_standbys: bool = False) -> str | None:

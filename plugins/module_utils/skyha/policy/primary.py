@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..config import Config
+from ..margins import FREE_TRUSTED
 from ..words import Action, Do, Event, Local, Order, Path, Role, Seen, Server, Sight
 from .armed import bmc_problem, record_problem
 from .belongs import on_own_cluster
@@ -20,6 +21,7 @@ from .wal import is_lost, wal_alarms
 _HELD = {True: "held", False: "not held", None: "not known to be held"}
 _STREAMS = {True: "standby streaming", False: "standby NOT streaming", None: "standby not known to stream"}
 CHECKPOINT_EVERY = 60.0  # seconds between two orders to checkpoint: one may take that long
+YIELD_POLL, KILL_POLL = 0.2, 0.5
 PEER_EVERY = 3.0  # how often a peer that does not stream is looked at directly
 
 
@@ -36,7 +38,7 @@ def decide_primary(config: Config, memory: Memory, seen: Seen, now: float) -> De
         return Decision(
             memory,
             f"gives way to {config.peer.name}, primary on timeline {newer}",
-            Wants(0.2, peer=True),
+            Wants(YIELD_POLL, peer=True),
             (Action(Do.DROP_VIP), Action(Do.KILL_POSTGRES)),
             (event,),
         )
@@ -156,7 +158,7 @@ def _promoted_by_hand(config: Config, memory: Memory, seen: Seen, paused: bool) 
     return Decision(
         memory,
         f"primary, unlawful: {PROMOTED_BY_HAND}",
-        replace(wants, delay=0.5),
+        replace(wants, delay=KILL_POLL),
         drop + kill,
         (event,),
         {"unlawful": PROMOTED_BY_HAND},
@@ -279,7 +281,7 @@ def _keep_vip(config: Config, memory: Memory, seen: Seen, now: float) -> tuple[M
         return memory, (), config.timing.interval, False
     if seen.local.vip_held is None:
         return memory, (), config.timing.retry_interval, False
-    if age(now, memory.vip_free_at) <= 2 * config.timing.dad_wait + 1.0:
+    if age(now, memory.vip_free_at) <= 2 * config.timing.dad_wait + FREE_TRUSTED:
         memory = replace(memory, vip_free_at=None, announcements=config.vip.arp_announcements)
         return memory, (Action(Do.ADD_VIP),), 0.0, False
     return memory, (), config.timing.interval if memory.vip_taken else 0.0, True

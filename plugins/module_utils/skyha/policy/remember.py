@@ -6,17 +6,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..config import Config
+from ..margins import ALONE_GAP, PAUSE_SETTLES, WALL_DRIFT, WORD_HOLDS
 from ..words import Local, Order, Outcome, Path, Power, Role, Seen, Server, Sight, Task
 from .memory import MAX_SAMPLES, Memory, Record, age
 from .upkeep import peer_is_on
 from .wal import remember_wal
 
 RAN_WELL = 60.0  # seconds up, after which earlier restarts are forgotten
-WORD_HOLDS = 30.0  # seconds in which an operator's word that the peer is off must be used
-# Seconds in which an answer that is late, and so older than the order, does not undo a pause or resume just written.
-PAUSE_SETTLES = 3.0
-# Seconds between two looks at this primary's own server after which what was between them is not known.
-ALONE_GAP = 10.0
 
 
 def remember(config: Config, memory: Memory, seen: Seen, now: float) -> Memory:
@@ -224,6 +220,6 @@ def _paused(record: Record, seconds: float, now: float) -> Record:
     same = (
         record.paused
         and (until is None) == (record.paused_until is None)
-        and (until is None or record.paused_until is None or abs(until - record.paused_until) < 5.0)
+        and (until is None or record.paused_until is None or abs(until - record.paused_until) < WALL_DRIFT)
     )
     return record if same else replace(record, paused=True, paused_until=until)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from ..config import Config
-from ..margins import STOP_LIMIT
+from ..margins import FLAPPING, FREE_HOLDS, START_HOLDS, STOP_LIMIT, WAL_FRESH
 from ..words import Action, Do, Event, Look, Path, Role, Seen, Sight, Task
 from .armed import evidence_missing, lag_seconds, not_armed, replay_lag, unfit
 from .failover import decide_failover, fence_once
@@ -17,8 +17,6 @@ from .memory import Decision, Intent, Memory, Stage, Trouble, Wants, age, is_pau
 from .orders import INSTEAD, not_followed
 from .patience import (
     BOTH,
-    FLAPPING,
-    WAL_FRESH,
     blind,
     cut_off,
     cut_off_why,
@@ -40,8 +38,6 @@ from .wal import wal_alarms
 
 SWITCH_POLL = 0.05
 COPY_EVERY = 20.0
-FREE_HOLDS = 1.0  # shorter than a primary trusts it
-START_HOLDS = 300.0  # longer than all restarts in place together
 BY_OPERATOR = ("bmc", "vote_path", "too_late")  # what an operator's word, that the peer is off, makes up for
 
 

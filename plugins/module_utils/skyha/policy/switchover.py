@@ -12,19 +12,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..config import Config
-from ..margins import STOP_LIMIT
+from ..margins import ANNOUNCE_LIMIT, LOOK_AGAIN, NO_RACE, NOTICE, STOP_LIMIT
 from ..words import Action, Do, Event, Peer, Role, Seen, Server, Task
 from .memory import Decision, Intent, Memory, Stage, Wants, age, begin
 
 POLL = 0.05
 PROMOTE_AGAIN = 2.0
 START_AFTER = 5.0
-NOTICE = 0.2  # seconds beyond the peer's own interval, after which its skyha has read the announcement
-LOOK_AGAIN = (
-    1.0  # seconds that a late stop leaves for seeing that the peer has all WAL; its patience is used up soon after
-)
-NO_RACE = 10.0  # seconds before the peer gives a stop up that nothing is handed over any more: only one of them acts
-ANNOUNCE_LIMIT = 10.0  # seconds in which the peer must have replayed the announcement; nothing is stopped before
+TOLD_AFTER = 5.0  # a hand-over that lasts longer is an alarm
 
 
 def obstacle(config: Config, memory: Memory, seen: Seen) -> str | None:
@@ -162,7 +157,7 @@ def hand_over(config: Config, memory: Memory, seen: Seen, now: float) -> Decisio
             Wants(POLL, peer=True),
             actions,
             (),
-            {"handed_over": sentence} if now - intent.at > 5.0 else {},
+            {"handed_over": sentence} if now - intent.at > TOLD_AFTER else {},
         )
     if memory.stopped_at is None:
         memory = replace(memory, stopped_at=now)

@@ -6,15 +6,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..config import Config
+from ..margins import ORDER_ACTS_WITHIN, RECORD_EVERY
 from ..words import Action, Do, Event, Seen, Task
-from .armed import RECORD_EVERY, bmc_problem
+from .armed import bmc_problem
 from .memory import Memory, Stage, age, is_paused
 
 POWER_ON_EVERY = 15.0
 POWER_ON_TRIES = 20
 RECORD_RETRY = 5.0
-# Seconds after which a BMC has carried an order out or never will. Some queue them for a minute.
-ORDER_ACTS_WITHIN = 120.0
 _FAILOVER = (Stage.FENCING, Stage.LISTENING, Stage.PROMOTING)
 
 

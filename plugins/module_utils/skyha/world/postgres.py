@@ -11,6 +11,7 @@ from typing import Any
 
 from ..config import Config
 from ..errors import WorldError
+from ..margins import LONGEST_STEP
 from ..probes import datadir, queries
 from ..probes.race import Line, Target, look
 from ..probes.session import Row
@@ -20,7 +21,6 @@ from .vip import Vip
 
 _SQL_DEADLINE = 2.0
 _COPY_DEADLINE = 0.6  # a chore of quiet times: whoever watches the primary must not wait for it
-_COMMAND_DEADLINE = 5.0
 _CHECKPOINT_WAIT = 0.3  # for it to be accepted, not to be finished
 
 
@@ -218,7 +218,7 @@ class HostHands:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-                timeout=_COMMAND_DEADLINE,
+                timeout=LONGEST_STEP,
                 env={"PATH": "/usr/bin:/bin", "LC_ALL": "C"},
             )
         except (OSError, subprocess.SubprocessError) as error:

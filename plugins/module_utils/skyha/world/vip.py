@@ -12,12 +12,12 @@ from collections.abc import Callable, Sequence
 
 from ..config import Config
 from ..errors import WorldError
+from ..margins import LONGEST_STEP
 from ..probes import arp, ndp
 from ..probes.netlink import DELETE_ADDRESS, NEW_ADDRESS, addresses, change
 
 _LOG = logging.getLogger("skyha.vip")
 _AGAIN_AFTER = (0.1, 0.3, 0.6, 1.0)  # seconds between announcements; the last one repeats
-_DEADLINE = 5.0  # of ifup and ifdown
 
 
 def run_command(command: Sequence[str]) -> None:
@@ -28,7 +28,7 @@ def run_command(command: Sequence[str]) -> None:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            timeout=_DEADLINE,
+            timeout=LONGEST_STEP,
             env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"},
         )
     except (OSError, subprocess.SubprocessError) as error:
