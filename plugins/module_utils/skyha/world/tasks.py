@@ -151,19 +151,10 @@ class ProcessTasks:
         if task is Task.CHECKPOINT:
             return "world.checkpoint", {"dsn": dict(local_dsn(config, statement_timeout=0))}, CHECKPOINT_DEADLINE
         if task is Task.REWIND:
-            keys = (
-                "bin_dir",
-                "data_dir",
-                "state_dir",
-                "peer",
-                "peer_address",
-                "port",
-                "database",
-                "user",
-                "passfile",
-                "sslmode",
-            )
-            return "world.rewind", {key: getattr(config, key) for key in keys}, REWIND_DEADLINE
+            server, keys = config.postgresql, ("bin_dir", "data_dir", "port", "database", "user", "passfile", "sslmode")
+            peer = {"peer": config.peer.name, "peer_address": config.peer.address}
+            request = {"state_dir": config.paths.state_dir, **peer, **{key: getattr(server, key) for key in keys}}
+            return "world.rewind", request, REWIND_DEADLINE
         if task is Task.CHECK_RECORD:
             return "world.record_child", {"state_dir": config.paths.state_dir}, RECORD_DEADLINE
         verb = {Task.FENCE: config.fence.action, Task.POWER_ON: "on", Task.CHECK_BMC: "status"}[task]
