@@ -46,6 +46,9 @@ unit: packages ## unit tests
 simulation: venv ## the failover policy in a simulated world
 	pytest tests/simulation -n 2
 
+model: venv ## every story of a small cluster, as far as make test has time; DEPTH=N steps (FAULTS=2 HEALS=1): further
+	$(if $(DEPTH),python -m tests.model.run --depth $(DEPTH) --faults $(or $(FAULTS),2) --heals $(or $(HEALS),1),pytest tests/model -n 2)
+
 # Measured on few schedules only: measuring makes the simulation slow, and more of them reach no other lines.
 coverage: packages ## unit tests and simulation, and how much of the runtime they reach (the limit: pyproject.toml)
 	coverage erase
@@ -58,7 +61,7 @@ molecule: venv ## the scenarios on the lab, but for the long ones
 molecule-all: venv ## every scenario, the long tests with them
 	tests/molecule.sh --all
 
-test: lint coverage simulation molecule ## all of it
+test: lint coverage simulation model molecule ## all of it
 
 faults: lab-up ## every fault of docs/reliability.md and every way back on the lab, about an hour; ROWS="words for pytest -k"
 	LAB_LONG=1 tests/faults.sh pytest tests/faults tests/comeback -v $(if $(ROWS),-k "$(ROWS)"); status=$$?; python -m tests.faults.matrix; exit $$status
@@ -78,4 +81,4 @@ clean: ## remove the lab, the caches and the virtual environment
 	lab/lab down --all || true
 	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
 
-.PHONY: help venv packages lab-up demo docs lint unit simulation coverage molecule molecule-all test faults soak mutants bench clean
+.PHONY: help venv packages lab-up demo docs lint unit simulation model coverage molecule molecule-all test faults soak mutants bench clean

@@ -1,0 +1,296 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The one place where the model builds what the runtime takes, Config, Memory, Seen, and reads what it gives back."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from typing import Any, NamedTuple
+
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import Timing
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.margins import TAKEN_BACK, by_any_clock
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy import decide as room
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import Memory, Record, Stage, adopt
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import (
+    Action,
+    Beat,
+    Do,
+    Local,
+    Look,
+    Order,
+    Outcome,
+    Path,
+    Peer,
+    Power,
+    Request,
+    Role,
+    Server,
+    Sight,
+    Task,
+)
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Seen as Seen
+
+from tests.simulation.world import NAMES, World
+
+from .times import aged, key
+
+STEP = 2.0  # seconds
+LINGERS = 2  # steps in which both ends of a broken stream may go on to show it
+
+
+class Steps(Timing):
+    """Times that are a few steps long. What follows from them follows as it does in production; only how long a stop and a
+    broken stream may last is the model's own.
+    """
+
+    @property
+    def patience(self) -> float:
+        """As in Timing; a stop takes one step."""
+        return STEP + max(self.hang_timeout, self.restart_grace, 2 * self.failures_before_failover) + STEP
+
+    @property
+    def alone_after(self) -> float:
+        """As in Timing; a stream lingers for LINGERS."""
+        evidence = LINGERS * STEP + 2 * self.arming_window + self.switchover_deadline
+        return by_any_clock(evidence + self.failover_limit + self.proof_limit + TAKEN_BACK)
+
+
+TIMING = Steps(
+    interval=STEP,
+    retry_interval=STEP,
+    failures_before_failover=2,
+    restart_grace=4.0,
+    hang_timeout=4.0,
+    fresh_every=STEP,
+    arming_window=6.0,
+    bmc_check_interval=4 * STEP,
+    bmc_retry_interval=4 * STEP,
+    fence_attempts=2,
+    fence_interval=STEP,
+    fence_deadline=6.0,
+    promote_deadline=20.0,
+    start_deadline=20.0,
+    flap_guard=0.0,
+    switchover_deadline=14.0,
+)
+CONFIGS = tuple(World(timing=TIMING, running=False).config(name) for name in NAMES)
+NAMES_AN_ORDER = re.compile(r"skyctl|\.yml|docs/operations|by hand|operator")
+IN_FAILOVER = (Stage.FENCING, Stage.LISTENING, Stage.PROMOTING)
+CHORES = (Task.CHECK_BMC, Task.CHECK_RECORD)
+
+
+class Ended(NamedTuple):
+    """How a task ended (an Outcome that can be hashed)."""
+
+    task: Task
+    ok: bool
+    detail: str = ""
+    power: Power = Power.UNKNOWN
+    proof: bool = False
+
+
+class Told(NamedTuple):
+    """What one cycle sees, as plain values of the model; of it `seen` makes a Seen."""
+
+    server: Server
+    standby: bool
+    timeline: int
+    lsn: int
+    streams: bool
+    database: tuple[int, int, bool, bool]  # on record, noted (timelines), switching, paused
+    clean: bool
+    vip: bool
+    looks: tuple[tuple[Sight, bool, Any], tuple[Sight, bool, Any]] | None  # VIP, vote: (sight, starts, beat or None)
+    peer: Any  # (server, is standby, timeline, lsn, is noted, stops)
+    conflict: bool | None
+    outcomes: tuple[Ended, ...]
+    running: tuple[Task, ...]
+    orders: tuple[Order, ...]
+
+
+class Decided(NamedTuple):
+    """What came of it."""
+
+    memory: Memory
+    actions: tuple[Action, ...]
+    soon: bool  # it wants to look again at once
+    paths: bool
+    peer: bool
+    conflict: bool
+    sentence: str
+    alarms: tuple[str, ...]
+    asks_for_order: bool  # an alarm names an operator's next step
+    broken: str  # a rule that this very decision breaks
+    stage: Stage | None
+
+
+def first_memory() -> Memory:
+    """Of a daemon that starts with no record."""
+    return _named(Memory(started_at=0.0, record=Record(boot="now")))
+
+
+def restarted(memory: Memory, rebooted: bool) -> Memory:
+    """Of the daemon that follows the one with this memory."""
+    record = adopt(memory.record, "next" if rebooted else memory.record.boot, 0.0, 0.0)
+    return _named(Memory(started_at=0.0, record=record))
+
+
+def _named(memory: Memory) -> Memory:
+    """Boots are told apart from this one only."""
+    record = memory.record
+    served = record.served_boot and ("now" if record.served_boot == record.boot else "then")
+    up_since = memory.up_since if memory.starts or memory.up_since is None else 0.0  # only counted restarts look at it
+    record = dataclasses.replace(record, boot="now", served_boot=served)
+    return dataclasses.replace(memory, record=record, up_since=up_since)
+
+
+def asks_bmc(memory: Memory) -> bool:
+    """Does it check the peer's BMC now and then? (In the model after each step, so that its turn tells no two states apart.)"""
+    return memory.trouble is None and memory.record.intent is None
+
+
+def kept(memory: Memory) -> Memory:
+    """What is left of a memory when its daemon dies: the record."""
+    return Memory(started_at=0.0, record=memory.record)
+
+
+def decided(node: int, memory: Memory, told: Told) -> Decided:
+    """The real decision."""
+    decision = room.decide(CONFIGS[node], memory, seen(told), 0.0)
+    wants, record = decision.wants, decision.memory.record
+    return Decided(
+        aged(_named(decision.memory)),
+        decision.actions,
+        wants.delay <= 0.1,
+        bool(wants.paths),
+        wants.peer,
+        wants.vip_conflict,
+        decision.sentence,
+        tuple(sorted(decision.alarms)),
+        any(NAMES_AN_ORDER.search(text) for text in decision.alarms.values()),
+        _breaks(told, decision.actions, record),
+        record.intent.stage if record.intent is not None else None,
+    )
+
+
+def _breaks(told: Told, actions: tuple[Action, ...], record: Record) -> str:
+    """S2, S5 as far as one decision can break them."""
+    drops = any(a.do is Do.DROP_VIP for a in actions)
+    if told.server is Server.UP and told.standby and told.vip and not drops and not record.paused:
+        return "S5: a standby keeps the VIP"
+    if not any(a.do is Do.RUN and a.value is Task.FENCE for a in actions):
+        return ""
+    if told.looks is None:
+        return "S2: it fences without a look at the primary"
+    if any(sight in (Sight.OK, Sight.ALIVE) for sight, _, _ in told.looks):
+        return "S2: it fences a primary that answers"
+    by_word = record.intent is not None and record.intent.takeover
+    return (
+        "" if by_word or told.looks[1][0] is not Sight.UNREACHABLE else "S2: it fences, and cannot reach the vote port"
+    )
+
+
+def seen(told: Told) -> Seen:
+    """The runtime's value of it."""
+    looks = {}
+    if told.looks is not None:
+        looks = {Path.VIP: _look(*told.looks[0]), Path.VOTE: _look(*told.looks[1])}
+    peer = None if told.peer is None else _peer(*told.peer)
+    outcomes = (*(Outcome(*ended) for ended in told.outcomes), Outcome(Task.CHECK_RECORD, True))
+    requests = tuple(Request(order) for order in told.orders)
+    return Seen(_local(told), looks, peer, told.conflict, outcomes, told.running, requests)
+
+
+def _look(sight: Sight, starts: bool, beat: Any) -> Look:
+    reached = sight is not Sight.UNREACHABLE
+    if beat is None:
+        return Look(sight, reached=reached, starting=starts, standby=sight is Sight.ALIVE and not starts)
+    timeline, lsn, (recorded, _, _, paused) = beat
+    return Look(sight, reached=reached, beat=Beat(lsn, timeline, recorded == timeline, _paused_for(paused)))
+
+
+def _peer(server: Server, standby: bool, timeline: int, lsn: int, noted: bool, stops: bool) -> Peer:
+    if server is not Server.UP:
+        return Peer(server, stopping=stops)
+    if standby:
+        return Peer(server, Role.STANDBY, timeline, lsn, replay_lsn=lsn)
+    return Peer(server, Role.PRIMARY, timeline, noted=noted)
+
+
+def _paused_for(paused: bool) -> float:
+    return float("inf") if paused else 0.0
+
+
+def _local(told: Told) -> Local:
+    role = Role.STANDBY if told.standby else Role.PRIMARY
+    if told.server is Server.DOWN:
+        lsn = told.lsn if told.clean and not told.standby else None
+        return Local(
+            Server.DOWN, role, timeline=told.timeline, write_lsn=lsn, clean_shutdown=told.clean, vip_held=told.vip
+        )
+    if told.server is not Server.UP:
+        return Local(told.server, role, vip_held=told.vip)
+    recorded, noted, switching, paused = told.database
+    local = Local(
+        Server.UP,
+        role,
+        timeline=told.timeline,
+        standby_recorded=recorded == told.timeline,
+        switching=switching,
+        paused_for=_paused_for(paused),
+        vip_held=told.vip,
+        streaming=False,
+        peer_streaming=False,
+    )
+    if told.standby:
+        return dataclasses.replace(
+            local, receive_lsn=told.lsn, replay_lsn=told.lsn, replay_paused=False, slots=(), streaming=told.streams
+        )
+    slots = ("node1", "node2")
+    return dataclasses.replace(
+        local,
+        write_lsn=told.lsn,
+        noted=noted == told.timeline,
+        slots=slots,
+        peer_streaming=told.streams,
+        checkpoint_timeline=told.timeline,
+    )
+
+
+class Memories:
+    """Each memory once, by a number."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[Any, int] = {}
+        self._all: list[Memory] = []
+        self._derived: dict[tuple[str, int, bool], int] = {}
+
+    def __getitem__(self, number: int) -> Memory:
+        return self._all[number]
+
+    def number(self, memory: Memory) -> int:
+        """Of a memory that is cut to size (`aged`)."""
+        found = self._numbers.setdefault(key(memory), len(self._all))
+        if found == len(self._all):
+            self._all.append(memory)
+        return found
+
+    def later(self, number: int) -> int:
+        """One step later."""
+        return self._derive("later", number, False)
+
+    def kept(self, number: int) -> int:
+        """When its daemon has died."""
+        return self._derive("kept", number, False)
+
+    def restarted(self, number: int, rebooted: bool) -> int:
+        """When the next daemon has started."""
+        return self._derive("restarted", number, rebooted)
+
+    def _derive(self, how: str, number: int, flag: bool) -> int:
+        found = self._derived.get((how, number, flag))
+        if found is None:
+            old = self._all[number]
+            new = kept(old) if how == "kept" else restarted(old, flag) if how == "restarted" else aged(old, STEP)
+            found = self._derived[how, number, flag] = self.number(aged(new))
+        return found

@@ -1,0 +1,129 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What may fail, heal or be ordered at the beginning of a step. A fault costs one of the story's faults, a heal one of its heals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Order
+
+from .build import IN_FAILOVER, Stage
+from .moves import BOOTS, crashed, die, power_off
+from .state import BMC, LINK, VOTE, World, accepts, is_there, is_up, put, runs
+
+Stages = tuple["Stage | None", "Stage | None"]
+
+
+def events(world: World, stages: Stages) -> Iterator[tuple[str, World]]:
+    """(in plain words, the world after it); first of all that nothing happens. `stages`: how far each node's failover is."""
+    yield "", world
+    if world.faults > 0:
+        spent = world._replace(faults=world.faults - 1)
+        for i in (0, 1):
+            yield from _host_faults(spent, i)
+            yield from _bmc_faults(spent, i)
+            yield from _orders(spent, i)
+        yield from _link_faults(spent)
+    if world.heals > 0:
+        yield from _heals(world._replace(heals=world.heals - 1), stages)
+
+
+def _host_faults(world: World, i: int) -> Iterator[tuple[str, World]]:
+    node, name = world.nodes[i], f"node{i + 1}"
+    if node.power:
+        yield f"{name} loses power", put(power_off(world, i), i, mains=False)
+        yield f"{name} and its BMC lose power", put(power_off(world, i), i, mains=False, bmc="dead")
+    if is_there(node):
+        yield f"{name} is reset", put(power_off(world, i), i, power=True, boot=BOOTS)
+    if runs(node):
+        yield f"{name} freezes", put(world, i, frozen=True)
+    if is_up(node):
+        yield f"PostgreSQL on {name} crashes", crashed(world, i)
+    if runs(node) and not node.dead:
+        yield f"skyha on {name} is killed", die(world, i)
+    if not node.hangs:
+        yield f"a promotion on {name} would hang", put(world, i, hangs=True)
+
+
+def _bmc_faults(world: World, i: int) -> Iterator[tuple[str, World]]:
+    if world.nodes[i].bmc == "ok":
+        yield f"the BMC of node{i + 1} is dead", put(world, i, bmc="dead")
+        yield f"the BMC of node{i + 1} does what it is told, its answers are lost", put(world, i, bmc="mute")
+        yield f"the BMC of node{i + 1} answers and does not do what it is told", put(world, i, bmc="deaf")
+        yield f"the BMC of node{i + 1} does what it is told much later", put(world, i, bmc="late")
+
+
+def _link_faults(world: World) -> Iterator[tuple[str, World]]:
+    links = {"the link between the nodes": {LINK}, "the links of the vote host": set(VOTE)}
+    for i in (0, 1):
+        links[f"node{i + 1}'s link to the vote host"] = {VOTE[i]}
+        links[f"node{i + 1}'s cable"] = {LINK, VOTE[i]}
+        links[f"node{i + 1}'s link to the other's BMC"] = {BMC[i]}
+    for name, gone in links.items():
+        if not gone <= world.cut:
+            yield f"{name} is cut", world._replace(cut=world.cut | gone)
+    if world.vote == "ok":
+        yield "the vote proxy hangs", world._replace(vote="hung")
+
+
+def _orders(world: World, i: int) -> Iterator[tuple[str, World]]:
+    """An operator's. What he says is true: he says that a host is off only where it is, and stays so until this is over."""
+    node, other = world.nodes[i], world.nodes[1 - i]
+    if not runs(node) or node.dead:
+        return
+    has_all = node.branch == len(world.branches) - 1
+    if accepts(node):
+        yield f"an operator orders a switchover on node{i + 1}", put(world, i, orders=(Order.SWITCHOVER,))
+        yield f"an operator pauses the cluster on node{i + 1}", put(world, i, orders=(Order.PAUSE,), paused=True)
+    if not other.power and not other.mains and has_all:
+        yield f"an operator confirms on node{i + 1} that the other is off", put(world, i, orders=(Order.CONFIRM_OFF,))
+        yield f"an operator orders node{i + 1} to take over", put(world, i, orders=(Order.TAKEOVER,))
+
+
+def _heals(world: World, stages: Stages) -> Iterator[tuple[str, World]]:
+    for i in (0, 1):
+        node, name = world.nodes[i], f"node{i + 1}"
+        if not node.mains and (stages[1 - i] not in IN_FAILOVER or node.bmc == "ok"):
+            yield f"{name} has power again", powered(world, i)
+        if node.mains and not node.power and stages[1 - i] not in IN_FAILOVER[:2]:
+            yield f"somebody switches {name} on", put(world, i, power=True, boot=BOOTS)
+        if node.frozen:
+            yield f"{name} thaws", put(world, i, frozen=False)
+        if node.hangs:
+            yield f"a promotion on {name} would end", put(world, i, hangs=False)
+        if node.bmc not in ("ok", "lies") and node.mains:
+            yield f"the BMC of {name} is well", put(world, i, bmc="ok")
+        if node.paused and runs(node) and not node.dead:
+            yield f"an operator ends the pause on {name}", resumed(world, i)
+    if world.cut:
+        yield "all links are whole", world._replace(cut=frozenset())
+    for link in world.cut if len(world.cut) > 1 else ():
+        yield f"the link {link} is whole", world._replace(cut=world.cut - {link})
+    if world.vote != "ok":
+        yield "the vote proxy is well", world._replace(vote="ok")
+
+
+def resumed(world: World, i: int) -> World:
+    """An operator ends the pause, there where it was ordered."""
+    return put(world, i, orders=(Order.RESUME,), paused=False)
+
+
+def powered(world: World, i: int) -> World:
+    """Its supply is back, and with it the host and its BMC."""
+    node = world.nodes[i]
+    bmc = "ok" if node.bmc == "dead" else node.bmc
+    boot = node.boot if node.power else BOOTS
+    return put(world, i, mains=True, power=True, boot=boot, bmc=bmc)
+
+
+def healed(world: World) -> World:
+    """All faults are mended, and nothing fails any more. A host that skyha has switched off stays off."""
+    for i in (0, 1):
+        world = put(world, i, frozen=False, hangs=False)
+        if not world.nodes[i].mains:
+            world = powered(world, i)
+        if world.nodes[i].bmc != "lies":
+            world = put(world, i, bmc="ok")
+        if world.nodes[i].paused and runs(world.nodes[i]) and not world.nodes[i].dead:
+            world = resumed(world, i)
+    return world._replace(cut=frozenset(), vote="ok", faults=0, heals=0)

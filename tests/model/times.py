@@ -1,0 +1,70 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a daemon remembers, as the model keeps it: so that two memories which decide alike are equal.
+
+Times are relative to now, and one that lies further back than anybody asks is cut off there. Sentences are dropped (nobody reads one to
+decide), and counters stop where nobody counts on. All of it goes by the names that words.py promises (`*_at`, `*_since`).
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+Value = TypeVar("Value")
+
+FAR = 46.0  # seconds after which the policy, with the model's settings, tells no two ages apart; but for these:
+FURTHER = {"order_out_at": 122.0, "up_since": 62.0, "alone_since": 96.0, "starting_since": 300.0}
+NEARER = {
+    **dict.fromkeys(("failover_at", "slots_copied_at", "redo_at"), 0.0),
+    **dict.fromkeys(
+        ("fresh_at", "looked_at", "peer_at", "vip_free_at", "wal_at", "record_ok_at", "record_tried_at"), 4.0
+    ),
+    **dict.fromkeys(("recovered_at", "proof_at", "fence_at"), 14.0),
+    **{"power_on_at": 16.0, "started_at": 26.0, "checkpoint_at": 62.0},
+}
+DURATIONS = {"latency", "blind_for", "paused_for", "seconds"}
+COUNTED_TO = {"announcements": 1, "unreachable": 3}
+SENTENCE = "~"
+
+
+def aged(value: Value, seconds: float = 0.0) -> Value:
+    """The same, so many seconds later."""
+    return _aged(value, "", seconds)  # type: ignore[no-any-return]
+
+
+def _aged(value: Any, name: str, seconds: float) -> Any:
+    kind = type(value)
+    if kind is float:
+        return _time(value, name, seconds)
+    if kind is int:
+        return min(value, COUNTED_TO.get(name, value))
+    if kind is str:
+        return SENTENCE if " " in value else value
+    if kind is dict:
+        return {one: SENTENCE if type(of) is str else _aged(of, name, seconds) for one, of in value.items()}
+    if name == "samples":
+        return tuple((_time(at, "at", seconds), lsn) for at, lsn in value)
+    if hasattr(kind, "__dataclass_fields__"):
+        changed = object.__new__(kind)
+        changed.__dict__.update({one: _aged(of, one, seconds) for one, of in value.__dict__.items()})
+        return changed
+    return value
+
+
+def _time(value: float, name: str, seconds: float) -> float:
+    if name in DURATIONS or value == float("-inf"):
+        return value
+    if name not in ("at", "since") and not name.endswith(("_at", "_since", "_until")):
+        raise ValueError(
+            f"is {name} a time or a duration? words.py says how times are named; durations stand in {__file__}"
+        )
+    return max(value - seconds, -NEARER.get(name, FURTHER.get(name, FAR)))
+
+
+def key(value: Any) -> Any:
+    """The same as one hashable value."""
+    kind = type(value)
+    if kind is dict:
+        return tuple(sorted((one, key(of)) for one, of in value.items()))
+    if hasattr(kind, "__dataclass_fields__"):
+        return tuple([key(of) for name, of in value.__dict__.items() if name != "fresh_path"])
+    return value
