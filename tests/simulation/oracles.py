@@ -32,7 +32,7 @@ class Oracles:
         self._paused_until: dict[str, float] = {}  # node -> how long an operator's order to it holds
         self._allowed: dict[str, int] = {}  # node -> promotions that were lawfully asked for
         self._fence_from: dict[str, float] = {}  # node -> when its last fencing task began
-        self._taken_over: set[str] = set()  # nodes that an operator ordered to take over
+        self._takeovers: dict[str, bool] = {}  # node that an operator ordered to take over -> it has begun to
         self._second: dict[str, tuple[int, int]] = {}
         self.lost = 0  # acknowledged commits, in bytes of WAL
         self.alone: set[str] = set()  # nodes whose record came to say that no standby could have been promoted
@@ -73,6 +73,7 @@ class Oracles:
         if host.name in self._recorded and record.role is Role.PRIMARY and not record.standby_recorded:
             self.alone.add(host.name)
         (self._recorded.add if recorded else self._recorded.discard)(host.name)
+        self._takeover_ends(host.name, record.intent is not None and record.intent.takeover)
         monotonic = host.daemon.monotonic()
         paused = record.paused and (record.paused_until is None or record.paused_until > monotonic)
         if paused and any(
@@ -100,6 +101,20 @@ class Oracles:
         ):
             self.breaks("S5", f"{host.name} is a standby and keeps the VIP")
 
+    def _takeover_ends(self, name: str, under_way: bool) -> None:
+        """S7: none without an order, and an order is good for one."""
+        if under_way and name not in self._takeovers:
+            self.breaks("S7", f"{name} takes over, and nobody ordered it")
+        elif under_way:
+            self._takeovers[name] = True
+        elif self._takeovers.get(name):
+            del self._takeovers[name]
+
+    def _takes_over(self, host: Host) -> bool:
+        """By an operator's order, accepted: he answers for what is lost, and for a vote host that is gone."""
+        intent = host.daemon.loop.memory.record.intent if host.daemon.loop is not None else None
+        return host.name in self._takeovers and intent is not None and intent.takeover
+
     # --- looks and fences ---------------------------------------------------------------------------------------------------
 
     def looked(self, host: Host, looks: dict[Path, Any]) -> None:
@@ -117,7 +132,7 @@ class Oracles:
             return
         self._fence_from[host.name] = world.kernel.now
         self._not_paused(host, "fences")
-        steady = world.kernel.now - self.changed_at > STEADY and host.name not in self._taken_over
+        steady = world.kernel.now - self.changed_at > STEADY and not self._takes_over(host)
         for path in (Path.VIP, Path.VOTE):
             since = self._answers.get((host.name, path), float("inf"))
             if world.kernel.now - since > STEADY and not world.network.loss:
@@ -133,8 +148,8 @@ class Oracles:
 
     def ordered(self, host: Host, request: Any) -> None:
         """A skyha takes an operator's order."""
-        if request.order is Order.TAKEOVER:  # he answers for what is lost, and for a vote host that is gone
-            self._taken_over.add(host.name)
+        if request.order is Order.TAKEOVER:
+            self._takeovers[host.name] = False
         if request.order is Order.RESUME:
             self._paused_until.clear()
         if request.order is Order.PAUSE:
@@ -170,7 +185,7 @@ class Oracles:
         self._allowed[host.name] = self.world.branches.newest
 
     def _bounded_loss(self, host: Host) -> None:
-        if host.name in self._taken_over:
+        if self._takes_over(host):
             self._may_lose[host.name] = 1 << 62
             return
         if host.name not in self.heard:
@@ -258,7 +273,6 @@ class Oracles:
                 self.breaks("S3", f"{host.name} starts as primary what somebody promoted by hand")
         elif how == "promotion":
             self.promotions += 1
-            self._taken_over.discard(host.name)
             if host.name not in self._allowed:
                 self.breaks("S1", f"{host.name} was promoted and nobody asked for it")
             peer = host.peer.pg

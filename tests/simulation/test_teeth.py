@@ -17,7 +17,7 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy import
     standby,
     switchover,
 )
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Do, Order, Role
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Do, Order, Request, Role
 
 from tests.simulation.schedules import run
 from tests.simulation.story import story
@@ -60,6 +60,31 @@ def test_ignoring_that_this_node_is_cut_off(monkeypatch):
     for room in (standby, failover):
         monkeypatch.setattr(room, "cut_off", lambda looks: False)
     caught_by_chance("S2")
+
+
+def test_a_takeover_that_was_refused_excuses_no_later_fence(monkeypatch):
+    world = armed_world()
+    world.node2.daemon.order(Order.TAKEOVER)
+    world.run(20)
+    assert "order_refused" in world.events("node2")
+    for room in (standby, failover):
+        monkeypatch.setattr(room, "cut_off", lambda looks: False)
+    world.isolate("node2")
+    world.run(60)
+    caught(world, "S2")
+
+
+def test_a_takeover_that_nobody_ordered(monkeypatch):
+    world = armed_world()
+    world.node1.switch_off("power cut")
+    honest = remember.remember
+
+    def ordered(config, memory, seen, now):
+        return honest(config, memory, dataclasses.replace(seen, requests=(Request(Order.TAKEOVER),)), now)
+
+    monkeypatch.setattr(decide, "remember", ordered)
+    world.run(30)
+    caught(world, "S7")
 
 
 def test_not_looking_again_between_two_attempts(monkeypatch):
