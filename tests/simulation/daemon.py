@@ -4,24 +4,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.loop import Loop, Ports
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.errors import StateError, WorldError
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.errors import StateError
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import (
     Event,
-    Local,
-    Look,
     Order,
-    Path,
-    Peer,
     Request,
-    Server,
-    Sight,
 )
 
 from .bmc import Tasks
+from .eyes import Eyes
+from .hands import Hands
 from .kernel import Killed, Process
 
 if TYPE_CHECKING:
@@ -31,7 +27,7 @@ RESTART = 1.0  # RestartSec
 
 
 class Daemon:
-    """One node's skyha. It is every port at once, but for the tasks."""
+    """One node's skyha: its process, and of its ports those that are the process's own (clock, store, pause, chronicle)."""
 
     def __init__(self, host: Host) -> None:
         self.host, self.world = host, host.world
@@ -39,14 +35,13 @@ class Daemon:
         self.process: Process | None = None
         self.events: list[tuple[float, Event]] = []
         self.orders: list[Request] = []
-        self.pauses: list[
-            Request
-        ] = []  # taken in the cycle under way; one that ends with the daemon is lost, and skyctl says so
+        # Taken in the cycle under way; one that ends with the daemon is lost, and skyctl says so.
+        self.pauses: list[Request] = []
         self.doom: int | None = None  # so many port calls until it is killed
         self.kills = 0
         self.saving = False
         self.cycles = 0
-        self.tasks = Tasks(self)
+        self.eyes, self.hands, self.tasks = Eyes(self), Hands(self), Tasks(self)
 
     @property
     def alive(self) -> bool:
@@ -99,7 +94,7 @@ class Daemon:
     def _body(self) -> None:
         host = self.host
         try:
-            ports = Ports(self, self, self, self.tasks, self, self, self)
+            ports = Ports(self, self.eyes, self.hands, self.tasks, self, self, self)
             self.loop = loop = Loop(self.world.config(host.name), ports, self._requests)
             while True:
                 loop.cycle()
@@ -149,170 +144,6 @@ class Daemon:
     def boot(self) -> str:
         """See ports.Clock."""
         return f"{self.host.name}-{self.host.boots}"
-
-    # --- Eyes ---------------------------------------------------------------------------------------------------------
-
-    def look(self, paths: Sequence[Path], deadline: float, fresh: Collection[Path]) -> Mapping[Path, Look]:
-        """See ports.Eyes. What is seen is what was when the look began."""
-        if self.host.blind:
-            self.call(0.003)
-            failed = Look(Sight.UNKNOWN, "could not create socket: No buffer space available", reached=None)
-            return dict.fromkeys(paths, failed)
-        network = self.world.network
-        first = {path: network.look(self.host, path, deadline) for path in paths}
-        self.call(max(seconds for _, seconds in first.values()))
-        looks = {path: look for path, (look, _) in first.items()}
-        self.world.oracles.looked(self.host, looks)
-        return looks
-
-    def look_around(
-        self, paths: Sequence[Path], deadline: float, fresh: Collection[Path]
-    ) -> tuple[Mapping[Path, Look], Peer]:
-        """See ports.Eyes."""
-        if self.host.blind:
-            return self.look(paths, deadline, fresh), Peer(Server.UNKNOWN)
-        network = self.world.network
-        first = {path: network.look(self.host, path, deadline) for path in paths}
-        peer, took = network.peer(self.host, deadline)
-        self.call(max([took, *(seconds for _, seconds in first.values())]))
-        looks = {path: look for path, (look, _) in first.items()}
-        self.world.oracles.looked(self.host, looks)
-        return looks, peer
-
-    def local(self, deadline: float) -> Local:
-        """See ports.Eyes."""
-        _, seconds = self.world.network.local(self.host, deadline)
-        self.call(seconds)
-        seen = self.world.network.local(self.host, deadline)[0]
-        if self.host.asks_in_vain and seen.server is Server.UP:
-            return Local(Server.UP, seen.role, "FATAL: too many clients already", vip_held=seen.vip_held)
-        return seen
-
-    def peer(self, deadline: float) -> Peer:
-        """See ports.Eyes."""
-        peer, seconds = self.world.network.peer(self.host, deadline)
-        self.call(0.003 if self.host.blind else seconds)
-        return Peer(Server.UNKNOWN) if self.host.blind else peer
-
-    def vip_conflict(self, wait: float) -> bool:
-        """See ports.Eyes."""
-        self.call(wait)
-        other, network = self.host.peer, self.world.network
-        return network.alien or (other.vip and other.there and network.both_ways(self.host.name, other.name))
-
-    # --- Hands --------------------------------------------------------------------------------------------------------
-
-    def _hand(self, name: str) -> None:
-        self.call(0.01)
-        if name in self.host.failing:
-            self.call(0.5)
-            raise WorldError(f"{name} does not work")
-
-    def start_postgres(self) -> None:
-        """See ports.Hands."""
-        self._hand("start_postgres")
-        self.host.pg.start()
-
-    def stop_postgres(self, immediate: bool) -> None:
-        """See ports.Hands."""
-        self._hand("stop_postgres")
-        self.host.pg.stop(immediate)
-
-    def make_standby(self) -> None:
-        """See ports.Hands."""
-        self._hand("make_standby")
-        if self.host.pg.state == "down":
-            self.host.pg.follows()
-
-    def promote(self) -> None:
-        """See ports.Hands."""
-        self._hand("promote")
-        if self.host.pg.is_up and self.host.pg.is_standby:
-            self.world.oracles.promotes(self.host)
-            self.host.pg.promote("its skyha")
-
-    def end_readers(self, pids: Sequence[int]) -> None:
-        """See ports.Hands."""
-        self._hand("end_readers")
-        if self.host.pg.reader in pids:
-            self.host.pg.reader = 0
-            self.world.changed()
-
-    def checkpoint(self) -> None:
-        """See ports.Hands."""
-        self._hand("checkpoint")
-        if self.host.pg.is_up:
-            self.host.pg.checkpoint_at = min(self.host.pg.checkpoint_at, self.host.world.kernel.now)
-
-    def add_vip(self) -> None:
-        """See ports.Hands."""
-        self._hand("add_vip")
-        self.host.set_vip(True)
-
-    def drop_vip(self) -> None:
-        """See ports.Hands."""
-        self._hand("drop_vip")
-        self.host.set_vip(False)
-
-    def announce_vip(self) -> None:
-        """See ports.Hands."""
-        self._hand("announce_vip")
-
-    def ensure_slot(self, name: str) -> None:
-        """See ports.Hands."""
-        self._hand("ensure_slot")
-        self._needs_primary()
-        self.host.pg.slots.add(name)
-
-    def copy_slots(self, names: Sequence[str]) -> None:
-        """See ports.Hands."""
-        self._hand("copy_slots")
-        there = self.host.peer.pg.slots
-        self.host.pg.slots = (self.host.pg.slots - set(names)) | (there & set(names))
-
-    def drop_slots(self, names: Sequence[str]) -> None:
-        """See ports.Hands."""
-        self._hand("drop_slots")
-        self.host.pg.slots -= set(names)
-
-    def record_standby(self, recorded: bool) -> None:
-        """See ports.Hands."""
-        self._hand("record_standby")
-        self._needs_primary()
-        self.host.pg.write_control("recorded", self.host.pg.timeline if recorded else 0)
-        self.host.pg.write_control("noted", self.host.pg.timeline)
-
-    def set_switching(self, under_way: bool) -> None:
-        """See ports.Hands."""
-        self._hand("set_switching")
-        self._needs_primary()
-        self.host.pg.write_control("switching", under_way)
-
-    def promote_peer(self) -> None:
-        """See ports.Hands."""
-        self._hand("promote_peer")
-        other = self.host.peer
-        if not self.world.linked(self.host, other) or not other.pg.answers:
-            raise WorldError("the peer does not answer")
-        if other.pg.is_standby:
-            self.world.oracles.hands_over(self.host)
-            other.pg.promote(f"{self.host.name}'s skyha")
-
-    def set_pause(self, request: Request) -> None:
-        """See ports.Hands."""
-        self._hand("set_pause")
-        for pg in (self.host.pg, self.host.peer.pg):
-            if pg.accepts and (pg is self.host.pg or self.world.linked(self.host, self.host.peer)):
-                until: float | None = None
-                if request.order is Order.PAUSE:
-                    until = float("inf") if request.seconds is None else self.world.kernel.now + request.seconds
-                pg.write_control("paused", until)
-                return
-        raise WorldError("no primary to write the pause into")
-
-    def _needs_primary(self) -> None:
-        if not self.host.pg.accepts:
-            raise WorldError("the server does not take it")
 
     # --- Store, Pause, Chronicle ----------------------------------------------------------------------------------------
 
