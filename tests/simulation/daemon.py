@@ -167,6 +167,9 @@ class Daemon:
         if not self.orders:
             self.process.sleep(seconds / self.host.clock_rate, wakeable=True)
 
+    def wake(self) -> None:
+        """See ports.Pause. Orders come by `orders` here."""
+
     def add(self, event: Event) -> None:
         """See loop.Chronicle."""
         self.events.append((self.world.kernel.now, event))

@@ -130,3 +130,6 @@ class Pause(Protocol):
 
     def wait(self, seconds: float) -> None:
         """Sleep, but wake early when a kept connection dies, the VIP changes, a task ends or an order comes."""
+
+    def wake(self) -> None:
+        """End the wait that is under way, or else the next one; any thread and any signal's handler may call it."""

@@ -244,6 +244,8 @@ class Seen:
     outcomes: tuple[Outcome, ...] = ()  # tasks that ended since the last cycle
     running: tuple[Task, ...] = ()  # tasks still under way
     requests: tuple[Request, ...] = ()
+    pause_written: bool = False  # the pause or resume that was to be written into the database is, since the last cycle
+    wall: float | None = None  # seconds since 1970: only for what must hold over a boot
 
 
 # --- what a decision may ask for -------------------------------------------------------------------------------

@@ -160,6 +160,15 @@ class TestPause:
         assert is_paused(memory.record, at) == (order is not Order.PAUSE)
         assert memory.pause_request is None
 
+    def test_what_was_written_is_not_written_again_and_its_end_holds_over_a_boot(self):
+        pause = Request(Order.PAUSE, seconds=60.0)
+        memory = lived((1.0, dataclasses.replace(seen(standby(50), requests=(pause,)), wall=1.7e9)))
+        assert memory.record.paused_until_wall == 1.7e9 + 60.0
+        told = dataclasses.replace(seen(standby(50)), pause_written=True, wall=1.7e9 + 3.0)
+        memory = lived((2.0, told), memory=memory)
+        assert memory.pause_written_at == 2.0
+        assert memory.record.paused_until_wall == 1.7e9 + 60.0, "within the drift it stays as it is"
+
     def test_a_new_order_is_written_although_one_was_just_written(self):
         memory = lived((1.0, seen(standby(50), requests=(Request(Order.PAUSE),))))
         memory = changed(memory, pause_written_at=1.0)

@@ -58,18 +58,18 @@ class Daemon:
     def submit(self, request: Request) -> None:
         """Hand an order to the loop."""
         self._orders.append(request)
-        self._wake()
+        self._pause.wake()
 
     def ask_bmc(self) -> None:
         """Have the peer's BMC asked for its power status now."""
         self._fence_test = True
-        self._wake()
+        self._pause.wake()
 
     def leave(self) -> None:
         """End after the cycle under way. PostgreSQL and the VIP stay as they are."""
         self._leaving = True
         self._leave_by = self._clock.monotonic() + REWIND_PATIENCE
-        self._wake()
+        self._pause.wake()
 
     def doors(self) -> Sequence[Door]:
         """The sockets to serve."""
@@ -199,11 +199,6 @@ class Daemon:
 
     def _moment(self) -> Moment:
         return Moment(self._clock.monotonic(), self._clock.wall(), self._started, os.getpid())
-
-    def _wake(self) -> None:
-        wake = getattr(self._pause, "wake", None)
-        if wake is not None:
-            wake()
 
 
 def _feed_watchdog() -> None:

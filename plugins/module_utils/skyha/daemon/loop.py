@@ -10,7 +10,7 @@ from typing import Any, Callable, Protocol
 
 from ..config import Config
 from ..errors import StateError, WorldError
-from ..margins import MAX_WAIT, STALE, WALL_DRIFT
+from ..margins import MAX_WAIT, STALE
 from ..policy.decide import decide
 from ..policy.memory import Decision, Memory, Record, Wants, adopt, record_from_json
 from ..ports import Clock, Eyes, Hands, Pause, Store, Tasks
@@ -77,6 +77,7 @@ class Loop:
         self.memory = Memory(started_at=now, record=adopt(record, boot, now, ports.clock.wall()))
         self._saved: Record | None = None if stored is None else record
         self._wants = Wants(0.0)
+        self._pause_written = False
         self._alarms: dict[str, tuple[str, float]] = {}  # told: code -> (text, when last seen)
         self._failures: dict[str, tuple[str, float]] = {}  # action, or 'record' -> (what went wrong, when last)
         self.seen: Seen | None = None
@@ -90,11 +91,10 @@ class Loop:
         self._step()
         now = self.ports.clock.monotonic()
         decision = decide(self.config, self.memory, self.seen, now)
-        decision = dataclasses.replace(decision, memory=self._with_wall(decision.memory, now))
         alarms = dict(decision.alarms)
         # What is announced on disk comes before what is done; what could not be announced is not done.
         if self._save(decision.memory.record):
-            self.memory = decision.memory
+            self._adopt(decision.memory)
             for event in decision.events:
                 self.ports.history.add(event)
             self._act(decision, now)
@@ -102,7 +102,8 @@ class Loop:
             # ... but to stop writing needs no announcement, and to remember what was seen announces nothing.
             yielding = tuple(action for action in decision.actions if action.do in _YIELDING)
             harmless = not decision.actions and decision.memory.record.intent == self.memory.record.intent
-            self.memory = decision.memory if harmless else self.memory
+            if harmless:
+                self._adopt(decision.memory)
             wants = dataclasses.replace(decision.wants, delay=SAVE_RETRY) if harmless else Wants(SAVE_RETRY)
             decision = dataclasses.replace(decision, memory=self.memory, wants=wants, actions=yielding)
             self._act(decision, now)
@@ -135,6 +136,8 @@ class Loop:
             outcomes=self.ports.tasks.finished(),
             running=self.ports.tasks.running(),
             requests=self._requests(),
+            pause_written=self._pause_written,
+            wall=clock.wall(),
         )
 
     def _look_out(self, wants: Wants) -> tuple[Mapping[Path, Look], Peer | None]:
@@ -145,13 +148,8 @@ class Loop:
         looks = eyes.look(wants.paths, wants.deadline, wants.fresh) if wants.paths else {}
         return looks, eyes.peer(self.config.timing.look_deadline) if wants.peer else None
 
-    def _with_wall(self, memory: Memory, now: float) -> Memory:
-        record = memory.record
-        wall = None if record.paused_until is None else self.ports.clock.wall() + record.paused_until - now
-        old = record.paused_until_wall
-        if wall is old is None or (wall is not None and old is not None and abs(wall - old) < WALL_DRIFT):
-            return memory
-        return dataclasses.replace(memory, record=dataclasses.replace(record, paused_until_wall=wall))
+    def _adopt(self, memory: Memory) -> None:
+        self.memory, self._pause_written = memory, False  # it knows of that by now
 
     def _save(self, record: Record) -> bool:
         if record == self._saved:
@@ -190,7 +188,7 @@ class Loop:
                 continue
             self._failures.pop(action.do.value, None)
             if action.do is Do.SET_PAUSE:
-                self.memory = dataclasses.replace(self.memory, pause_written_at=self.ports.clock.monotonic())
+                self._pause_written = True
             if action.do is Do.ADD_VIP:
                 self.ports.history.add(Event("vip_taken", f"this node holds the VIP {self.config.vip.address}"))
 

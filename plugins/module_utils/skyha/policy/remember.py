@@ -32,7 +32,7 @@ def remember(config: Config, memory: Memory, seen: Seen, now: float) -> Memory:
     if seen.vip_conflict is not None:
         free = None if seen.vip_conflict else now
         memory = replace(memory, vip_taken=seen.vip_conflict, vip_free_at=free)
-    return _remember_pause(memory, seen, now)
+    return _on_the_wall(_remember_pause(memory, seen, now), seen.wall, now)
 
 
 def _remember_role(memory: Memory, local: Local) -> Memory:
@@ -171,6 +171,8 @@ def _remember_pause(memory: Memory, seen: Seen, now: float) -> Memory:
     It is written there once: where the other node's operator has ordered the opposite meanwhile, the last one to write
     wins. If each node went on writing its own, they would undo each other's for ever.
     """
+    if seen.pause_written:
+        memory = replace(memory, pause_written_at=now)
     for request in seen.requests:
         if request.order in (Order.PAUSE, Order.RESUME):
             memory = replace(memory, pause_request=request, pause_written_at=None)
@@ -195,6 +197,18 @@ def _remember_pause(memory: Memory, seen: Seen, now: float) -> Memory:
     if told is None:
         return memory
     return replace(memory, record=_paused(memory.record, told, now))
+
+
+def _on_the_wall(memory: Memory, wall: float | None, now: float) -> Memory:
+    """The end of the pause on the wall clock, by which the next boot goes: written anew only where it moved."""
+    if wall is None:
+        return memory
+    record = memory.record
+    until = None if record.paused_until is None else wall + record.paused_until - now
+    old = record.paused_until_wall
+    if until is old is None or (until is not None and old is not None and abs(until - old) < WALL_DRIFT):
+        return memory
+    return replace(memory, record=replace(record, paused_until_wall=until))
 
 
 def _has_settled(memory: Memory, now: float) -> bool:

@@ -115,8 +115,8 @@ class ProbeEyes:
         """See ports.Eyes. Where the look itself fails nothing is known, so it counts as a conflict; the log says why."""
         config = self._config
         try:
-            room = ndp if ":" in config.vip.address else arp
-            return room.conflict(config.vip.address, config.vip.interface, wait, self._clock)
+            conflict = ndp.conflict if ":" in config.vip.address else arp.conflict
+            return conflict(config.vip.address, config.vip.interface, wait, self._clock)
         except OSError as error:
             _LOG.warning(
                 "duplicate address detection for the VIP %s on %s failed: %s; skyhad needs CAP_NET_RAW and an "

@@ -28,7 +28,7 @@ class PollPause:
         self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
     def wake(self) -> None:
-        """End the wait that is under way, or else the next one."""
+        """See ports.Pause."""
         try:
             os.write(self._write, b"w")
         except OSError:  # full: it will wake anyhow

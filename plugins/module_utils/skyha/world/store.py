@@ -74,7 +74,7 @@ class FileStore:
                 f"{self._path}: has version {envelope.get('version')!r}, this skyha knows {VERSION}; install "
                 "the skyha that wrote it"
             )
-        record = envelope["record"]
+        record: Mapping[str, object] = envelope["record"]
         if envelope.get("checksum") != _checksum(record):
             raise StateError(f"{self._path}: is damaged (its checksum does not fit); {_NEXT}")
         return record
