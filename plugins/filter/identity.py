@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import configparser
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -50,6 +51,7 @@ FIXED = (
     Fixed("postgresql", "database", "pg_cluster_database", _NAMES),
     Fixed("postgresql", "user", "pg_cluster_ha_user", _NAMES),
     Fixed("postgresql", "superuser", "pg_cluster_superuser", _NAMES),
+    Fixed("", "user", "pg_cluster_replication_user", _NAMES),  # in pg_hba.conf
 )
 
 
@@ -110,11 +112,19 @@ def installed_values(told: Mapping[str, Any]) -> dict[str, str]:
     found = {
         fixed.variable: _unquoted(parser.get(fixed.section, fixed.key))
         for fixed in FIXED
-        if parser.has_option(fixed.section, fixed.key)
+        if fixed.section and parser.has_option(fixed.section, fixed.key)
     }
+    if told.get("ours") and (user := _replication_user(_decoded(told, "standbys"))) is not None:
+        found["pg_cluster_replication_user"] = user
     if told.get("unit_data"):
         found.setdefault("pg_cluster_data_dir", str(told["unit_data"]))
     return found
+
+
+def _replication_user(line: str) -> str | None:
+    """The user in a line of pg_hba.conf that lets the standby in."""
+    found = re.match(r'host replication (?:"((?:[^"]|"")*)"|(\S+)) ', line)
+    return (found.group(2) or (found.group(1) or "").replace('""', '"')) if found else None
 
 
 def _data(node: str, told: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:

@@ -43,7 +43,7 @@ def preflight_problems(given: Mapping[str, Any], facts: Mapping[str, Any], told:
     host, nodes = given["inventory_hostname"], given["pg_cluster_nodes"]
     if host in nodes:
         found += [*_values(given), *_spelling(given), *_slots(nodes), *_members(given), *_clusters(given)]
-        found += [*_addresses(given), *_versions(given)]
+        found += [*_addresses(given), *_numbers(given), *_versions(given)]
         if told:
             found += [*_disks_and_vip(given, told)]
     elif host in given["vote_hosts"] and not _is_ip(given["pg_cluster_address"]):
@@ -184,6 +184,15 @@ def _owners(given: Mapping[str, Any]) -> dict[str, list[str]]:
     if vote and vote not in foreign:
         owners.setdefault(vote, []).append("the vote host")
     return owners
+
+
+def _numbers(given: Mapping[str, Any]) -> Iterator[str]:
+    port, prefix = str(given["pg_cluster_port"]), str(given["pg_cluster_vip_prefix"])
+    if not port.isdecimal() or not 1024 <= int(port) <= 65535:
+        yield f"pg_cluster_port is '{port}': PostgreSQL, which is not root, needs a number from 1024 to 65535"
+    longest = 128 if ":" in str(given["pg_cluster_vip"]) else 32
+    if not prefix.isdecimal() or not 1 <= int(prefix) <= longest:
+        yield f"pg_cluster_vip_prefix is '{prefix}': the length of the VIP's network is a number from 1 to {longest}"
 
 
 def _versions(given: Mapping[str, Any]) -> Iterator[str]:

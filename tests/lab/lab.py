@@ -40,8 +40,9 @@ def _inventory() -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 SETTINGS, HOSTS = _inventory()
-VIP: str = SETTINGS["pg_cluster_vip"]
-PORT = 1921
+# (While a test has them changed.)
+VIP: str = os.environ.get("LAB_VIP", SETTINGS["pg_cluster_vip"])
+PORT = int(os.environ.get("LAB_PORT", "1921"))
 VOTE: str = HOSTS["vote"]["pg_cluster_address"]
 VOTE_PORT: int = SETTINGS.get("pg_cluster_vote_port", 11921)
 SOCKET = "/run/sky-postgresql"

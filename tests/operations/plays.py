@@ -4,6 +4,10 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,6 +44,33 @@ def no_commit_lost(what: str) -> Iterator[Watch]:
     for node, events in report.history.items():
         for event in events:
             print(f"  {node}: {event['kind']}: {event['text']}")
+
+
+@contextmanager
+def writing_to(vip: str, port: int) -> Iterator[list[tuple[float, int]]]:
+    """A writer that tries another address than the lab's all the time; (monotonic time, number) of each commit acknowledged there."""
+    acknowledged: list[tuple[float, int]] = []
+    writer = subprocess.Popen(
+        [sys.executable, "-m", "tests.lab.writer"],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=lab.ROOT,
+        env={**os.environ, "PYTHONPATH": str(lab.ROOT), "LAB_VIP": vip, "LAB_PORT": str(port)},
+    )
+
+    def read() -> None:
+        assert writer.stdout is not None
+        for line in writer.stdout:
+            at, seq = line.split()
+            acknowledged.append((float(at), int(seq)))
+
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    try:
+        yield acknowledged
+    finally:
+        writer.terminate()
+        reader.join(15)
 
 
 def kinds(watch: Watch) -> list[str]:

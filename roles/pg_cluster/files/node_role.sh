@@ -7,6 +7,12 @@ if [ ! -s "$data/PG_VERSION" ]; then
     echo none
     exit
 fi
+# A server that runs says itself where: its port and socket may be about to change (change_port.yml).
+pid=$(head -n 1 "$data/postmaster.pid" 2>/dev/null)
+if [ -n "$pid" ] && [ "/proc/$pid/cwd" -ef "$data" ]; then
+    port=$(sed -n 4p "$data/postmaster.pid")
+    socket=$(sed -n 5p "$data/postmaster.pid")
+fi
 answer=$(cd / && runuser -u "$user" -- env PGCONNECT_TIMEOUT=5 \
     "$bin/psql" -X -w -A -t -q -h "$socket" -p "$port" -U "$superuser" -d postgres -c 'SELECT pg_is_in_recovery()' 2>/dev/null)
 case $answer in

@@ -26,10 +26,14 @@ echo "identifier: '$(od -An -t u8 -N 8 "$data/global/pg_control" 2>/dev/null | t
 echo "wal: $(quoted "$(readlink "$data/pg_wal")")"
 # Made by these roles: the unit names it (a first run that was broken off has no more), or its configuration says so.
 echo "ours: $(is sh -c 'test "$1" = "$2" || grep -q "^# Managed by Ansible (sky.pg_cluster" "$1/postgresql.conf"' sh "$data" "$unit_data")"
+echo "standbys: '$(grep -m 1 '^host replication ' "$data/pg_hba.conf" 2>/dev/null | base64 -w0)'"
 # A pid left by a crash is not believed.
 server=$(head -n 1 "$data/postmaster.pid" 2>/dev/null)
 [ "/proc/$server/cwd" -ef "$data" ] || server=
 echo "server: '$server'"
+# Where it listens, which may be another port than the inventory's.
+echo "server_port: '${server:+$(sed -n 4p "$data/postmaster.pid")}'"
+echo "server_socket_dir: $(quoted "${server:+$(sed -n 5p "$data/postmaster.pid")}")"
 # Who listens on the port, unless it is that server: "name (pid N)".
 listener=$(ss -Hltnp "sport = :$port" 2>/dev/null | sed -n 's/.*users:(("\([^"]*\)",pid=\([0-9]*\).*/\1 (pid \2)/p' | sort -u | grep -v "(pid ${server:-none})" | paste -sd, -)
 echo "listener: $(quoted "$listener")"

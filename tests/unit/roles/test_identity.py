@@ -32,11 +32,20 @@ def record(**fields: Any) -> str:
     return encoded(json.dumps({"version": 1, "checksum": "x", "record": {"role": "primary", "timeline": 5, **fields}}))
 
 
+def standbys(user: str) -> str:
+    """The first line of pg_hba.conf that lets the standby in."""
+    hba = template(
+        "streaming_replication", "pg_hba.conf.j2", variables("streaming_replication", pg_cluster_replication_user=user)
+    )
+    return encoded(next(line for line in hba.splitlines() if line.startswith("host replication ")))
+
+
 def told(**change: Any) -> dict[str, Any]:
     """What preflight.sh says of a node of a cluster that runs."""
     conf = template("skyha_daemon", "skyha.conf.j2", variables("skyha_daemon"))
     return {
         "conf": encoded(conf),
+        "standbys": standbys("replica"),
         "record": record(),
         "record_there": True,
         "unit_data": "/data/pgdata/pg_root",
@@ -53,6 +62,7 @@ def told(**change: Any) -> dict[str, Any]:
 
 BARE = told(
     conf="",
+    standbys="",
     record="",
     record_there=False,
     unit_data="",
@@ -90,6 +100,7 @@ def test_bare_hosts_and_a_cluster_that_runs_are_let_through() -> None:
         ("pg_cluster_database", "other", "dump and restore"),
         ("pg_cluster_ha_user", "other", "dump and restore"),
         ("pg_cluster_superuser", "other", "dump and restore"),
+        ("pg_cluster_replication_user", "other", "dump and restore"),
         ("inventory_hostname", "db1", "decommission.yml"),
         ("pg_cluster_peer", "db2", "decommission.yml"),
     ],
@@ -100,6 +111,13 @@ def test_what_cannot_be_changed_in_place_is_refused_with_the_way_to_do_it(variab
     assert way in said
     if "playbooks/change_" in said:
         assert problems(told(), changing=(variable,), **{variable: other}) == ""
+
+
+@pytest.mark.parametrize("user", ["replica", "o'clock", "back\\slash", "a b", '"', 'say "x" now', "all", "_"])
+def test_replication_role_is_read_as_it_was_written(user: str) -> None:
+    node = told(standbys=standbys(user))
+    assert problems(node, pg_cluster_replication_user=user) == ""
+    assert "pg_cluster_replication_user is 'other'" in problems(node, pg_cluster_replication_user="other")
 
 
 def test_another_data_directory_is_refused_although_it_is_empty() -> None:
@@ -186,6 +204,7 @@ def test_running_server_is_seen_with_its_identifier_and_as_no_other_listener(ser
     assert (seen["has_data"], seen["ours"], seen["listener"]) == (True, False, "")
     pid = (server.data_dir / "postmaster.pid").read_text().split()[0]
     assert str(seen["server"]) == pid
+    assert (int(seen["server_port"]), seen["server_socket_dir"]) == (server.port, str(server.root))
     said = " ".join(identity.identity_problems(seen, {}, wanted(), ()))
     assert f"runs there (pid {pid})" in said
 
@@ -194,6 +213,7 @@ def test_listener_is_named_when_it_is_not_the_directorys_server(server: RealPost
     seen = look(tmp_path / "not" / "there", server.port)
     assert seen["listener"].startswith("postgres (pid ")
     assert (seen["has_data"], seen["identifier"], seen["server"]) == (False, "", "")
+    assert (seen["server_port"], seen["server_socket_dir"]) == ("", "")
 
 
 def test_configuration_of_these_roles_makes_the_data_ours(server: RealPostgres) -> None:
