@@ -28,6 +28,7 @@ ROLES = (
     "streaming_replication",
     "ha_schema",
     "vote_host_balance",
+    "vote_host_register",
     "skyha_daemon",
     "nagios_nrpe",
 )

@@ -26,6 +26,7 @@ FOUND = {
     "__pg_build_stat",
     "__pg_build_probe",
     "__os_tuning_probe",
+    "__vote_host_register_probe",
 }
 FOUND |= {"__streaming_replication_found", "pg_cluster_primary", "__pg_cluster_told", "ansible_facts.date_time"}
 FOUND |= {"ansible_play_hosts", "__pg_cluster_drill_saw", "__pg_cluster_drill_events", "__pg_cluster_drill_story"}
@@ -40,6 +41,7 @@ TEMPLATES = [
 @pytest.mark.parametrize(("role", "name"), TEMPLATES)
 def test_every_template_renders(role: str, name: str, family: str) -> None:
     known = {**variables(role, family=family), "item": "iptables", "os_tuning_ntp_servers": ["ntp.example"]}
+    known["__vote_host_register_probe"] = {"stdout": "bin: /usr/bin"}
     text = template(role, name, known)
     assert text.strip()
     assert "{{" not in text

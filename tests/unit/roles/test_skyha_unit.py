@@ -11,7 +11,7 @@ def test_device_is_given_before_the_start() -> None:
     unit = template("skyha_daemon", "skyha.service.j2", known)
     given, started = unit.index("ExecStartPre=-+/bin/chown postgres /dev/watchdog0\n"), unit.index("ExecStart=")
     assert given < started
-    assert "DeviceAllow=/dev/watchdog0 rw\n" in unit, "ProtectClock shuts all others out"
+    assert "DeviceAllow=/dev/watchdog0 rw\n" in unit, "ProtectClock may bring a list of its own"
 
 
 def test_no_device_no_rights() -> None:

@@ -1,0 +1,97 @@
+-- The register: one row per cluster, changed only by these functions, by compare-and-set. Each answers the row as it is then,
+-- and whether it holds what was asked for; no row: there is none (or it is another cluster's). An order that arrives late, or twice,
+-- changes nothing that a later one has changed: all but a renewal name the beat that they saw, and each change counts it up.
+-- A login is named register_CLUSTER and can do nothing but call them for its own row.
+create schema if not exists sky_register;
+create table if not exists sky_register.register (
+  cluster text primary key,
+  system_identifier text not null,
+  holder text not null,
+  epoch bigint not null,
+  beat bigint not null,
+  heir text,
+  noted_by text not null,
+  noted_at timestamptz not null
+) with (fillfactor = 10);
+
+create or replace function sky_register.note(out noted_by text, out noted_at timestamptz) language sql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+  -- The commit waits for the disk, whatever the session has set.
+  select coalesce(nullif(current_setting('application_name'), ''), session_user::text), clock_timestamp()
+   where set_config('synchronous_commit', 'on', true) = 'on'
+$$;
+
+create or replace function sky_register.read(of_cluster text)
+returns table (done boolean, system_identifier text, holder text, epoch bigint, beat bigint, heir text, noted_by text, noted_at timestamptz)
+language sql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+  select true, r.system_identifier, r.holder, r.epoch, r.beat, r.heir, r.noted_by, r.noted_at
+    from sky_register.register r where r.cluster = of_cluster and session_user = 'register_' || of_cluster
+$$;
+
+-- The holder lives, and writes on.
+create or replace function sky_register.renew(of_cluster text, identifier text, by_holder text, in_epoch bigint)
+returns table (done boolean, system_identifier text, holder text, epoch bigint, beat bigint, heir text, noted_by text, noted_at timestamptz)
+language sql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+  update sky_register.register r set beat = r.beat + 1, noted_by = n.noted_by, noted_at = n.noted_at
+    from sky_register.note() n
+   where r.cluster = of_cluster and session_user = 'register_' || of_cluster
+     and r.system_identifier = identifier and r.holder = by_holder and r.epoch = in_epoch;
+  select r.system_identifier = identifier and r.holder = by_holder and r.epoch = in_epoch,
+         r.system_identifier, r.holder, r.epoch, r.beat, r.heir, r.noted_by, r.noted_at
+    from sky_register.register r where r.cluster = of_cluster and session_user = 'register_' || of_cluster
+$$;
+
+-- The heir becomes the holder, unless anything happened since it read epoch and beat.
+create or replace function sky_register.take(of_cluster text, identifier text, by_heir text, seen_epoch bigint, seen_beat bigint)
+returns table (done boolean, system_identifier text, holder text, epoch bigint, beat bigint, heir text, noted_by text, noted_at timestamptz)
+language sql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+  update sky_register.register r
+     set holder = by_heir, epoch = r.epoch + 1, beat = r.beat + 1, heir = null, noted_by = n.noted_by, noted_at = n.noted_at
+    from sky_register.note() n
+   where r.cluster = of_cluster and session_user = 'register_' || of_cluster and r.system_identifier = identifier
+     and r.heir = by_heir and r.epoch = seen_epoch and r.beat = seen_beat;
+  select r.system_identifier = identifier and r.holder = by_heir and r.epoch = seen_epoch + 1,
+         r.system_identifier, r.holder, r.epoch, r.beat, r.heir, r.noted_by, r.noted_at
+    from sky_register.register r where r.cluster = of_cluster and session_user = 'register_' || of_cluster
+$$;
+
+-- The holder says who may take over; null: nobody.
+create or replace function sky_register.set_heir(of_cluster text, identifier text, by_holder text, in_epoch bigint, seen_beat bigint, to_heir text)
+returns table (done boolean, system_identifier text, holder text, epoch bigint, beat bigint, heir text, noted_by text, noted_at timestamptz)
+language sql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+  update sky_register.register r set heir = to_heir, beat = r.beat + 1, noted_by = n.noted_by, noted_at = n.noted_at
+    from sky_register.note() n
+   where r.cluster = of_cluster and session_user = 'register_' || of_cluster and r.system_identifier = identifier
+     and r.holder = by_holder and r.epoch = in_epoch and r.beat = seen_beat and to_heir is distinct from by_holder;
+  select r.system_identifier = identifier and r.holder = by_holder and r.epoch = in_epoch and r.beat > seen_beat
+           and r.heir is not distinct from to_heir,
+         r.system_identifier, r.holder, r.epoch, r.beat, r.heir, r.noted_by, r.noted_at
+    from sky_register.register r where r.cluster = of_cluster and session_user = 'register_' || of_cluster
+$$;
+
+-- A new row: where there is none (seen_epoch and seen_beat null), or instead of the one that was seen, with a higher epoch.
+create or replace function sky_register.found(of_cluster text, identifier text, by_holder text, new_epoch bigint, seen_epoch bigint, seen_beat bigint)
+returns table (done boolean, system_identifier text, holder text, epoch bigint, beat bigint, heir text, noted_by text, noted_at timestamptz)
+language sql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+  insert into sky_register.register as r
+  select of_cluster, identifier, by_holder, new_epoch, 0, null, n.noted_by, n.noted_at
+    from sky_register.note() n where session_user = 'register_' || of_cluster
+      on conflict (cluster) do update
+     set system_identifier = excluded.system_identifier, holder = excluded.holder, epoch = excluded.epoch, beat = r.beat + 1,
+         heir = null, noted_by = excluded.noted_by, noted_at = excluded.noted_at
+   where r.epoch = seen_epoch and r.beat = seen_beat and excluded.epoch > r.epoch;
+  select r.system_identifier = identifier and r.holder = by_holder and r.epoch = new_epoch,
+         r.system_identifier, r.holder, r.epoch, r.beat, r.heir, r.noted_by, r.noted_at
+    from sky_register.register r where r.cluster = of_cluster and session_user = 'register_' || of_cluster
+$$;
+
+revoke all on all functions in schema sky_register from public;
+grant usage on schema sky_register to register_clusters;
+grant execute on function sky_register.read, sky_register.renew, sky_register.take, sky_register.set_heir, sky_register.found
+  to register_clusters;
