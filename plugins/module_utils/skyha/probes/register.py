@@ -1,0 +1,226 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The register on the vote host: which node may write (role vote_host_register has its functions).
+
+One question at a time, on a kept connection that never blocks its owner. What comes of it is a value: Done or Refused with the
+row as the register has it; Missing, where it has none for this login; Lost, where no answer came in time. Lost is no 'no': the order may
+have been carried out, or may be yet. What is asked next tells, since all but a renewal name the beat that was read.
+"""
+
+from __future__ import annotations
+
+import select
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Callable, Union
+
+from ..words import Sight
+from .meaning import Failure
+from .session import Session
+
+_COLUMNS = "done, system_identifier, holder, epoch, beat, heir, noted_by, extract(epoch from noted_at)::float8"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A cluster's row. noted_*: for people only; the time is the register's wall clock."""
+
+    system_identifier: str
+    holder: str
+    epoch: int
+    beat: int
+    heir: str | None
+    noted_by: str = ""
+    noted_at: float = 0.0
+
+
+@dataclass(frozen=True)
+class Done:
+    """The register holds what was asked for. sent_at: the monotonic time before the question left; a lease counts from it."""
+
+    row: Row
+    sent_at: float
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The register answered, and holds something else."""
+
+    row: Row
+    sent_at: float
+
+
+@dataclass(frozen=True)
+class Missing:
+    """The register answered, and has no row of this cluster for this login."""
+
+    sent_at: float
+
+
+@dataclass(frozen=True)
+class Lost:
+    """No answer. reached: a server was there. asked: the question may have got there, and may be carried out yet."""
+
+    failure: Failure
+    asked: bool
+    reached: bool
+
+
+Answer = Union[Done, Refused, Missing, Lost]
+
+
+@dataclass(frozen=True)
+class Verb:
+    """A question: a function of the register, and what it is called with after the cluster's name."""
+
+    name: str
+    values: tuple[str | int | None, ...] = ()
+
+
+def read() -> Verb:
+    """The row."""
+    return Verb("read")
+
+
+def renew(identifier: str, holder: str, epoch: int) -> Verb:
+    """The holder writes on."""
+    return Verb("renew", (identifier, holder, epoch))
+
+
+def take(identifier: str, heir: str, seen: Row) -> Verb:
+    """The heir becomes the holder, if nothing happened since `seen` was read."""
+    return Verb("take", (identifier, heir, seen.epoch, seen.beat))
+
+
+def set_heir(identifier: str, holder: str, seen: Row, heir: str | None) -> Verb:
+    """The holder says who may take over; None: nobody."""
+    return Verb("set_heir", (identifier, holder, seen.epoch, seen.beat, heir))
+
+
+def found(identifier: str, holder: str, epoch: int, seen: Row | None) -> Verb:
+    """A new row, where there is none or instead of `seen`, with a higher epoch."""
+    epoch_and_beat = (None, None) if seen is None else (seen.epoch, seen.beat)
+    return Verb("found", (identifier, holder, epoch, *epoch_and_beat))
+
+
+class Register:
+    """The line to the register. Begin a question with `ask`; then wait for `fileno()` to be ready for `wants`, or for `due`, and call
+    `advance`, until `answer` is there. A question that was not answered in time goes with its connection, so that no answer is taken
+    for a later question's."""
+
+    def __init__(
+        self,
+        dsn: Mapping[str, Any],
+        cluster: str,
+        connect: Callable[[Mapping[str, Any], float], Session] = Session,
+    ) -> None:
+        """dsn: libpq's parameters, with a numeric `hostaddr`, so that no resolver is asked."""
+        self.answer: Answer | None = None
+        self.due = 0.0
+        self._dsn, self._cluster, self._connect = dsn, cluster, connect
+        self._session: Session | None = None
+        self._kept = self._asked = False
+        self._sql = ""
+        self._sent_at = 0.0
+
+    def ask(self, verb: Verb, now: float, deadline: float) -> None:
+        """Begin a question that has `deadline` seconds. One that is still out is given up."""
+        if self._session is not None and (not self._session.ready or _has_news(self._session.fileno())):
+            self.close()
+        self.answer, self.due = None, now + deadline
+        self._sql = f"select {_COLUMNS} from sky_register.{verb.name}({_written(self._cluster, *verb.values)})"
+        self._kept, self._asked = self._session is not None, False
+        if self._session is None:
+            self._session = self._connect(self._dsn, now)
+        self._go_on(now)
+
+    def fileno(self) -> int:
+        """The file descriptor to wait for; -1 when there is none."""
+        return self._session.fileno() if self._session is not None else -1
+
+    @property
+    def wants(self) -> int:
+        """What to wait for there (select.POLLIN, POLLOUT)."""
+        return self._session.wants if self._session is not None else select.POLLIN
+
+    def advance(self, now: float) -> None:
+        """Go as far as is possible without waiting."""
+        if self.answer is None and self._session is not None:
+            self._session.advance(now)
+            self._go_on(now)
+
+    def close(self) -> None:
+        """Give the connection up."""
+        if self._session is not None:
+            self._session.close()
+        self._session = None
+
+    def _go_on(self, now: float) -> None:
+        session = self._session
+        assert session is not None
+        if session.ready and session.row is None and session.failure is None and not self._asked:
+            self._sent_at, self._asked = now, True
+            session.ask(self._sql, now)
+        if session.row is not None:
+            row, session.row = session.row, None
+            self.answer = _meaning(row, self._sent_at)
+        elif session.failure is not None:
+            self._failed(session, session.failure, now)
+        elif now >= self.due:
+            reached = session.accepted_at is not None
+            sight = Sight.STALLED if reached else Sight.UNREACHABLE
+            self._lose(Failure(sight, "the register did not answer in time"), reached)
+
+    def _failed(self, session: Session, failure: Failure, now: float) -> None:
+        session.failure = None
+        if not session.alive and self._kept and not self._asked and now < self.due:
+            self.close()  # the kept connection had ended before the question left: a new one will tell
+            self._kept = False
+            self._session = self._connect(self._dsn, now)
+            self._go_on(now)
+            return
+        reached = session.accepted_at is not None or session.alive
+        if session.alive:
+            self._asked = False  # the server said no to the question itself: it was not, and will not be, carried out
+            self.answer = Lost(failure, False, reached)
+            return
+        self._lose(failure, reached)
+
+    def _lose(self, failure: Failure, reached: bool) -> None:
+        self.answer = Lost(failure, self._asked, reached)
+        self.close()
+
+
+def wait_for(register: Register, clock: Callable[[], float] = time.monotonic) -> Answer:
+    """Wait until the question that was begun is answered, or its time is over."""
+    while register.answer is None:
+        poller = select.poll()
+        if register.fileno() >= 0:
+            poller.register(register.fileno(), register.wants)
+        poller.poll(max(0.0, register.due - clock()) * 1000)
+        register.advance(clock())
+    return register.answer
+
+
+def _has_news(fd: int) -> bool:
+    """Of a connection that was not asked anything, news is its end."""
+    poller = select.poll()
+    poller.register(fd, select.POLLIN)
+    return bool(poller.poll(0))
+
+
+def _meaning(row: Any, sent_at: float) -> Answer:
+    if not row:
+        return Missing(sent_at)
+    done, *values = row
+    return (Done if done else Refused)(Row(*values), sent_at)
+
+
+def _written(*values: str | int | None) -> str:
+    """Values as SQL's literals; psycopg2 would need a connection for that."""
+    return ", ".join("null" if v is None else str(v) if isinstance(v, int) else _quoted(v) for v in values)
+
+
+def _quoted(text: str) -> str:
+    # As an E'' string: what it means hangs on no setting of the session.
+    return " E'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
