@@ -133,12 +133,14 @@ def test_failover_and_rejoin_keep_what_the_old_primary_wrote_alone(
 def request_of(here: RealPostgres, there: RealPostgres, state: Path) -> dict[str, Any]:
     return {
         "peer": there.name,
-        "peer_address": "127.0.0.1",
-        "port": there.port,
-        "database": "sky_pg_cluster",
-        "user": "sky_pg_cluster",
-        "passfile": "/nonexistent",
-        "sslmode": "disable",
+        "dsn": {
+            "hostaddr": "127.0.0.1",
+            "port": there.port,
+            "dbname": "sky_pg_cluster",
+            "user": "sky_pg_cluster",
+            "passfile": "/nonexistent",
+            "sslmode": "disable",
+        },
         "bin_dir": str(here.bin_dir),
         "data_dir": str(here.data_dir),
         "state_dir": str(state),
@@ -243,7 +245,7 @@ def test_refusals_leave_the_data_alone(
     with pytest.raises(WorldError, match="is not a primary"):
         rewind(request)
     with pytest.raises(WorldError, match="cannot be asked"):
-        rewind({**request, "port": 1})
+        rewind({**request, "dsn": {**request["dsn"], "port": 1}})
     with pytest.raises(WorldError, match="never was on this node's timeline 1"):
         rewind(request, ask=lambda _request: Source(4, "2\t0/3000000\tno recovery target specified\n"))
     (old.root / NAME).mkdir()

@@ -67,12 +67,14 @@ class Pair:
     def request(self) -> dict[str, Any]:
         return {
             "peer": "node2",
-            "peer_address": "127.0.0.1",
-            "port": self.new.port,
-            "database": "sky_pg_cluster",
-            "user": "sky_pg_cluster",
-            "passfile": "/nonexistent",
-            "sslmode": "disable",
+            "dsn": {
+                "hostaddr": "127.0.0.1",
+                "port": self.new.port,
+                "dbname": "sky_pg_cluster",
+                "user": "sky_pg_cluster",
+                "passfile": "/nonexistent",
+                "sslmode": "disable",
+            },
             "bin_dir": str(self.old.bin_dir),
             "data_dir": str(self.old.data_dir),
             "state_dir": str(self.state),
@@ -169,16 +171,16 @@ def test_a_peer_that_falls_silent_is_given_up_soon(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(source, "ANSWER", 1.0)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         threading.Thread(target=_greets_and_falls_silent, args=(listening,), daemon=True).start()
-        request = dict.fromkeys(("peer", "database", "user", "passfile"), "x")
-        request |= {"peer_address": "127.0.0.1", "port": listening.getsockname()[1], "sslmode": "disable"}
+        dsn = dict.fromkeys(("dbname", "user", "passfile"), "x")
+        dsn |= {"hostaddr": "127.0.0.1", "port": listening.getsockname()[1], "sslmode": "disable"}
         began = time.monotonic()
         with pytest.raises(WorldError, match="gives no answer within"):
-            ask_source(request)
+            ask_source({"peer": "x", "dsn": dsn})
         assert time.monotonic() - began < 20
 
 
 def test_pg_rewinds_own_connection_finds_out_that_its_host_is_dead() -> None:
-    request = dict.fromkeys(("peer_address", "port", "database", "user", "passfile", "sslmode"), "x")
+    request = {"dsn": dict.fromkeys(("hostaddr", "port", "dbname", "user", "passfile", "sslmode"), "x")}
     told = dict(word.split("=") for word in module._conninfo(request).replace("'", "").split())
     idle, interval, count = (int(told[f"keepalives_{name}"]) for name in ("idle", "interval", "count"))
     assert told["keepalives"] == "1"

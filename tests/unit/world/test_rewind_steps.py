@@ -63,12 +63,14 @@ class Node:
             "data_dir": str(self.data),
             "state_dir": str(self.state),
             "peer": "node2",
-            "peer_address": "198.51.100.111",
-            "port": 1921,
-            "database": "sky",
-            "user": "o'dd",
-            "passfile": "/home/postgres/.pgpass",
-            "sslmode": "disable",
+            "dsn": {
+                "hostaddr": "198.51.100.111",
+                "port": 1921,
+                "dbname": "sky",
+                "user": "o'dd",
+                "passfile": "/home/postgres/.pgpass",
+                "sslmode": "disable",
+            },
         }
         return rewind(request, self.run, lambda _request: source or Source(2, HISTORY), lambda: 0.0)
 

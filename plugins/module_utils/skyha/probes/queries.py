@@ -132,8 +132,22 @@ def literal(text: str) -> str:
     return " E'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
+def over_tcp(config: Config, address: str, port: int) -> dict[str, Any]:
+    """libpq's parameters for the HA role over TCP; whoever connects adds what it is patient with."""
+    server = config.postgresql
+    return {
+        "hostaddr": address,
+        "port": port,
+        "dbname": server.database,
+        "user": server.user,
+        "passfile": server.passfile,
+        "sslmode": server.sslmode,
+        "gssencmode": "disable",
+    }
+
+
 def tcp_dsn(config: Config, address: str, port: int, deadline: float) -> Mapping[str, Any]:
-    """libpq's parameters for the HA role's connection over TCP.
+    """The same for a look.
 
     The heartbeat must not wait for a synchronous standby (a dead standby would look like a dead primary), and what
     hangs on the server is cut short there too, so that abandoned sessions do not pile up. Who waits for a lock is told so
@@ -141,13 +155,7 @@ def tcp_dsn(config: Config, address: str, port: int, deadline: float) -> Mapping
     """
     limit = max(3000, int(deadline * 5000))
     return {
-        "hostaddr": address,
-        "port": port,
-        "dbname": config.postgresql.database,
-        "user": config.postgresql.user,
-        "passfile": config.postgresql.passfile,
-        "sslmode": config.postgresql.sslmode,
-        "gssencmode": "disable",
+        **over_tcp(config, address, port),
         "application_name": "skyha",
         "tcp_user_timeout": 10000,
         "options": f"-c statement_timeout={limit} -c lock_timeout={lock_limit(deadline)} -c synchronous_commit=local "

@@ -8,7 +8,7 @@ One that broke off while it wrote is done again: the pages to copy are found aga
 keeps for that. Only at its end, when the control file is of the new timeline and the rest may not be on disk yet, that is no
 longer possible; a mark in the state directory tells. failover_rebuild.yml takes it away with the old data.
 
-request: bin_dir, data_dir, state_dir, peer, peer_address, port, database, user, passfile, sslmode.
+request: bin_dir, data_dir, state_dir, peer (its name), dsn (libpq's parameters for its server).
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def rewind(
         _recover(runner, tools, data)
         control = _control(runner, tools, data)
     command = [os.path.join(tools, "pg_rewind"), "-D", data, "--source-server", _conninfo(request)]
-    environment = {"PGPASSFILE": str(request["passfile"])}
+    environment = {"PGPASSFILE": str(request["dsn"]["passfile"])}
     tried = runner([*command, "--dry-run", "--debug"], _REWIND_DEADLINE, environment)
     _check("nothing was changed; pg_rewind cannot help here, rebuild this node (failover_rebuild.yml)", tried)
     _refuse_in_bulk(data, tools, request, tried.stdout, mine, fork)

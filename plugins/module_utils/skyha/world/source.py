@@ -47,19 +47,8 @@ class Source:
 
 
 def conninfo(request: Mapping[str, Any]) -> dict[str, object]:
-    """libpq's parameters for the connection to the new primary."""
-    return {
-        "hostaddr": request["peer_address"],
-        "port": request["port"],
-        "dbname": request["database"],
-        "user": request["user"],
-        "passfile": request["passfile"],
-        "sslmode": request["sslmode"],
-        "gssencmode": "disable",
-        "connect_timeout": CONNECT_TIMEOUT,
-        "application_name": "skyha_rewind",
-        **ALIVE,
-    }
+    """libpq's parameters for the connection to the new primary, patient as a rewind is."""
+    return {**request["dsn"], "connect_timeout": CONNECT_TIMEOUT, "application_name": "skyha_rewind", **ALIVE}
 
 
 def ask_source(request: Mapping[str, Any], patience: float = CHECKPOINT_DEADLINE) -> Source:
@@ -67,7 +56,7 @@ def ask_source(request: Mapping[str, Any], patience: float = CHECKPOINT_DEADLINE
 
     patience: seconds for its control file to be of its timeline.
     """
-    where = f"{request['peer']} at {request['peer_address']} port {request['port']}"
+    where = f"{request['peer']} at {request['dsn']['hostaddr']} port {request['dsn']['port']}"
     server = _Server(f"the new primary {where}", conninfo(request))
     try:
         in_recovery, timeline, system = server.row(_ITSELF)

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from typing import Any, Callable
 
 from ..config import Config
-from ..probes.queries import local_dsn
+from ..probes.queries import local_dsn, over_tcp
 from ..words import Outcome, Power, Task
 from .child import command
 
@@ -151,9 +151,14 @@ class ProcessTasks:
         if task is Task.CHECKPOINT:
             return "world.checkpoint", {"dsn": dict(local_dsn(config, statement_timeout=0))}, CHECKPOINT_DEADLINE
         if task is Task.REWIND:
-            server, keys = config.postgresql, ("bin_dir", "data_dir", "port", "database", "user", "passfile", "sslmode")
-            peer = {"peer": config.peer.name, "peer_address": config.peer.address}
-            request = {"state_dir": config.paths.state_dir, **peer, **{key: getattr(server, key) for key in keys}}
+            server, peer = config.postgresql, config.peer
+            request = {
+                "bin_dir": server.bin_dir,
+                "data_dir": server.data_dir,
+                "state_dir": config.paths.state_dir,
+                "peer": peer.name,
+                "dsn": over_tcp(config, peer.address, server.port),
+            }
             return "world.rewind", request, REWIND_DEADLINE
         if task is Task.CHECK_RECORD:
             return "world.record_child", {"state_dir": config.paths.state_dir}, RECORD_DEADLINE
