@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.probes import race, tcp
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.probes.race import Answer, Line, Target, look
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.probes.race import Answer, Line, Race, Target, look
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Sight
 from fake_postgres import FakePostgres
 
@@ -73,12 +73,12 @@ class TestOneServer:
     def test_new_connection_need_not_answer_where_the_kept_one_did(self, fake: FakePostgres, make_line) -> None:
         line = make_line(fake.port)
         once(line)
-        kept = [one.fileno() for one in line.waiting()]
+        kept = [one.fileno() for one in line.sessions()]
         asked = len(fake.queries)
         fake.login_delay = 0.2  # so the kept connection's answer is first
         assert once(line, fresh=True).row == (False, 100, 1, True, False, None, "7300000000000000001")
         assert len(fake.queries) == asked + 1
-        assert [one.fileno() for one in line.waiting()] == kept
+        assert [one.fileno() for one in line.sessions()] == kept
 
     def test_error_to_a_query_is_life_and_keeps_the_connection(self, fake: FakePostgres, make_line) -> None:
         fake.mode, fake.code, fake.message = "error", "25006", "cannot execute UPDATE in a read-only transaction"
@@ -134,10 +134,10 @@ class TestOneServer:
         fill = [_begin(server.getsockname()) for _number in range(4)]
         line = make_line(server.getsockname()[1])
         now = time.monotonic()
-        line.begin(now, 2.0, False)
-        line.step(now)
-        line.step(now + 0.3)
-        assert len([one for one in line.waiting() if one.fileno() >= 0]) == 2, "a second connection was begun"
+        race = Race(line, now, 2.0, False)
+        race.step(now)
+        race.step(now + 0.3)
+        assert len([one for one in race.waiting() if one.fileno() >= 0]) == 2, "a second connection was begun"
         for one in fill:
             one.close()
         server.close()
@@ -192,11 +192,11 @@ class TestKeptConnection:
     def test_news_between_looks_are_absorbed(self, fake: FakePostgres, make_line) -> None:
         line = make_line(fake.port)
         once(line)
-        descriptors = [one.fileno() for one in line.waiting()]
+        descriptors = [one.fileno() for one in line.sessions()]
         fake.cut()
         time.sleep(0.05)
         line.absorb(descriptors[0], time.monotonic())
-        assert list(line.waiting()) == []
+        assert list(line.sessions()) == []
         assert once(line).sight is Sight.OK
 
     def test_two_answers_between_looks_are_one_ok(self, fake: FakePostgres, make_line) -> None:
@@ -205,14 +205,14 @@ class TestKeptConnection:
         once(line)
         fake.delay = DEADLINE + 0.5
         assert once(line).sight is Sight.STALLED
-        waiting = list(line.waiting())
+        waiting = list(line.sessions())
         assert len(waiting) == 2
         for session in waiting:
             assert select.select([session.fileno()], [], [], 10)[0]
             line.absorb(session.fileno(), time.monotonic())
         fake.delay = 0.0
         assert [once(line).sight for _look in range(3)] == [Sight.OK] * 3
-        assert len(list(line.waiting())) == 1
+        assert len(list(line.sessions())) == 1
         assert fake.connections == 2, "the connection that answered is kept"
 
 

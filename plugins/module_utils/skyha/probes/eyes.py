@@ -133,7 +133,7 @@ class ProbeEyes:
         """What should wake the loop between two looks: descriptor -> events as for select.poll."""
         found = {self._vip.fileno(): 1}
         for line in self._lines():
-            found.update({one.fileno(): one.wants for one in line.waiting() if one.fileno() >= 0})
+            found.update({one.fileno(): one.wants for one in line.sessions() if one.fileno() >= 0})
         return found
 
     def absorb(self, fd: int) -> None:

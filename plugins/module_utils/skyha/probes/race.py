@@ -57,40 +57,81 @@ class Answer:
 
 
 class Line:
-    """All connections to one target."""
+    """The connections to one target, kept from look to look. Each look along it is a Race."""
 
     def __init__(self, target: Target, connect: Callable[[Mapping[str, Any], float], Session] = Session) -> None:
         self.target = target
+        self.connect = connect
+        self.kept: Session | None = None
+        self.tries: list[Session] = []  # new ones, and those whose question is still out
+
+    def sessions(self) -> Iterator[Session]:
+        """All of them, the kept one first."""
+        if self.kept is not None:
+            yield self.kept
+        yield from self.tries
+
+    def absorb(self, fd: int, now: float) -> None:
+        """Between two looks: the connection with descriptor `fd` is ready; its news is kept for the next look."""
+        for session in list(self.sessions()):
+            if session.fileno() == fd:
+                session.advance(now)  # the server's last word ...
+                session.advance(now)  # ... and the end of the connection behind it
+                if not session.alive:
+                    self.forget(session)
+
+    def give_up_old(self, now: float) -> None:
+        """Forget the questions that nobody will answer any more."""
+        for session in list(self.sessions()):
+            asked = session.asked_at if session.asked_at is not None else session.began
+            if (session.asking or session.connecting) and now - asked > GIVE_UP:
+                self.forget(session, close=True)
+
+    def keep(self, session: Session) -> None:
+        """Of the tries this one answered: it takes the place of the kept one."""
+        if self.kept is not None:
+            self.forget(self.kept, close=True)
+        self.tries.remove(session)
+        self.kept = session
+
+    def forget(self, session: Session, close: bool = False) -> None:
+        """It is no connection of this line any more."""
+        if session is self.kept:
+            self.kept = None
+        if session in self.tries:
+            self.tries.remove(session)
+        if close:
+            session.close()
+
+    def close(self) -> None:
+        """Give all connections up."""
+        for session in list(self.sessions()):
+            self.forget(session, close=True)
+
+
+class Race:
+    """One look along a line, from its begin to its answer."""
+
+    def __init__(self, line: Line, now: float, deadline: float, fresh: bool) -> None:
+        """It lasts until `now` + `deadline` at most."""
         self.answer: Answer | None = None
-        self._connect = connect
-        self._kept: Session | None = None
-        self._tries: list[Session] = []
+        self._line = line
+        self._began, self._until, self._fresh = now, now + deadline, fresh
+        self._stagger = max(0.1, 0.12 * deadline)
+        self._count = 0
         self._knocks: list[Knock] = []
         self._failures: list[Failure] = []
-        self._began = self._until = self._stagger = self._next_try = 0.0
-        self._count = 0
-        self._fresh = False
         self._kept_row: Row | None = None
         self._kept_latency = 0.0
         self._reached = False
-        self._overdue = False  # a question from before this look is out
-
-    # --- what a look does -------------------------------------------------------------------------------------
-
-    def begin(self, now: float, deadline: float, fresh: bool) -> None:
-        """Begin a look that lasts until `now` + `deadline`."""
-        self.answer = None
-        self._began, self._until, self._fresh = now, now + deadline, fresh
-        self._stagger = max(0.1, 0.12 * deadline)
-        self._count, self._failures, self._kept_row, self._reached = 0, [], None, False
-        self._give_up_old(now)
-        self._overdue = any(session.asking for session in self._sessions())
-        kept = self._kept
+        line.give_up_old(now)
+        self._overdue = any(session.asking for session in line.sessions())  # a question from before is out
+        kept = line.kept
         if kept is not None and kept.ready and kept.row is None and kept.failure is None:
-            kept.ask(self.target.sql, now)
+            kept.ask(line.target.sql, now)
         self._next_try = now if fresh or kept is None or self._overdue else now + self._stagger
         # What came in since the last look, answers first: the first one ends the look, and the others are given up then.
-        for session in sorted(self._sessions(), key=lambda one: one.row is None):
+        for session in sorted(line.sessions(), key=lambda one: one.row is None):
             if self.answer is None:
                 self._note(session, now)
 
@@ -108,7 +149,7 @@ class Line:
 
     def waiting(self) -> Iterator[Session | Knock]:
         """All that may become ready."""
-        yield from self._sessions()
+        yield from self._line.sessions()
         yield from self._knocks
 
     def advance(self, one: Session | Knock, now: float) -> None:
@@ -121,39 +162,19 @@ class Line:
         elif one.closed:
             self._failures.append(Failure(Sight.DROPPED, "accepted and closed at once"))
 
-    def absorb(self, fd: int, now: float) -> None:
-        """Between two looks: the connection with descriptor `fd` is ready; its news is kept for the next look."""
-        for session in list(self._sessions()):
-            if session.fileno() == fd:
-                session.advance(now)  # the server's last word ...
-                session.advance(now)  # ... and the end of the connection behind it
-                if not session.alive:
-                    self._forget(session)
-
-    def close(self) -> None:
-        """Give all connections up."""
-        for session in list(self._sessions()):
-            self._forget(session, close=True)
-        self._drop_knocks()
-
     # --- how it goes about it -----------------------------------------------------------------------------------
-
-    def _sessions(self) -> Iterator[Session]:
-        if self._kept is not None:
-            yield self._kept
-        yield from self._tries
 
     def _try(self, now: float) -> None:
         """Begin one more connection, or, when enough questions are out, only knock."""
-        begun_now = [s for s in self._tries if s.began >= self._began]
+        begun_now = [s for s in self._line.tries if s.began >= self._began]
         if self._count >= MOST_TRIES or any(_is_accepted(s, self._began) for s in begun_now):
             self._next_try = self._until
             return
         self._count += 1
         self._next_try = now + self._stagger
-        pending = sum(1 for s in self._sessions() if s.asking or s.accepted_at is not None)
-        address, port = self.target.dsn.get("hostaddr"), self.target.dsn.get("port")
-        recent = any(s.accepted_at is not None and now - s.accepted_at < 1.0 for s in self._tries)
+        pending = sum(1 for s in self._line.sessions() if s.asking or s.accepted_at is not None)
+        address, port = self._line.target.dsn.get("hostaddr"), self._line.target.dsn.get("port")
+        recent = any(s.accepted_at is not None and now - s.accepted_at < 1.0 for s in self._line.tries)
         if address and (pending >= MOST_PENDING or (self._overdue and recent)):
             knock = Knock(str(address), int(str(port)), now)
             self._knocks.append(knock)
@@ -163,8 +184,8 @@ class Line:
         if pending >= MOST_PENDING:  # a Unix socket is not knocked at: its host is here
             self._next_try = self._until
             return
-        session = self._connect(self.target.dsn, now)
-        self._tries.append(session)
+        session = self._line.connect(self._line.target.dsn, now)
+        self._line.tries.append(session)
         self._note(session, now)
 
     def _note(self, session: Session, now: float) -> None:
@@ -173,12 +194,12 @@ class Line:
             self._answered(session, session.row, now)
         elif session.failure is not None:
             self._failed(session, session.failure, now)
-        elif session.ready and session in self._tries and self._kept_row is not None:
+        elif session.ready and session in self._line.tries and self._kept_row is not None:
             # The kept connection has answered and the new one was let in: that is all a fresh look wants to know, and a
             # new server process is slow at its first question.
             self._finish(Answer(Sight.OK, "", "", self._kept_latency, reached=True, row=self._kept_row))
-        elif session.ready and session in self._tries:
-            session.ask(self.target.sql, now)
+        elif session.ready and session in self._line.tries:
+            session.ask(self._line.target.sql, now)
             if session.row is not None or session.failure is not None:
                 self._note(session, now)
 
@@ -186,28 +207,27 @@ class Line:
         session.row = None
         self._reached = True
         latency = now - (session.asked_at if session.asked_at is not None else now)
-        if session is self._kept and self._fresh:
+        if session is self._line.kept and self._fresh:
             self._kept_row, self._kept_latency = row, latency
             return
-        if session is not self._kept:
+        if session is not self._line.kept:
             latency = now - session.began
-            if self._kept is not None:
-                self._forget(self._kept, close=True)
-            self._tries.remove(session)
-            self._kept = session
+            self._line.keep(session)
         self._finish(Answer(Sight.OK, "", "", latency, reached=True, row=row))
 
     def _failed(self, session: Session, failure: Failure, now: float) -> None:
-        is_kept = session is self._kept
+        is_kept = session is self._line.kept
         session.failure = None
         self._reached = self._reached or _is_accepted(session, self._began) or session.alive
         if not session.alive:
-            self._forget(session)
+            self._line.forget(session)
         if session.began < self._began and not session.alive and failure.sight is not Sight.UNKNOWN:
             self._next_try = min(self._next_try, now)
             return  # that an old connection died says little: a new one will tell
         self._failures.append(failure)
-        kept_may_answer = self._kept is not None and self._kept.asking and not self._overdue and not self._fresh
+        kept_may_answer = (
+            self._line.kept is not None and self._line.kept.asking and not self._overdue and not self._fresh
+        )
         if failure.sight in _CONCLUSIVE and (is_kept or not kept_may_answer):
             self._conclude(now)
 
@@ -245,23 +265,9 @@ class Line:
     def _finish(self, answer: Answer) -> None:
         self.answer = answer
         self._drop_knocks()
-        for session in list(self._tries):
+        for session in list(self._line.tries):
             if answer.sight is Sight.OK or session.accepted_at is None or session.ready:
-                self._forget(session, close=True)
-
-    def _give_up_old(self, now: float) -> None:
-        for session in list(self._sessions()):
-            asked = session.asked_at if session.asked_at is not None else session.began
-            if (session.asking or session.connecting) and now - asked > GIVE_UP:
-                self._forget(session, close=True)
-
-    def _forget(self, session: Session, close: bool = False) -> None:
-        if session is self._kept:
-            self._kept = None
-        if session in self._tries:
-            self._tries.remove(session)
-        if close:
-            session.close()
+                self._line.forget(session, close=True)
 
     def _drop_knocks(self) -> None:
         for knock in self._knocks:
@@ -281,25 +287,24 @@ def look(
     fresh: those of them along which a new connection must be let in as well.
     """
     now = clock()
-    for line in lines:
-        line.begin(now, deadline, line in fresh)
+    races = [Race(line, now, deadline, line in fresh) for line in lines]
     while True:
         now = clock()
-        for line in lines:
-            line.step(now)
-        open_lines = [line for line in lines if line.answer is None]
-        if not open_lines:
-            return [line.answer for line in lines if line.answer is not None]
+        for race in races:
+            race.step(now)
+        running = [race for race in races if race.answer is None]
+        if not running:
+            return [race.answer for race in races if race.answer is not None]
         poller, owners = select.poll(), {}
-        for line in open_lines:
-            for one in line.waiting():
+        for race in running:
+            for one in race.waiting():
                 if one.fileno() >= 0:
                     poller.register(one.fileno(), one.wants)
-                    owners[one.fileno()] = (line, one)
-        timeout = max(0.0, min(line.due for line in open_lines) - now)
+                    owners[one.fileno()] = (race, one)
+        timeout = max(0.0, min(race.due for race in running) - now)
         ready = poller.poll(timeout * 1000)
         now = clock()
         for fd, _events in ready:
-            line, one = owners[fd]
-            if line.answer is None and one.fileno() == fd:
-                line.advance(one, now)
+            race, one = owners[fd]
+            if race.answer is None and one.fileno() == fd:
+                race.advance(one, now)
