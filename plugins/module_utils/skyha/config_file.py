@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import configparser
 import dataclasses
+import itertools
 import json
 import re
 import typing
@@ -181,13 +182,9 @@ def _contradictions(config: Config) -> list[str]:
         "[peer] address": config.peer.address,
         "[vip] address": config.vip.address,
     }
-    for first, second in (
-        ("[node] address", "[peer] address"),
-        ("[node] address", "[vip] address"),
-        ("[peer] address", "[vip] address"),
-    ):
-        if addresses[first] and addresses[first] == addresses[second]:
-            found.append(f"{first} and {second} are both {addresses[first]}; each needs its own")
+    for (first, one), (second, other) in itertools.combinations(addresses.items(), 2):
+        if one and one == other:
+            found.append(f"{first} and {second} are both {one}; each needs its own")
     for slot in config.failover.keep_slots:
         if not re.fullmatch("[a-z0-9_]{1,63}", slot) or slot in (slot_of(config.node.name), config.peer.slot):
             found.append(f"[failover] keep_slots: {slot!r} is a node's own slot, or no name of a slot (a-z, 0-9, _)")
@@ -207,9 +204,7 @@ def _contradictions(config: Config) -> list[str]:
             )
         if config.fence.action == "reset" and agent.kind == "command" and not agent.reset:
             found.append(f"[agent {agent.name}] reset is missing, but [fence] action is reset")
-    if (config.vip.address and ":" in config.vip.address and config.vip.prefix > 128) or (
-        ":" not in config.vip.address and config.vip.prefix > 32
-    ):
+    if config.vip.prefix > (128 if ":" in config.vip.address else 32):
         found.append(f"[vip] prefix {config.vip.prefix} is too long for {config.vip.address}")
     return found
 
