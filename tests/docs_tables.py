@@ -14,8 +14,9 @@ sys.path.insert(0, str(ROOT / "collections"))
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.alarms import ALARMS  # noqa: E402  (needs the path above)
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import PROFILES  # noqa: E402  (needs the path above)
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.boot import Step, next_step  # noqa: E402
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import Intent, Record, Stage, Trouble  # noqa: E402
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import Trouble  # noqa: E402
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.patience import cut_off, living, used_up  # noqa: E402
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.record import Intent, Record, Stage  # noqa: E402
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Look, Path, Peer, Role, Server, Sight  # noqa: E402
 
 FAILOVER = ROOT / "docs/failover.md"

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import Timing
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.margins import TAKEN_BACK, by_any_clock
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy import decide as room
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import Memory, Record, Stage, adopt
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import Memory
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.record import Record, Stage, adopt
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import (
     Action,
     Beat,
@@ -139,14 +140,16 @@ def _named(memory: Memory) -> Memory:
     """Boots are told apart from this one only."""
     record = memory.record
     served = record.served_boot and ("now" if record.served_boot == record.boot else "then")
-    up_since = memory.up_since if memory.starts or memory.up_since is None else 0.0  # only counted restarts look at it
+    own = memory.own
+    if not memory.restarts.count and own.up_since is not None:  # only counted restarts look at it
+        own = dataclasses.replace(own, up_since=0.0)
     record = dataclasses.replace(record, boot="now", served_boot=served)
-    return dataclasses.replace(memory, record=record, up_since=up_since)
+    return dataclasses.replace(memory, record=record, own=own)
 
 
 def asks_bmc(memory: Memory) -> bool:
     """Does it check the peer's BMC now and then? (In the model after each step, so that its turn tells no two states apart.)"""
-    return memory.trouble is None and memory.record.intent is None
+    return memory.watch.trouble is None and memory.record.intent is None
 
 
 def kept(memory: Memory) -> Memory:

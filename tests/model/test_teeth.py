@@ -14,7 +14,7 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy import
     primary,
     standby,
 )
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import Stage
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.record import Stage
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Task
 
 from tests.model.cluster import Cluster, Way

@@ -15,9 +15,7 @@ FAR = 46.0  # seconds after which the policy, with the model's settings, tells n
 FURTHER = {"order_out_at": 122.0, "up_since": 62.0, "alone_since": 96.0, "starting_since": 300.0}
 NEARER = {
     **dict.fromkeys(("failover_at", "slots_copied_at", "redo_at"), 0.0),
-    **dict.fromkeys(
-        ("fresh_at", "looked_at", "peer_at", "vip_free_at", "wal_at", "record_ok_at", "record_tried_at"), 4.0
-    ),
+    **dict.fromkeys(("fresh_at", "looked_at", "peer_at", "free_at", "wal_at", "record_ok_at", "record_tried_at"), 4.0),
     **dict.fromkeys(("recovered_at", "proof_at", "fence_at"), 14.0),
     **{"power_on_at": 16.0, "started_at": 26.0, "checkpoint_at": 62.0},
 }
@@ -45,7 +43,8 @@ def _aged(value: Any, name: str, seconds: float) -> Any:
         return tuple((_time(at, "at", seconds), lsn) for at, lsn in value)
     if hasattr(kind, "__dataclass_fields__"):
         changed = object.__new__(kind)
-        changed.__dict__.update({one: _aged(of, one, seconds) for one, of in value.__dict__.items()})
+        names = {one: f"{name}_at" if name and one == "at" else one for one in value.__dict__}  # fence.at: fence_at
+        changed.__dict__.update({one: _aged(of, names[one], seconds) for one, of in value.__dict__.items()})
         return changed
     return value
 

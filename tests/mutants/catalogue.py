@@ -37,7 +37,7 @@ MUTANTS = (
     Mutant(
         "promote without waiting for the fence",
         "policy/failover.py",
-        "    if memory.confirmed_off:\n        return proven(",
+        "    if memory.word.confirmed_off:\n        return proven(",
         "    if True:\n        return proven(",
         (SCENARIOS, SCHEDULES),
         row="primary cut off from everything, BMC reachable",
@@ -74,8 +74,8 @@ MUTANTS = (
     Mutant(
         "an old proof of the fence is trusted",
         "policy/failover.py",
-        "    return now - memory.proof_at > PROOF_FRESH\n",
-        "    return now - memory.proof_at > 6.0e9\n",
+        "    return age(now, memory.fence.proof_at) > PROOF_FRESH\n",
+        "    return age(now, memory.fence.proof_at) > 6.0e9\n",
         (STUMBLING, SCENARIOS, SCHEDULES),
     ),
     Mutant(
@@ -89,15 +89,15 @@ MUTANTS = (
     Mutant(
         "a BMC that says off of a host that answers is leant on",
         "policy/armed.py",
-        "_peer_lived_at(memory) > memory.bmc_off_at",
-        "_peer_lived_at(memory) > memory.bmc_off_at + 1e9",
+        "_peer_lived_at(memory) > memory.upkeep.bmc_off_at",
+        "_peer_lived_at(memory) > memory.upkeep.bmc_off_at + 1e9",
         ("tests/simulation/test_fence_proof.py",),
     ),
     Mutant(
         "an operator's word is not checked while PostgreSQL promotes",
         "policy/failover.py",
-        "intent.by_operator and now - memory.proof_at > WORD_EVERY",
-        "intent.by_operator and now - memory.proof_at > 1e9",
+        "intent.by_operator and age(now, memory.fence.proof_at) > WORD_EVERY",
+        "intent.by_operator and age(now, memory.fence.proof_at) > 1e9",
         (OPERATOR,),
     ),
     Mutant(
@@ -117,8 +117,8 @@ MUTANTS = (
     Mutant(
         "a proof that was read long ago counts",
         "policy/failover.py",
-        "now - memory.fence_at > config.timing.fence_deadline + PROOF_LATE",
-        "now - memory.fence_at > config.timing.fence_deadline + 1e9",
+        "age(now, memory.fence.at) > config.timing.fence_deadline + PROOF_LATE",
+        "age(now, memory.fence.at) > config.timing.fence_deadline + 1e9",
         ("tests/simulation/test_fence_proof.py",),
     ),
     Mutant(
@@ -139,8 +139,8 @@ MUTANTS = (
     Mutant(
         "a failover called off is no sign of a link that goes up and down",
         "policy/failover.py",
-        "    if answers:\n",
-        "    if False:\n",
+        "    recovered_at = now if answers else",
+        "    recovered_at = now if False else",
         ("tests/unit/policy/test_failover.py",),
     ),
     Mutant(
@@ -190,7 +190,7 @@ MUTANTS = (
     Mutant(
         "no lag is ever seen",
         "policy/armed.py",
-        "    return max(0.0, memory.sampled_at - memory.covered_at)\n",
+        "    return max(0.0, memory.heard.sampled_at - memory.heard.covered_at)\n",
         "    return 0.0\n",
         (SCENARIOS, "tests/unit/policy/test_remember.py", SCHEDULES),
     ),
@@ -225,9 +225,9 @@ MUTANTS = (
     ),
     Mutant(
         "the VIP is taken though another host answers for it",
-        "policy/remember.py",
-        "        free = None if seen.vip_conflict else now\n",
-        "        free = now\n",
+        "policy/vip.py",
+        "    free = None if conflict else now\n",
+        "    free = now\n",
         (PRIMARY, f"{SCENARIOS}::TestNobodyIsFenced::test_another_host_answers_for_the_vip"),
         row="another host answers for the VIP that the primary lost",
     ),
@@ -282,7 +282,7 @@ MUTANTS = (
     ),
     Mutant(
         "the pause is ignored",
-        "policy/memory.py",
+        "policy/record.py",
         "    return record.paused and (record.paused_until is None or now < record.paused_until)\n",
         "    return False\n",
         (f"{STUMBLING}::TestStumblingOnTheWay::test_pause_in_the_middle_of_a_failover",),
@@ -447,7 +447,7 @@ MUTANTS = (
     Mutant(
         "a promotion by hand is taken for lawful",
         "policy/primary.py",
-        "    return not (memory.confirmed_off or was_told) or _lawful_is_seen(seen)\n",
+        "    return not (memory.word.confirmed_off or was_told) or _lawful_is_seen(seen)\n",
         "    return False\n",
         (PRIMARY, "tests/simulation/test_scenarios_by_hand.py"),
     ),
@@ -476,7 +476,7 @@ MUTANTS = (
     Mutant(
         "a BMC that has only ever said off arms",
         "policy/armed.py",
-        "    elif age(now, memory.bmc_on_at) > MISSED_CHECKS * config.timing.bmc_check_interval:\n",
+        "    elif age(now, memory.upkeep.bmc_on_at) > MISSED_CHECKS * config.timing.bmc_check_interval:\n",
         "    elif False:\n",
         (PROOF,),
     ),

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import Intent, Record, Stage
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.record import Intent, Record, Stage
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Role
 
 from tests.simulation.story import story

@@ -7,7 +7,7 @@ import json
 
 import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.boot import Step
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import Intent, Record, Stage
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.record import Intent, Record, Stage
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Role
 
 from tests.docs_tables import OWN, PEERS, REWINDING, step

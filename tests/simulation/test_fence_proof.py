@@ -6,7 +6,8 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import Intent, Stage, begin
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import begin
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.record import Intent, Stage
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.standby import decide_standby
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Outcome, Power, Seen, Task
 
@@ -56,7 +57,10 @@ def test_bmc_that_has_said_nothing_but_off_arms_nobody() -> None:
     world.bmcs["node1"].lies = True
     world.node2.daemon.kill()
     loop = world.node2.daemon
-    assert world.run_until(lambda: loop.loop is not None and loop.loop.memory.bmc_off_at is not None, 30) is not None
+    assert (
+        world.run_until(lambda: loop.loop is not None and loop.loop.memory.upkeep.bmc_off_at is not None, 30)
+        is not None
+    )
     world.isolate("node1")
     world.run(120)
     assert world.oracles.promotions == 0, story(world)
@@ -100,7 +104,7 @@ def test_power_loss_that_the_bmc_tells_first_is_no_contradiction(before: float) 
 
 def _check_is_near(world, before: float) -> bool:
     loop = world.node2.daemon.loop
-    asked = loop.memory.bmc_asked_at
+    asked = loop.memory.upkeep.bmc_asked_at
     due = world.config("node2").timing.bmc_check_interval - (world.node2.daemon.monotonic() - asked)
     return due <= before + 0.05
 
@@ -110,7 +114,10 @@ def test_proof_that_was_read_before_this_host_stood_still_is_none(late: float, s
     world = ready()
     config = world.config("node2")
     memory = world.node2.daemon.loop.memory
-    memory = begin(dataclasses.replace(memory, fence_at=100.0), Intent(Stage.FENCING, 100.0, 95.0, "", attempts=1))
+    memory = begin(
+        dataclasses.replace(memory, fence=dataclasses.replace(memory.fence, at=100.0)),
+        Intent(Stage.FENCING, 100.0, 95.0, "", attempts=1),
+    )
     proven = Outcome(Task.FENCE, True, "read back: off", Power.OFF, proof=True)
     local = world.node2.daemon.loop.seen.local
     decision = decide_standby(config, memory, Seen(local, outcomes=(proven,)), 101.0 + late)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import Stage
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.record import Stage
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Order
 
 from tests.simulation.story import story

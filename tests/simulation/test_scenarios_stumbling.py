@@ -76,9 +76,9 @@ class TestStumblingOnTheWay:
         world.node1.switch_off("test")
         fails_over(world, within=5)
         assert world.run_until(lambda: world.node1.power, 30) is not None, story(world)
-        asked = world.node2.daemon.loop.memory.bmc_ok_at
+        asked = world.node2.daemon.loop.memory.upkeep.bmc_ok_at
         world.run(200)
-        assert (world.node2.daemon.loop.memory.bmc_ok_at or 0) > (asked or 0), story(world)
+        assert (world.node2.daemon.loop.memory.upkeep.bmc_ok_at or 0) > (asked or 0), story(world)
         assert "action_ensure_slot" in world.alarms("node2")
 
     def test_tries_to_switch_the_peer_on_count_when_they_were_made(self, world):
@@ -89,7 +89,7 @@ class TestStumblingOnTheWay:
         world.node1.switch_off("test")
         fails_over(world, within=5)
         world.run(100)
-        assert world.node2.daemon.loop.memory.power_on_tries == begun.count(Task.POWER_ON) > 3, story(world)
+        assert world.node2.daemon.loop.memory.upkeep.power_on_tries == begun.count(Task.POWER_ON) > 3, story(world)
 
     def test_vip_that_cannot_be_added_is_retried(self, world):
         world.node2.failing.add("add_vip")

@@ -8,7 +8,8 @@ from typing import Any
 
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha import config
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import Agent, Config, laid_over
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import Memory, Record
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import Memory
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.record import Record
 
 NODE1 = Config(
     config.Cluster("sky"),
@@ -37,5 +38,9 @@ def remembered(record: Record, started: float = 0.0, **what: object) -> Memory:
 
 
 def changed(memory: Memory, **what: object) -> Memory:
-    """The same memory, but for what is named."""
-    return dataclasses.replace(memory, **what)  # type: ignore[arg-type]  # the tests know the names
+    """The same memory, but for what is named; `fence={"at": 5.0}` changes that field of a part."""
+    parts = {
+        name: dataclasses.replace(getattr(memory, name), **value) if isinstance(value, dict) else value
+        for name, value in what.items()
+    }
+    return dataclasses.replace(memory, **parts)  # type: ignore[arg-type]  # the tests know the names

@@ -20,11 +20,7 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.errors import
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.fencing.command import CommandAgent
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.fencing.ipmi import IpmiAgent
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.decide import decide
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import (
-    Record,
-    adopt,
-    record_from_json,
-)
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.record import Record, adopt, record_from_json
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.probes import arp, datadir, ndp, netlink
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import (
     Do,

@@ -15,7 +15,8 @@ import yaml
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon import status
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.board import Board
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.metrics import metrics
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import Decision, Record, Wants
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.decision import Decision, Wants
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.record import Record
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import (
     Local,
     Look,
@@ -51,14 +52,14 @@ def real(role: Role, failover: dict[str, Any] | None = None) -> dict[str, Any]:
     memory = remembered(
         Record("boot", role=role),
         NOW - 600,
-        heard_at={Path.VIP: NOW - 1, Path.VOTE: NOW - 1},
-        recorded_at=NOW - 1,
-        streaming_at=NOW - 1,
-        sampled_at=NOW - 1,
-        covered_at=NOW - 1,
-        bmc_ok_at=NOW - 20,
-        bmc_on_at=NOW - 20,
-        record_ok_at=NOW - 20,
+        heard={
+            "at": {Path.VIP: NOW - 1, Path.VOTE: NOW - 1},
+            "recorded_at": NOW - 1,
+            "sampled_at": NOW - 1,
+            "covered_at": NOW - 1,
+        },
+        stream={"at": NOW - 1},
+        upkeep={"bmc_ok_at": NOW - 20, "bmc_on_at": NOW - 20, "record_ok_at": NOW - 20},
     )
     board = Board(
         looks={path: (NOW - 1, Look(Sight.OK)) for path in Path},

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.decide import decide
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import Decision, Intent, Record, Stage
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.decision import Decision
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.record import Intent, Record, Stage
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import (
     Do,
     Local,
@@ -16,7 +17,7 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import 
     Server,
     Sight,
 )
-from node_samples import NODE2, remembered
+from node_samples import NODE2, changed, remembered
 
 NOW = 1000.0
 SERVES = Record("boot", role=Role.PRIMARY, timeline=3, served_boot="boot")
@@ -53,5 +54,5 @@ def failing_over(
     """The decision at NOW in a failover that has been in this stage since `at`."""
     intent = Intent(stage, at, at, "why", attempts=1, by_operator=by_operator)
     record = Record("boot", role=Role.STANDBY, timeline=3, intent=intent)
-    lived = {"lived_as": Role.STANDBY, "fence_at": at, "last_receive": 100}
-    return decide(NODE2, remembered(record, **{**lived, **more}), Seen(STANDBY, looks), NOW)
+    memory = remembered(record, own={"lived_as": Role.STANDBY}, fence={"at": at, "last_receive": 100})
+    return decide(NODE2, changed(memory, **more), Seen(STANDBY, looks), NOW)

@@ -7,7 +7,9 @@ import dataclasses
 
 import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.decide import decide
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import Decision, Memory, Record
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.decision import Decision
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import Memory
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.record import Record
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import (
     Beat,
     Do,
@@ -129,19 +131,19 @@ class TestPaths:
 
     def seen(self, vip: Look, vote: Look, memory: Memory | None = None, now: float = 100.0) -> Decision:
         looks = {Path.VIP: vip, Path.VOTE: vote}
-        memory = memory or remembered(self.STANDBY, bmc_ok_at=99.0)
+        memory = memory or remembered(self.STANDBY, upkeep={"bmc_ok_at": 99.0})
         return decide(NODE1, memory, Seen(self.HERE, looks), now)
 
     def test_primary_of_this_cluster_counts(self):
         decision = self.seen(self.OWN, self.OWN)
-        assert set(decision.memory.heard_at) == {Path.VIP, Path.VOTE}
+        assert set(decision.memory.heard.at) == {Path.VIP, Path.VOTE}
         assert "wrong_server" not in decision.alarms
 
     @pytest.mark.parametrize("vote", [STRANGER, ITSELF])
     def test_vote_path_that_leads_elsewhere_disarms_at_once(self, vote):
         healthy = self.seen(self.OWN, self.OWN).memory
         decision = self.seen(self.OWN, vote, healthy, 101.0)
-        assert decision.memory.heard_at[Path.VOTE] == 100.0
+        assert decision.memory.heard.at[Path.VOTE] == 100.0
         assert "does not lead to the primary" in decision.alarms["vote_path"]
         assert "the vote path does not lead to the primary" in decision.alarms["wrong_server"]
 

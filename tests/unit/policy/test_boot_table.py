@@ -9,7 +9,7 @@ import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import Timing
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.boot import Step, next_step
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.decide import decide
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import Intent, Record, Stage
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.record import Intent, Record, Stage
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Do, Local, Peer, Role, Seen, Server
 from node_samples import NODE1, changed, configured, remembered
 from policy_samples import NOW, done
@@ -106,7 +106,11 @@ class TestFencedNodeThatIsBackSoon:
 @pytest.mark.parametrize(("later", "starts"), [(59.0, False), (60.5, True)])
 def test_server_that_does_not_stay_up_is_started_once_a_minute_however_often_the_bmc_is_asked(later, starts):
     node = configured(NODE1, timing=Timing(bmc_check_interval=5.0))
-    memory = changed(remembered(Record("boot", role=Role.STANDBY, timeline=3)), starts=3, start_at=NOW, down_since=NOW)
+    memory = changed(
+        remembered(Record("boot", role=Role.STANDBY, timeline=3)),
+        restarts={"count": 3, "at": NOW},
+        own={"down_since": NOW},
+    )
     here = Local(Server.DOWN, Role.STANDBY, timeline=3, clean_shutdown=True)
     decision = decide(node, memory, Seen(here, peer=Peer(Server.UP, Role.PRIMARY, timeline=3)), NOW + later)
     assert (Do.START_POSTGRES in done(decision)) == starts

@@ -7,11 +7,8 @@ import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.margins import FLAPPING, SOON, WORD_EVERY
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.armed import unfit
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.decide import decide
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import (
-    Decision,
-    Record,
-    Stage,
-)
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.decision import Decision
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.record import Record, Stage
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import (
     Do,
     Look,
@@ -38,7 +35,7 @@ class TestFencing:
         timing = NODE2.timing
         blind = timing.fence_deadline + timing.fence_interval + timing.arming_window + 1.0
         assert blind < timing.failover_limit
-        decision = failing_over(Stage.FENCING, NOW - blind, GONE, confirmed_off=confirmed, confirmed_at=NOW)
+        decision = failing_over(Stage.FENCING, NOW - blind, GONE, word={"confirmed_at": NOW if confirmed else None})
         assert Do.RUN not in done(decision)
         assert decision.memory.record.intent is not None
         if confirmed:
@@ -65,7 +62,7 @@ class TestFencing:
             Stage.LISTENING,
             NOW - 5.0,
             {**GONE, Path.VIP: Look(Sight.REFUSED)},
-            proof_at=NOW - since_off + 0.1,
+            fence={"proof_at": NOW - since_off + 0.1},
         )
         assert silent.memory.record.intent is not None
         assert silent.memory.record.intent.stage is Stage.FENCING
@@ -79,47 +76,49 @@ class TestFencing:
     ) -> None:
         back = failing_over(Stage.FENCING, NOW - 5.0, {**GONE, Path.VIP: OK}).memory
         again = decide(NODE2, back, Seen(STANDBY, GONE), NOW + later).memory
-        assert again.trouble is not None
-        assert again.trouble.flapping == flapping
+        assert again.watch.trouble is not None
+        assert again.watch.trouble.flapping == flapping
 
 
 class TestListening:
     """The BMC says off: nothing may answer any more."""
 
     def test_silence_is_the_proof(self) -> None:
-        decision = failing_over(Stage.LISTENING, NOW, GONE, proof_at=NOW)
+        decision = failing_over(Stage.LISTENING, NOW, GONE, fence={"proof_at": NOW})
         assert done(decision) == [Do.PROMOTE]
-        assert decision.memory.vote_look is None, "what the old primary's death looked like is no alarm of the new one"
+        assert decision.memory.heard.vote_look is None, (
+            "what the old primary's death looked like is no alarm of the new one"
+        )
 
     def test_new_connections_are_tried_along_both_paths(self) -> None:
         """Silence on connections that were kept from before proves little."""
         assert set(failing_over(Stage.LISTENING, NOW, {}).wants.fresh) == set(Path)
         assert set(
-            failing_over(Stage.LISTENING, NOW, {**GONE, Path.VOTE: FAILED_HERE}, proof_at=NOW).wants.fresh
+            failing_over(Stage.LISTENING, NOW, {**GONE, Path.VOTE: FAILED_HERE}, fence={"proof_at": NOW}).wants.fresh
         ) == set(Path)
 
     @pytest.mark.parametrize("path", list(Path))
     def test_look_that_failed_here_is_no_silence(self, path: Path) -> None:
-        decision = failing_over(Stage.LISTENING, NOW, {**GONE, path: FAILED_HERE}, proof_at=NOW)
+        decision = failing_over(Stage.LISTENING, NOW, {**GONE, path: FAILED_HERE}, fence={"proof_at": NOW})
         assert done(decision) == []
         assert "no file descriptor is left" in decision.alarms["listening"]
         assert decision.memory.record.intent is not None
         assert decision.memory.record.intent.stage is Stage.LISTENING
 
     def test_answer_distrusts_the_bmc(self) -> None:
-        decision = failing_over(Stage.LISTENING, NOW, {**GONE, Path.VOTE: OK}, proof_at=NOW)
+        decision = failing_over(Stage.LISTENING, NOW, {**GONE, Path.VOTE: OK}, fence={"proof_at": NOW})
         assert done(decision) == []
         assert decision.memory.record.intent is None
         assert "is it the right BMC?" in decision.memory.record.fence_distrusted
 
     @pytest.mark.parametrize("vip", [Look(Sight.REFUSED), Look(Sight.STALLED, reached=True), DROPPED])
     def test_somebody_at_the_vip_is_named_and_nothing_is_promoted(self, vip: Look) -> None:
-        decision = failing_over(Stage.LISTENING, NOW, {**GONE, Path.VIP: vip}, proof_at=NOW)
+        decision = failing_over(Stage.LISTENING, NOW, {**GONE, Path.VIP: vip}, fence={"proof_at": NOW})
         assert done(decision) == []
         assert "another host answers for the VIP 198.51.100.116" in decision.alarms["listening"]
 
     def test_wal_that_still_comes_is_no_silence(self) -> None:
-        decision = failing_over(Stage.LISTENING, NOW, GONE, proof_at=NOW, last_receive=99)
+        decision = failing_over(Stage.LISTENING, NOW, GONE, fence={"proof_at": NOW, "last_receive": 99})
         assert done(decision) == []
         assert "another host" not in decision.alarms["listening"]
 
@@ -134,8 +133,8 @@ class TestWordOfAnOperator:
         stage: Stage, peer: Peer | None, looks: dict[Path, Look], checked: float, begun: float = 5.0
     ) -> Decision:
         """The decision in a stage entered `begun` seconds ago, when the word was last checked `checked` seconds ago."""
-        memory = failing_over(stage, NOW - begun, {}, by_operator=True, proof_at=NOW).memory
-        return decide(NODE2, changed(memory, proof_at=NOW - checked), Seen(STANDBY, looks, peer), NOW)
+        memory = failing_over(stage, NOW - begun, {}, by_operator=True, fence={"proof_at": NOW}).memory
+        return decide(NODE2, changed(memory, fence={"proof_at": NOW - checked}), Seen(STANDBY, looks, peer), NOW)
 
     def test_it_does_not_age_while_it_is_checked(self) -> None:
         decision = self.decided(Stage.LISTENING, OFF, GONE, checked=NODE2.timing.arming_window - 1)
@@ -178,7 +177,7 @@ class TestWordOfAnOperator:
 class TestUnfit:
     """Limits of the lag (S4)."""
 
-    CAUGHT_UP = remembered(Record("boot"), sampled_at=NOW, covered_at=NOW, samples=((NOW, 5100),))
+    CAUGHT_UP = remembered(Record("boot"), heard={"sampled_at": NOW, "covered_at": NOW, "samples": ((NOW, 5100),)})
 
     @pytest.mark.parametrize(("limit", "is_unfit"), [(0, False), (5000, False), (4999, True)])
     def test_limit_in_bytes_counts_where_it_is_set(self, limit: int, is_unfit: bool) -> None:
@@ -186,6 +185,6 @@ class TestUnfit:
         assert found == ({"lag": "this standby lacks 5000 bytes of WAL, the limit is 4999"} if is_unfit else {})
 
     def test_switchover_under_way_is_no_time_for_a_failover(self) -> None:
-        memory = changed(self.CAUGHT_UP, switching_since=NOW)
+        memory = changed(self.CAUGHT_UP, own={"switching_since": NOW})
         assert unfit(NODE2, memory, STANDBY, NOW + 1.0).keys() == {"switchover"}
         assert not unfit(NODE2, memory, STANDBY, NOW + NODE2.timing.switchover_deadline)

@@ -1,101 +1,46 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The record survives the daemon, and says of an earlier boot only what still holds."""
+"""The memory is made of parts, and who writes each stands here: a new hand in one of them is a decision, no accident."""
 
 from __future__ import annotations
 
-import json
+import dataclasses
+import re
+from pathlib import Path
 
-import pytest
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.errors import StateError
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import (
-    Intent,
-    Record,
-    Stage,
-    adopt,
-    is_paused,
-    record_from_json,
-)
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Role
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy import memory
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.record import Record
 
-FULL = Record(
-    "boot",
-    Role.PRIMARY,
-    7,
-    "boot",
-    False,
-    Intent(Stage.PROMOTING, 1.5, 1.0, "why", 3, by_operator=True, takeover=True, lsn=99),
-    trouble_at=11.0,
-    failover_at=12.0,
-    failover_noted=False,
-    power_on_due=True,
-    order_out_at=95.0,
-    fence_distrusted="distrusted",
-    paused=True,
-    paused_until=100.0,
-    paused_until_wall=1700000100.0,
-)
+WRITERS = {
+    "record": {"belongs", "boot", "decide", "failover", "memory", "primary", "remember", "standby", "storage"}
+    | {"switchover", "upkeep"},
+    "own": {"remember", "wal"},
+    "heard": {"remember", "standby", "failover"},
+    "watch": {"standby", "failover", "remember", "decide"},
+    "fence": {"failover"},
+    "restarts": {"boot", "remember", "switchover"},
+    "switching": {"switchover"},
+    "vip": {"vip"},
+    "word": {"orders"},
+    "upkeep": {"upkeep", "primary"},
+}
 
 
-@pytest.mark.parametrize("record", [Record("boot"), FULL])
-def test_it_comes_back_from_the_disk_as_it_was(record):
-    assert record_from_json(json.loads(json.dumps(record.to_json()))) == record
+def test_nobody_else_writes_a_part():
+    folder = Path(memory.__file__).parent
+    found: dict[str, set[str]] = {}
+    for file in folder.glob("*.py"):
+        for part in re.findall(r"replace\(\s*(?:\w+\.)?memory\.(\w+)", file.read_text()):
+            found.setdefault(part, set()).add(file.stem)
+    assert found == WRITERS
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"version": 2},
-        {"role": "king"},
-        {"intent": {"stage": "dreaming"}},
-        {"paused": "no"},
-        {"failover_at": float("inf")},
-        {"failover_at": float("nan")},
-        {"unheard": 1},
-        {"intent": {"stage": "fencing", "who": "me"}},
-    ],
-)
-def test_what_is_not_understood_is_refused(change):
-    with pytest.raises(StateError):
-        record_from_json({**FULL.to_json(), **change})
+def test_parts_have_at_most_twelve_fields():
+    whole = memory.Memory(0.0, Record("boot"))
+    for one in (whole, *(getattr(whole, field.name) for field in dataclasses.fields(whole))):
+        if dataclasses.is_dataclass(one) and not isinstance(one, Record):
+            assert len(dataclasses.fields(one)) <= 12, type(one)
 
 
-@pytest.mark.parametrize("stage", Stage)
-def test_in_the_same_boot_everything_goes_on(stage):
-    record = Record("boot", intent=Intent(stage, 1.0, 1.0, "why"))
-    assert adopt(record, "boot", 50.0, 1.7e9) == record
-
-
-@pytest.mark.parametrize(
-    ("stage", "kept"),
-    [
-        (Stage.FENCING, False),
-        (Stage.LISTENING, False),
-        (Stage.PROMOTING, False),
-        (Stage.SWITCHING, False),
-        (Stage.REWINDING, True),
-        (Stage.HANDED_OVER, True),
-    ],
-)
-def test_a_new_boot_fences_nobody_and_forgets_no_damage(stage, kept):
-    record = adopt(Record("old", intent=Intent(stage, 1.0, 1.0, "why")), "new", 5.0, 1.7e9)
-    assert (record.intent is not None) == kept
-    assert record.boot == "new"
-
-
-def test_a_pause_goes_on_after_a_reboot():
-    record = adopt(Record("old", paused=True, paused_until=9000.0, paused_until_wall=1.7e9 + 60), "new", 5.0, 1.7e9)
-    assert is_paused(record, 64.0)
-    assert not is_paused(record, 66.0)
-
-
-def test_an_endless_pause_stays_endless():
-    assert is_paused(adopt(Record("old", paused=True), "new", 5.0, 1.7e9), 1e9)
-
-
-def test_the_flap_guard_begins_anew_after_a_reboot():
-    assert adopt(Record("old", failover_at=99999.0), "new", 5.0, 1.7e9).failover_at == 5.0
-
-
-def test_times_of_this_boot_do_not_lie_ahead():
-    record = adopt(Record("boot", failover_at=1.7e9, trouble_at=51.0), "boot", 50.0, 1.7e9)
-    assert (record.failover_at, record.trouble_at) == (50.0, 50.0)
+def test_a_time_that_never_was_is_none():
+    whole = memory.Memory(0.0, Record("boot"))
+    assert "inf" not in repr(whole)

@@ -8,12 +8,8 @@ import dataclasses
 import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.margins import NOTICE
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.decide import decide
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import (
-    Decision,
-    Intent,
-    Record,
-    Stage,
-)
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.decision import Decision
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.record import Intent, Record, Stage
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.upkeep import POWER_ON_EVERY, POWER_ON_TRIES
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import (
     Action,
@@ -164,7 +160,7 @@ class TestPromotedByHand:
 
 def test_an_operators_promotion_is_found_and_the_cautious_value_recorded():
     record = Record("boot", role=Role.STANDBY, timeline=2)
-    decision = decide(NODE1, remembered(record, confirmed_off=True, confirmed_at=9.0), Seen(PRIMARY), 10.0)
+    decision = decide(NODE1, remembered(record, word={"confirmed_at": 9.0}), Seen(PRIMARY), 10.0)
     assert [event.kind for event in decision.events] == ["found_primary"]
     assert (decision.memory.record.role, decision.memory.record.timeline) == (Role.PRIMARY, 3)
     assert decision.memory.record.standby_recorded
@@ -182,7 +178,7 @@ class TestPeerThatIsToBeSwitchedOn:
     def lived(self, *outcomes, tries=0, local=LONELY):
         """The decision after each outcome, POWER_ON_EVERY apart."""
         record = dataclasses.replace(SERVES, power_on_due=True)
-        memory = remembered(record, power_on_tries=tries)
+        memory = remembered(record, upkeep={"power_on_tries": tries})
         decision = decide(NODE1, memory, Seen(local), 10.0)
         for number, ok in enumerate(outcomes, 1):
             seen = Seen(local, outcomes=(Outcome(Task.POWER_ON, ok),))
@@ -217,8 +213,8 @@ class TestPeerThatIsToBeSwitchedOn:
 
 
 def test_the_vip_is_announced_again_and_no_conflict_is_named_once_it_is_held():
-    memory = remembered(SERVES, announcements=2, vip_taken=True)
+    memory = remembered(SERVES, vip={"announcements": 2, "taken": True})
     decision = decide(NODE1, memory, Seen(PRIMARY), 10.0)
     assert Do.ANNOUNCE_VIP in done(decision)
-    assert decision.memory.announcements == 1
+    assert decision.memory.vip.announcements == 1
     assert "vip_conflict" not in decision.alarms

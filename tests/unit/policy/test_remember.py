@@ -8,12 +8,8 @@ import dataclasses
 import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.margins import PAUSE_SETTLES, WORD_HOLDS
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.armed import lag_bytes, lag_seconds
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import (
-    MAX_SAMPLES,
-    Record,
-    Trouble,
-    is_paused,
-)
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import MAX_SAMPLES, Trouble
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.record import Record, is_paused
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.remember import remember
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import (
     Beat,
@@ -71,10 +67,10 @@ def test_a_standby_whose_server_was_down_must_catch_up_anew():
     """Both were stopped: it is back first, and what it knew before says nothing of what the primary writes meanwhile."""
     memory = lived((1.0, seen(standby(50), lsn=50)))
     record = dataclasses.replace(memory.record, trouble_at=2.0)
-    memory = changed(memory, record=record, trouble=Trouble(2.0, unreachable=3))
+    memory = changed(memory, record=record, watch={"trouble": Trouble(2.0, unreachable=3)})
     memory = lived((3.0, seen(Local(Server.DOWN, Role.STANDBY))), (4.0, seen(standby(50))), memory=memory)
     assert lag_seconds(memory) == float("inf")
-    assert memory.trouble is None
+    assert memory.watch.trouble is None
     assert memory.record.trouble_at is None
     memory = lived((5.0, seen(standby(50), lsn=50)), memory=memory)
     assert lag_seconds(memory) == 0.0
@@ -98,29 +94,29 @@ def test_samples_are_bounded_and_the_lag_is_never_judged_too_short():
     memory = lived(
         (0.0, seen(standby(0), lsn=0)), *((float(now), seen(standby(100), lsn=now)) for now in range(1, 2000))
     )
-    assert len(memory.samples) <= MAX_SAMPLES
+    assert len(memory.heard.samples) <= MAX_SAMPLES
     assert lag_seconds(memory) >= 1999 - 100
 
 
 def test_evidence_of_another_role_is_forgotten():
     as_primary = Local(Server.UP, Role.PRIMARY, write_lsn=50, peer_streaming=True)
     memory = lived((1.0, seen(as_primary, lsn=50)), (2.0, seen(Local(Server.UP, Role.STANDBY, replay_lsn=50))))
-    assert memory.streaming_at is None
-    assert memory.recorded_at is None
+    assert memory.stream.at is None
+    assert memory.heard.recorded_at is None
     assert lag_seconds(memory) == float("inf")
 
 
 def test_a_primary_that_does_not_note_its_standby_disarms_it_at_once():
     memory = lived((1.0, seen(standby(50), lsn=50)), (2.0, seen(standby(50), lsn=50, recorded=False)))
-    assert memory.recorded_at is None
+    assert memory.heard.recorded_at is None
 
 
 def test_an_operators_word_expires():
     order = Request(Order.CONFIRM_OFF)
     memory = lived((1.0, seen(standby(50), requests=(order,))))
-    assert memory.confirmed_off
-    assert lived((1.0 + WORD_HOLDS, seen(standby(50))), memory=memory).confirmed_off
-    assert not lived((1.1 + WORD_HOLDS, seen(standby(50))), memory=memory).confirmed_off
+    assert memory.word.confirmed_off
+    assert lived((1.0 + WORD_HOLDS, seen(standby(50))), memory=memory).word.confirmed_off
+    assert not lived((1.1 + WORD_HOLDS, seen(standby(50))), memory=memory).word.confirmed_off
 
 
 class TestPause:
@@ -146,19 +142,19 @@ class TestPause:
             (3.0, seen(standby(50), lsn=50, paused_for=before)),
         )
         assert is_paused(memory.record, 3.0) == (order is Order.PAUSE)
-        assert memory.pause_request is not None
+        assert memory.word.pause_request is not None
 
     @pytest.mark.parametrize("order", [Order.PAUSE, Order.RESUME])
     def test_a_late_answer_does_not_undo_it_and_a_newer_order_does(self, order):
         before = 0.0 if order is Order.PAUSE else float("inf")
         memory = lived((1.0, seen(standby(50), lsn=50, requests=(Request(order),))))
-        memory = changed(memory, pause_written_at=1.0)
+        memory = changed(memory, word={"pause_written_at": 1.0})
         memory = lived((2.0, seen(standby(50), lsn=50, paused_for=before)), memory=memory)
         assert is_paused(memory.record, 2.0) == (order is Order.PAUSE)
         at = 1.0 + PAUSE_SETTLES
         memory = lived((at, seen(standby(50), lsn=50, paused_for=before)), memory=memory)
         assert is_paused(memory.record, at) == (order is not Order.PAUSE)
-        assert memory.pause_request is None
+        assert memory.word.pause_request is None
 
     def test_what_was_written_is_not_written_again_and_its_end_holds_over_a_boot(self):
         pause = Request(Order.PAUSE, seconds=60.0)
@@ -166,11 +162,11 @@ class TestPause:
         assert memory.record.paused_until_wall == 1.7e9 + 60.0
         told = dataclasses.replace(seen(standby(50)), pause_written=True, wall=1.7e9 + 3.0)
         memory = lived((2.0, told), memory=memory)
-        assert memory.pause_written_at == 2.0
+        assert memory.word.pause_written_at == 2.0
         assert memory.record.paused_until_wall == 1.7e9 + 60.0, "within the drift it stays as it is"
 
     def test_a_new_order_is_written_although_one_was_just_written(self):
         memory = lived((1.0, seen(standby(50), requests=(Request(Order.PAUSE),))))
-        memory = changed(memory, pause_written_at=1.0)
+        memory = changed(memory, word={"pause_written_at": 1.0})
         memory = lived((1.2, seen(standby(50), requests=(Request(Order.RESUME),))), memory=memory)
-        assert memory.pause_written_at is None
+        assert memory.word.pause_written_at is None

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.decide import decide
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import Memory, Stage, Trouble
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import Memory, Trouble
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.record import Stage
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import (
     Action,
     Do,
@@ -19,7 +20,7 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import 
 from node_samples import NODE2, changed, remembered
 from policy_samples import CALM, FOLLOWS, GONE, NOW, OFF, STANDBY, done
 
-FOLLOWER = remembered(FOLLOWS, lived_as=Role.STANDBY)
+FOLLOWER = remembered(FOLLOWS, own={"lived_as": Role.STANDBY})
 BOTH = {Path.VIP, Path.VOTE}
 
 
@@ -39,7 +40,7 @@ def test_in_calm_the_paths_take_turns_with_new_connections() -> None:
 @pytest.mark.parametrize("sight", [Sight.STALLED, Sight.UNREACHABLE, Sight.ALIVE, Sight.UNKNOWN])
 def test_once_one_path_fails_both_must_let_somebody_in(path: Path, sight: Sight) -> None:
     """A postmaster that lets nobody in any more still serves the kept connections."""
-    just_tried = changed(FOLLOWER, fresh_at=NOW)
+    just_tried = changed(FOLLOWER, watch={"fresh_at": NOW})
     decision = decide(NODE2, just_tried, Seen(STANDBY, {**CALM, path: Look(sight)}), NOW)
     assert set(decision.wants.fresh) == BOTH
 
@@ -51,15 +52,15 @@ def test_trouble_soon_after_an_unreachable_primary_was_back_is_a_flapping_link(
     unreachable: int, later: float, flapping: bool
 ) -> None:
     """A restart in place (never unreachable) is none."""
-    troubled = changed(FOLLOWER, trouble=Trouble(NOW - 1, unreachable=unreachable))
+    troubled = changed(FOLLOWER, watch={"trouble": Trouble(NOW - 1, unreachable=unreachable)})
     back = decide(NODE2, troubled, Seen(STANDBY, CALM), NOW).memory
-    assert back.trouble is None
+    assert back.watch.trouble is None
     again = decide(NODE2, back, Seen(STANDBY, GONE), NOW + later).memory
-    assert again.trouble is not None
-    assert again.trouble.flapping == flapping
+    assert again.watch.trouble is not None
+    assert again.watch.trouble.flapping == flapping
     cut_off = decide(NODE2, again, Seen(STANDBY, {path: Look(Sight.UNREACHABLE) for path in BOTH}), NOW + later + 1)
-    assert cut_off.memory.trouble is not None
-    assert cut_off.memory.trouble.flapping == flapping
+    assert cut_off.memory.watch.trouble is not None
+    assert cut_off.memory.watch.trouble.flapping == flapping
 
 
 class TestTooLate:
@@ -70,11 +71,9 @@ class TestTooLate:
         """Of a standby that was fit when the trouble began."""
         return changed(
             FOLLOWER,
-            trouble=Trouble(NOW - seconds, unreachable=99),
-            sampled_at=NOW - seconds,
-            covered_at=NOW - seconds,
-            confirmed_off=confirmed_off,
-            confirmed_at=NOW - 1,
+            watch={"trouble": Trouble(NOW - seconds, unreachable=99)},
+            heard={"sampled_at": NOW - seconds, "covered_at": NOW - seconds},
+            word={"confirmed_at": NOW - 1 if confirmed_off else None},
         )
 
     def test_nobody_is_fenced_any_more_and_the_alarm_says_what_to_do(self) -> None:

@@ -7,11 +7,8 @@ import dataclasses
 
 import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.decide import decide
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import (
-    Decision,
-    Intent,
-    Stage,
-)
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.decision import Decision
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.record import Intent, Stage
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import (
     Action,
     Do,
@@ -51,7 +48,7 @@ def decided(
     intent = None if stage is None else Intent(stage, BEGAN, BEGAN, "asked for", lsn=lsn)
     record = dataclasses.replace(SERVES, standby_recorded=True, intent=intent)
     requests = (Request(Order.SWITCHOVER, "anna"),) if stage is None else ()
-    memory = remembered(record, stopped_at=BEGAN if local.server is Server.DOWN else None)
+    memory = remembered(record, switching={"stopped_at": BEGAN if local.server is Server.DOWN else None})
     return decide(NODE1, memory, Seen(local, peer=peer, requests=requests), now)
 
 
@@ -157,5 +154,5 @@ def test_only_the_standby_that_waits_listens_for_the_old_holder_of_the_vip() -> 
     standby = Local(Server.UP, Role.STANDBY, timeline=3, receive_lsn=100, replay_lsn=100, switching=True)
     assert not decide(NODE1, gone.memory, Seen(standby), 11.6).wants.vip_conflict
     # It may have handed over itself not long ago.
-    waiting = remembered(FOLLOWS, promote_at=11.4)
+    waiting = remembered(FOLLOWS, switching={"promote_at": 11.4})
     assert decide(NODE1, waiting, Seen(standby), 11.6).wants.vip_conflict

@@ -10,7 +10,7 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.margins impor
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.armed import unfit
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.boot import Step, next_step
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.decide import decide
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import Record, Stage, is_paused
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.record import Record, Stage, is_paused
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.remember import remember
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import (
     Beat,
@@ -83,7 +83,7 @@ class TestPeerOnAnUnknownTimeline:
 
 
 class TestStandby:
-    CAUGHT_UP = remembered(FOLLOWS, lived_as=Role.STANDBY, sampled_at=9.0, covered_at=9.0)
+    CAUGHT_UP = remembered(FOLLOWS, own={"lived_as": Role.STANDBY}, heard={"sampled_at": 9.0, "covered_at": 9.0})
 
     @pytest.mark.parametrize("field", ["receive_lsn", "replay_paused"])
     def test_one_that_does_not_tell_is_not_fit(self, field: str) -> None:
@@ -92,18 +92,18 @@ class TestStandby:
 
     def test_listening_wants_two_equal_positions(self) -> None:
         mute = dataclasses.replace(STANDBY, receive_lsn=None, detail="too many clients")
-        memory = failing_over(Stage.LISTENING, 1000.0, {}, proof_at=1000.0).memory
+        memory = failing_over(Stage.LISTENING, 1000.0, {}, fence={"proof_at": 1000.0}).memory
         for local, before in ((mute, None), (mute, 100), (STANDBY, None)):
-            known = changed(memory, last_receive=before)
+            known = changed(memory, fence={"last_receive": before})
             decision = decide(NODE2, known, Seen(local, GONE), 1000.1)
             assert Do.PROMOTE not in done(decision)
             assert "listening" in decision.alarms
-        decision = decide(NODE2, changed(memory, last_receive=100), Seen(STANDBY, GONE), 1000.1)
+        decision = decide(NODE2, changed(memory, fence={"last_receive": 100}), Seen(STANDBY, GONE), 1000.1)
         assert Do.PROMOTE in done(decision)
 
     def test_unknown_role_forgets_nothing(self) -> None:
         unknown = Local(Server.UP, Role.UNKNOWN, "the data directory does not answer")
-        assert remember(NODE1, self.CAUGHT_UP, Seen(unknown), 10.0).covered_at == 9.0
+        assert remember(NODE1, self.CAUGHT_UP, Seen(unknown), 10.0).heard.covered_at == 9.0
 
 
 class TestHeartbeatThatTellsLittle:
@@ -113,12 +113,12 @@ class TestHeartbeatThatTellsLittle:
 
     def test_pause_stays_as_it_was(self) -> None:
         for paused in (True, False):
-            memory = remembered(Record("boot", role=Role.STANDBY, paused=paused), lived_as=Role.STANDBY)
+            memory = remembered(Record("boot", role=Role.STANDBY, paused=paused), own={"lived_as": Role.STANDBY})
             assert is_paused(remember(NODE1, memory, self.SEEN, 10.0).record, 10.0) == paused
 
     def test_note_about_the_standby_expires_but_is_not_denied(self) -> None:
-        memory = remembered(Record("boot"), lived_as=Role.STANDBY, recorded_at=5.0)
-        assert remember(NODE1, memory, self.SEEN, 10.0).recorded_at == 5.0
+        memory = remembered(Record("boot"), own={"lived_as": Role.STANDBY}, heard={"recorded_at": 5.0})
+        assert remember(NODE1, memory, self.SEEN, 10.0).heard.recorded_at == 5.0
 
 
 def test_own_error_is_named_as_what_it_keeps_from_being_known() -> None:

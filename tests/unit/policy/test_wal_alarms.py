@@ -7,7 +7,8 @@ import dataclasses
 
 import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.decide import decide
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import Decision, Memory
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.decision import Decision
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import Memory
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.standby import COPY_EVERY
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Action, Do, Role, Seen, Slot, Wal
 from node_samples import NODE1, NODE2, configured, remembered
@@ -16,7 +17,7 @@ from policy_samples import CALM, FOLLOWS, NOW, PRIMARY, SERVES, STANDBY, done
 MB = 1024 * 1024
 WAL = Wal((), 1000 * MB, 100 * MB, 100 * MB, 300.0, redo_lsn=7, since_checkpoint=MB)
 START = remembered(SERVES)
-FOLLOWER = remembered(FOLLOWS, lived_as=Role.STANDBY)
+FOLLOWER = remembered(FOLLOWS, own={"lived_as": Role.STANDBY})
 
 
 def decided(wal: Wal, now: float = 10.0, memory: Memory = START, **local: object) -> Decision:
@@ -85,5 +86,5 @@ def test_standby_copies_the_slots_that_it_is_told_to_now_and_then() -> None:
     assert copy not in again.actions
     assert copy in decide(config, again.memory, Seen(STANDBY, CALM), NOW + COPY_EVERY).actions
     assert copy not in decide(NODE2, FOLLOWER, Seen(STANDBY, CALM), NOW).actions
-    paused = remembered(dataclasses.replace(FOLLOWS, paused=True), lived_as=Role.STANDBY)
+    paused = remembered(dataclasses.replace(FOLLOWS, paused=True), own={"lived_as": Role.STANDBY})
     assert copy not in decide(config, paused, Seen(STANDBY), NOW).actions

@@ -12,7 +12,9 @@ from ..config import Config
 from ..errors import StateError, WorldError
 from ..margins import MAX_WAIT, STALE
 from ..policy.decide import decide
-from ..policy.memory import Decision, Memory, Record, Wants, adopt, record_from_json
+from ..policy.decision import Decision, Wants
+from ..policy.memory import Memory
+from ..policy.record import Record, adopt, record_from_json
 from ..ports import Clock, Eyes, Hands, Pause, Store, Tasks
 from ..words import Action, Do, Event, Look, Path, Peer, Request, Seen, Task
 
@@ -170,7 +172,7 @@ class Loop:
         Only what stops this node from serving is never held back, neither by a failure nor by old evidence.
         """
         failed: set[Do] = set()
-        if decision.memory.trouble is not None:
+        if decision.memory.watch.trouble is not None:
             self.ports.tasks.prepare(Task.FENCE)
         for action in decision.actions:
             held_back = not failed.isdisjoint(_NEEDS.get(action.do, ()))

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..alarms import ALARMS
 from ..alarms import of as meaning_of
-from ..policy.memory import Stage
+from ..policy.record import Stage
 from ..words import Path, Role, Server, Sight, Task
 from .status import STALE_AFTER, Snapshot, is_serving
 

@@ -18,7 +18,9 @@ from typing import Any
 from .. import __version__, alarms
 from ..config import Config
 from ..policy.armed import bmc_problem, lag_bytes, lag_seconds, not_armed, unfit
-from ..policy.memory import Decision, Memory, Record, guard_left
+from ..policy.decision import Decision
+from ..policy.memory import Memory, guard_left
+from ..policy.record import Record
 from ..words import Local, Path, Role, Seen, Server
 from .board import Board, Noted
 
@@ -69,7 +71,7 @@ def snapshot(
             "address": config.vip.address,
             "interface": config.vip.interface,
             "held": local.vip_held,
-            "taken": memory.vip_taken,
+            "taken": memory.vip.taken,
         },
         paths={path.value: _path(board, memory, path, now) for path in Path},
         peer_seen=_peer(board, now),
@@ -97,8 +99,11 @@ def snapshot(
             "attempts": record.intent.attempts,
         }
     result["trouble"] = None
-    if memory.trouble is not None:
-        result["trouble"] = {"for": _since(now, memory.trouble.since), "not_armed": list(memory.trouble.not_armed)}
+    if memory.watch.trouble is not None:
+        result["trouble"] = {
+            "for": _since(now, memory.watch.trouble.since),
+            "not_armed": list(memory.watch.trouble.not_armed),
+        }
     result.update(_armed(config, memory, local, decision, now))
     result["codes"] = _codes({**decision.alarms, **result["not_armed"]}, board, now)
     return result
@@ -188,12 +193,12 @@ def _armed(config: Config, memory: Memory, local: Local, decision: Decision, now
     """Would a failover work? Only a standby can say so; while the primary shows no life what it found then counts."""
     if local.role is not Role.STANDBY:
         return {"armed": None, "not_armed": {}}
-    if memory.trouble is None and memory.record.intent is None:
+    if memory.watch.trouble is None and memory.record.intent is None:
         reasons = dict(not_armed(config, memory, local, now))
     else:
         reasons = dict(unfit(config, memory, local, now))
-        if memory.trouble is not None and memory.trouble.not_armed:
-            reasons["evidence"] = "when the trouble began: " + "; ".join(memory.trouble.not_armed)
+        if memory.watch.trouble is not None and memory.watch.trouble.not_armed:
+            reasons["evidence"] = "when the trouble began: " + "; ".join(memory.watch.trouble.not_armed)
     stopped = {
         code: decision.alarms[code]
         for code in ("blind", "cut_off", "fence_failed", "vip_elsewhere", "stopping")
@@ -211,7 +216,7 @@ def _lag(memory: Memory, local: Local) -> dict[str, Any]:
     seconds = lag_seconds(memory)
     return {
         "seconds": None if seconds == float("inf") else round(seconds, 3),
-        "bytes": lag_bytes(memory, local) if memory.samples or memory.covered_at is not None else None,
+        "bytes": lag_bytes(memory, local) if memory.heard.samples or memory.heard.covered_at is not None else None,
     }
 
 
@@ -225,7 +230,7 @@ def _path(board: Board, memory: Memory, path: Path, now: float) -> dict[str, Any
             "latency": round(look.latency, 5),
             "reached": look.reached,
         }
-    return {**shown, "age": _since(now, at), "ok_age": _since(now, memory.heard_at.get(path))}
+    return {**shown, "age": _since(now, at), "ok_age": _since(now, memory.heard.at.get(path))}
 
 
 def _peer(board: Board, now: float) -> dict[str, Any] | None:
@@ -245,7 +250,7 @@ def _bmc(config: Config, memory: Memory, board: Board, now: float) -> dict[str, 
     checks = sum(number for key, number in board.counts.items() if key[:2] == ("tasks", "check_bmc"))
     return {
         "power": board.power.value,
-        "ok_age": _since(now, memory.bmc_ok_at),
+        "ok_age": _since(now, memory.upkeep.bmc_ok_at),
         "error": bmc_problem(config, memory) or board.fence_error,
         "checks": checks,
         "age": _since(now, board.bmc_at),

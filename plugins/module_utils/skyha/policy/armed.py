@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from ..config import Config
 from ..margins import MISSED_CHECKS, RECORD_EVERY, STREAM_LINGERS
 from ..words import Local, Path, Role, Server
-from .memory import Memory, age, guard_left, is_paused
+from .memory import Memory, age, guard_left
+from .record import is_paused
 from .storage import not_whole
 
 
@@ -18,16 +19,16 @@ def lag_seconds(memory: Memory) -> float:
     On this node's monotonic clock alone (S4): the age of the newest sample of the primary's WAL position that is
     received here, when the primary was last heard. Infinite before the first. What is received and flushed is not lost.
     """
-    if memory.covered_at is None or memory.sampled_at is None:
+    if memory.heard.covered_at is None or memory.heard.sampled_at is None:
         return float("inf")
-    return max(0.0, memory.sampled_at - memory.covered_at)
+    return max(0.0, memory.heard.sampled_at - memory.heard.covered_at)
 
 
 def replay_lag(config: Config, memory: Memory, local: Local) -> str | None:
     """What to say where received WAL waits to be replayed for longer than the limit; it is lost to nobody, and disarms nobody."""
-    if memory.replayed_at is None or memory.sampled_at is None:
+    if memory.heard.replayed_at is None or memory.heard.sampled_at is None:
         return None
-    seconds = memory.sampled_at - memory.replayed_at
+    seconds = memory.heard.sampled_at - memory.heard.replayed_at
     if seconds <= config.failover.max_lag_seconds or local.receive_lsn is None or local.replay_lsn is None:
         return None
     waiting = (
@@ -45,7 +46,7 @@ def lag_bytes(memory: Memory, local: Local) -> int | None:
     """WAL bytes that the primary had when it was last heard and that were not received here; None: not known."""
     if local.receive_lsn is None:
         return None
-    return max(0, memory.samples[-1][1] - local.receive_lsn) if memory.samples else 0
+    return max(0, memory.heard.samples[-1][1] - local.receive_lsn) if memory.heard.samples else 0
 
 
 def not_armed(config: Config, memory: Memory, local: Local, now: float) -> Mapping[str, str]:
@@ -58,37 +59,41 @@ def evidence_missing(config: Config, memory: Memory, now: float) -> Mapping[str,
     found = {}
     window = config.timing.arming_window
     vote = f"{config.vote.address}:{config.vote.port}"
-    if age(now, memory.heard_at.get(Path.VOTE)) > window:
+    if age(now, memory.heard.at.get(Path.VOTE)) > window:
         found["vote_path"] = (
-            f"no heartbeat came through the vote port {vote} {_lately(now, memory.heard_at.get(Path.VOTE))}"
+            f"no heartbeat came through the vote port {vote} {_lately(now, memory.heard.at.get(Path.VOTE))}"
         )
-    elif memory.vote_look is not None and memory.vote_look.standby:
+    elif memory.heard.vote_look is not None and memory.heard.vote_look.standby:
         # At once, not when the last good heartbeat has aged: the next look after the primary's death would prove nothing.
-        found["vote_path"] = f"the vote port {vote} does not lead to the primary: {memory.vote_look.detail}"
-    if age(now, memory.streaming_at) > window:
-        found["replication"] = f"replication does not stream ({_lately(now, memory.streaming_at)})"
-    if age(now, memory.recorded_at) > window:
+        found["vote_path"] = f"the vote port {vote} does not lead to the primary: {memory.heard.vote_look.detail}"
+    if age(now, memory.stream.at) > window:
+        found["replication"] = f"replication does not stream ({_lately(now, memory.stream.at)})"
+    if age(now, memory.heard.recorded_at) > window:
         found["note"] = "the primary's skyha has not noted this standby; is it running there?"
-    if not memory.record_error and age(now, memory.record_ok_at) > MISSED_CHECKS * RECORD_EVERY:
-        found["record"] = f"whether skyha's record can be written was not tried {_lately(now, memory.record_ok_at)}"
+    if not memory.upkeep.record_error and age(now, memory.upkeep.record_ok_at) > MISSED_CHECKS * RECORD_EVERY:
+        found["record"] = (
+            f"whether skyha's record can be written was not tried {_lately(now, memory.upkeep.record_ok_at)}"
+        )
     problem = bmc_problem(config, memory)
     if problem:
         found["bmc"] = problem
-    elif age(now, memory.bmc_ok_at) > MISSED_CHECKS * config.timing.bmc_check_interval:
-        found["bmc"] = f"the BMC of {config.peer.name} has not answered {_lately(now, memory.bmc_ok_at)}"
-    elif age(now, memory.bmc_on_at) > MISSED_CHECKS * config.timing.bmc_check_interval:
+    elif age(now, memory.upkeep.bmc_ok_at) > MISSED_CHECKS * config.timing.bmc_check_interval:
+        found["bmc"] = f"the BMC of {config.peer.name} has not answered {_lately(now, memory.upkeep.bmc_ok_at)}"
+    elif age(now, memory.upkeep.bmc_on_at) > MISSED_CHECKS * config.timing.bmc_check_interval:
         # One that has only ever said 'off' may be another host's: nothing has belied it yet.
         found["bmc"] = (
-            f"the BMC of {config.peer.name} has not said that the power is on {_lately(now, memory.bmc_on_at)}"
+            f"the BMC of {config.peer.name} has not said that the power is on {_lately(now, memory.upkeep.bmc_on_at)}"
         )
     return found
 
 
 def record_problem(memory: Memory) -> str | None:
     """Why nothing could be written down before it is done, None where nothing speaks against it."""
-    if not memory.record_error:
+    if not memory.upkeep.record_error:
         return None
-    return f"skyha's record cannot be written, and what cannot be written down is not done: {memory.record_error}"
+    return (
+        f"skyha's record cannot be written, and what cannot be written down is not done: {memory.upkeep.record_error}"
+    )
 
 
 def bmc_problem(config: Config, memory: Memory) -> str | None:
@@ -96,8 +101,8 @@ def bmc_problem(config: Config, memory: Memory) -> str | None:
 
     A BMC that says 'off' of a host that answered later is another host's, or lies: its 'off' would be no proof.
     """
-    if memory.bmc_error:
-        return f"the BMC of {config.peer.name} cannot be used: {memory.bmc_error}"
+    if memory.upkeep.bmc_error:
+        return f"the BMC of {config.peer.name} cannot be used: {memory.upkeep.bmc_error}"
     if is_bmc_belied(memory):
         return (
             f"the BMC of {config.peer.name} says that the power is off, and PostgreSQL there answered after that: "
@@ -108,14 +113,14 @@ def bmc_problem(config: Config, memory: Memory) -> str | None:
 
 def is_bmc_belied(memory: Memory) -> bool:
     """Did the peer answer after its BMC began to say that the power is off?"""
-    return memory.bmc_off_at is not None and _peer_lived_at(memory) > memory.bmc_off_at
+    return memory.upkeep.bmc_off_at is not None and _peer_lived_at(memory) > memory.upkeep.bmc_off_at
 
 
 def _peer_lived_at(memory: Memory) -> float:
     """When the peer surely had power. A look along the paths is one at the peer for a standby only."""
-    if memory.lived_as is Role.PRIMARY:
-        return float("-inf") if memory.streaming_at is None else memory.streaming_at - STREAM_LINGERS
-    return max(memory.heard_at.values(), default=float("-inf"))
+    if memory.own.lived_as is Role.PRIMARY:
+        return float("-inf") if memory.stream.at is None else memory.stream.at - STREAM_LINGERS
+    return max(memory.heard.at.values(), default=float("-inf"))
 
 
 def unfit(config: Config, memory: Memory, local: Local, now: float) -> Mapping[str, str]:
@@ -152,7 +157,7 @@ def unfit(config: Config, memory: Memory, local: Local, now: float) -> Mapping[s
     left = guard_left(config, memory, now)
     if left > 0:
         found["flap_guard"] = f"the last failover is too recent; another may follow in {left:.0f} s"
-    if memory.switching_since is not None and now - memory.switching_since < config.timing.switchover_deadline:
+    if memory.own.switching_since is not None and now - memory.own.switching_since < config.timing.switchover_deadline:
         found["switchover"] = "a switchover is under way"
     return found
 

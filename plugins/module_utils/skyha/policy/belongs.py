@@ -52,14 +52,14 @@ def on_own_cluster(memory: Memory, local: Local) -> Memory:
     """With the identifier of `local`, which serves lawfully or streams, on record where none is."""
     if memory.record.system_identifier or not local.system_identifier:
         return memory
-    if memory.peer is not None and memory.peer.system_identifier not in (None, local.system_identifier):
+    if memory.heard.peer is not None and memory.heard.peer.system_identifier not in (None, local.system_identifier):
         return memory  # one of the two is wrong, and nobody knows which
     return replace(memory, record=replace(memory.record, system_identifier=local.system_identifier))
 
 
 def foreign_peer(config: Config, memory: Memory) -> str:
     """An alarm's sentence while the server at the peer's address was last seen to be of another cluster."""
-    peer = memory.peer
+    peer = memory.heard.peer
     if peer is None or not peer.system_identifier or peer.system_identifier == memory.record.system_identifier:
         return ""
     if peer.server is not Server.UNKNOWN:  # nothing to compare it with yet

@@ -14,8 +14,10 @@ from ..config import Config
 from ..margins import POWER_KNOWN
 from ..words import Action, Do, Event, Order, Path, Peer, Role, Seen, Server, Task
 from .belongs import Obstacle, not_ours
-from .memory import Decision, Intent, Memory, Record, Stage, Wants, age, begin, is_paused
-from .orders import refused
+from .decision import Decision, Wants
+from .memory import Memory, age, begin
+from .orders import confirmed, refused, takeover_answered
+from .record import Intent, Record, Stage, is_paused
 from .storage import not_whole
 from .switchover import hand_over
 
@@ -122,17 +124,17 @@ def _beside(peer: Role, its_timeline: int, timeline: int, not_fenced: bool) -> t
 
 def decide_down(config: Config, memory: Memory, seen: Seen, now: float) -> Decision:
     """One cycle of a node whose PostgreSQL is down; `memory` has taken `seen` in already. What an operator orders is answered."""
-    order = Order.TAKEOVER if memory.takeover_at is not None else Order.CONFIRM_OFF
+    order = Order.TAKEOVER if memory.word.takeover_at is not None else Order.CONFIRM_OFF
     told: tuple[Event, ...] = ()
-    if memory.takeover_at is not None:
+    if memory.word.takeover_at is not None:
         # For a former primary it is the same as the word that its peer is off: nothing is fenced by a node that is down.
         why = _no_takeover(config, memory, seen, now)
-        memory = replace(memory, takeover_at=None, confirmed_off=why is None, confirmed_at=now)
+        memory = confirmed(takeover_answered(memory), now if why is None else None)
         told = () if why is None else (refused(order, why),)
     decision = _decide_down(config, memory, seen, now)
-    if decision.memory.confirmed_off and seen.peer is not None:
+    if decision.memory.word.confirmed_off and seen.peer is not None:
         told += (refused(order, decision.sentence),)
-        decision = replace(decision, memory=replace(decision.memory, confirmed_off=False))
+        decision = replace(decision, memory=confirmed(decision.memory, None))
     return replace(decision, events=decision.events + told)
 
 
@@ -143,8 +145,8 @@ def _no_takeover(config: Config, memory: Memory, seen: Seen, now: float) -> str 
         return (
             f"PostgreSQL is down here and its role is {seen.local.role.value}; order it again when a standby runs here"
         )
-    asked = age(now, memory.bmc_ok_at)
-    if asked <= POWER_KNOWN and memory.bmc_off_at is None and not memory.record.fence_distrusted:
+    asked = age(now, memory.upkeep.bmc_ok_at)
+    if asked <= POWER_KNOWN and memory.upkeep.bmc_off_at is None and not memory.record.fence_distrusted:
         return (
             f"the BMC of {config.peer.name} says that it is on, and it may have been promoted: look at it first; if it must go, "
             "switch it off and keep it off, then order it again"
@@ -163,12 +165,14 @@ def _decide_down(config: Config, memory: Memory, seen: Seen, now: float) -> Deci
         if seen.peer is None and record.intent.stage is Stage.HANDED_OVER:
             return Decision(memory, "switchover under way: about to look at the peer", replace(wants, delay=0.0))
         # The peer was told to promote and is gone for ever: only an operator knows, and only then this node serves again.
-        given_up = memory.confirmed_off and seen.peer is not None and seen.peer.server is Server.UNREACHABLE
+        given_up = memory.word.confirmed_off and seen.peer is not None and seen.peer.server is Server.UNREACHABLE
         if not given_up and (local.role is Role.PRIMARY or record.intent.stage is Stage.HANDED_OVER):
             return hand_over(config, memory, seen, now)
         memory = replace(memory, record=replace(memory.record, intent=None))
     if any(request.order is Order.REJOIN for request in seen.requests):
-        memory = replace(memory, rejoin_ordered=True, rewind_failed="", rewind_tries=0)
+        memory = replace(
+            memory, restarts=replace(memory.restarts, rejoin_ordered=True, rewind_failed="", rewind_tries=0)
+        )
     rewound = next((outcome for outcome in seen.outcomes if outcome.task is Task.REWIND), None)
     if rewound is not None:
         return _rewound(config, memory, rewound.ok, rewound.detail, now)
@@ -184,10 +188,10 @@ def _decide_down(config: Config, memory: Memory, seen: Seen, now: float) -> Deci
         look = Wants(WAIT_POLL, (Path.VIP, Path.VOTE), config.timing.look_deadline, peer=True)
         return _waiting(memory, "paused: nothing automatic happens (skyctl resume ends it)", look)
     served = record.role is Role.PRIMARY and record.served_boot == record.boot
-    if seen.peer is None and local.role is Role.PRIMARY and not (served and memory.starts == 0):
+    if seen.peer is None and local.role is Role.PRIMARY and not (served and memory.restarts.count == 0):
         return Decision(memory, "down, about to look at the peer", replace(wants, delay=0.0))
     forgotten = now - memory.started_at > config.timing.fence_forgotten_after
-    step, why = next_step(record, local.role, local.timeline, seen.peer, served, memory.confirmed_off, forgotten)
+    step, why = next_step(record, local.role, local.timeline, seen.peer, served, memory.word.confirmed_off, forgotten)
     if step is Step.START:
         return _start(config, memory, seen, now, why)
     if step is Step.REJOIN:
@@ -208,20 +212,21 @@ def _untouched(memory: Memory, obstacle: Obstacle, wants: Wants, actions: tuple[
 
 
 def _start(config: Config, memory: Memory, seen: Seen, now: float, why: str) -> Decision:
-    wants = Wants(START_POLL, peer=memory.starts > 0)
-    if memory.starts >= config.timing.restart_attempts and now - memory.start_at < START_PAUSE:
-        text = f"PostgreSQL was started {memory.starts} times and did not stay up; see its log; next try in a minute"
+    wants = Wants(START_POLL, peer=memory.restarts.count > 0)
+    if memory.restarts.count >= config.timing.restart_attempts and age(now, memory.restarts.at) < START_PAUSE:
+        text = f"PostgreSQL was started {memory.restarts.count} times and did not stay up; see its log; next try in a minute"
         return _waiting(
             memory, text, Wants(WAIT_POLL, peer=True), (Action(Do.DROP_VIP),) if seen.local.vip_held else ()
         )
-    same_outage = memory.down_since is None or memory.down_since <= memory.start_at
-    if same_outage and now - memory.start_at < START_EVERY:
+    same_outage = age(now, memory.own.down_since) >= age(now, memory.restarts.at)
+    if same_outage and age(now, memory.restarts.at) < START_EVERY:
         actions: tuple[Action, ...] = ()
-        if now - memory.start_asked_at >= ASK_AGAIN:
+        if age(now, memory.restarts.asked_at) >= ASK_AGAIN:
             actions = (Action(Do.START_POSTGRES),)
-            memory = replace(memory, start_asked_at=now)
+            memory = replace(memory, restarts=replace(memory.restarts, asked_at=now))
         return Decision(memory, "down, start asked for", wants, actions, (), {"down": "PostgreSQL is being started"})
-    memory = replace(memory, start_at=now, start_asked_at=now, starts=memory.starts + 1, confirmed_off=False)
+    restarts = replace(memory.restarts, at=now, asked_at=now, count=memory.restarts.count + 1)
+    memory = confirmed(replace(memory, restarts=restarts), None)
     if seen.local.role is Role.PRIMARY:
         memory = replace(memory, record=replace(memory.record, role=Role.PRIMARY, served_boot=memory.record.boot))
     event = Event("starting", f"starting PostgreSQL as {seen.local.role.value}: {why}", "warning")
@@ -237,17 +242,17 @@ def _start(config: Config, memory: Memory, seen: Seen, now: float, why: str) -> 
 
 def _rejoin(config: Config, memory: Memory, seen: Seen, now: float, why: str) -> Decision:
     drop = (Action(Do.DROP_VIP),) if seen.local.vip_held else ()
-    if memory.rewind_failed and memory.rewind_tries > len(REWIND_PAUSES):
+    if memory.restarts.rewind_failed and memory.restarts.rewind_tries > len(REWIND_PAUSES):
         return _waiting(memory, _rewind_over(memory), Wants(WAIT_POLL, peer=True), drop)
-    if memory.rewind_failed:
-        left = memory.rewind_at + REWIND_PAUSES[memory.rewind_tries - 1] - now
+    if memory.restarts.rewind_failed:
+        left = REWIND_PAUSES[memory.restarts.rewind_tries - 1] - age(now, memory.restarts.rewind_at)
         if left > 0:
             text = (
-                f"pg_rewind failed ({memory.rewind_failed}); attempt {memory.rewind_tries + 1} of "
+                f"pg_rewind failed ({memory.restarts.rewind_failed}); attempt {memory.restarts.rewind_tries + 1} of "
                 f"{len(REWIND_PAUSES) + 1} in {left:.0f} s"
             )
             return _waiting(memory, text, Wants(WAIT_POLL, peer=True), drop)
-    if not config.failover.auto_rejoin and not memory.rejoin_ordered:
+    if not config.failover.auto_rejoin and not memory.restarts.rejoin_ordered:
         text = f"{why}, but auto_rejoin is off: 'skyctl rejoin' runs pg_rewind, failover_rebuild.yml makes a new copy"
         return _waiting(memory, text, Wants(WAIT_POLL, peer=True), drop)
     peer = seen.peer
@@ -268,7 +273,7 @@ def _rejoin(config: Config, memory: Memory, seen: Seen, now: float, why: str) ->
 
 def _rewind_over(memory: Memory) -> str:
     return (
-        f"pg_rewind failed {memory.rewind_tries} times, last: {memory.rewind_failed}; the data is kept as it is: run "
+        f"pg_rewind failed {memory.restarts.rewind_tries} times, last: {memory.restarts.rewind_failed}; the data is kept as it is: run "
         "failover_rebuild.yml, or 'skyctl rejoin' to try once more"
     )
 
@@ -278,15 +283,24 @@ def _rewound(config: Config, memory: Memory, ok: bool, detail: str, now: float) 
         # The intent stays on record: a half rewound data directory is never started.
         event = Event("rewind_failed", f"pg_rewind failed: {detail}", "alarm")
         memory = replace(
-            memory, rewind_failed=detail or "no reason given", rewind_tries=memory.rewind_tries + 1, rewind_at=now
+            memory,
+            restarts=replace(
+                memory.restarts,
+                rewind_failed=detail or "no reason given",
+                rewind_tries=memory.restarts.rewind_tries + 1,
+                rewind_at=now,
+            ),
         )
-        is_over = memory.rewind_tries > len(REWIND_PAUSES)
+        is_over = memory.restarts.rewind_tries > len(REWIND_PAUSES)
         why = _rewind_over(memory) if is_over else f"pg_rewind failed: {detail}; it is tried again"
         return replace(_waiting(memory, why, Wants(WAIT_POLL, peer=True)), events=(event,))
     memory = replace(
         memory, record=replace(memory.record, intent=None, role=Role.STANDBY, failover_at=now, standby_recorded=True)
     )
-    memory = replace(memory, starts=0, start_at=float("-inf"), rewind_failed="", rewind_tries=0, rejoin_ordered=False)
+    memory = replace(
+        memory,
+        restarts=replace(memory.restarts, count=0, at=None, rewind_failed="", rewind_tries=0, rejoin_ordered=False),
+    )
     event = Event("rewound", f"the data directory follows {config.peer.name} now: {detail}")
     return Decision(
         memory, "down, rewound: starting as standby", Wants(START_POLL), (Action(Do.START_POSTGRES),), (event,)

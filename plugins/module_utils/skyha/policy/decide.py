@@ -9,10 +9,12 @@ from ..config import Config
 from ..words import Action, Do, Order, Role, Seen, Server, Task
 from .belongs import adopt_cluster, foreign_peer, not_ours, only_own_cluster
 from .boot import decide_down
-from .memory import Decision, Memory, Wants, is_paused
+from .decision import Decision, Wants
+from .memory import Memory
 from .orders import lapsed
 from .patience import not_counted
 from .primary import decide_primary
+from .record import is_paused
 from .remember import remember
 from .standby import decide_standby
 from .storage import moved_on_purpose, remember_mounts
@@ -62,7 +64,7 @@ def decide(config: Config, memory: Memory, seen: Seen, now: float) -> Decision:
     ):
         decision = replace(decision, actions=(Action(Do.DROP_VIP),) + decision.actions)
     # A resume is what starts a stopped node: it is written down when there is a server to write to.
-    request = memory.pause_request if memory.pause_written_at is None else None
+    request = memory.word.pause_request if memory.word.pause_written_at is None else None
     if request is not None and (request.order is Order.PAUSE or seen.local.server is Server.UP):
         decision = replace(decision, actions=decision.actions + (Action(Do.SET_PAUSE, request),))
     return decision
@@ -83,11 +85,11 @@ def _by_role(config: Config, memory: Memory, seen: Seen, now: float) -> Decision
     if local.server is Server.DOWN:
         return decide_down(config, memory, seen, now)
     if local.server is Server.UNKNOWN:
-        if memory.trouble is not None:
-            memory = replace(memory, trouble=not_counted(memory.trouble, now))
+        if memory.watch.trouble is not None:
+            memory = replace(memory, watch=replace(memory.watch, trouble=not_counted(memory.watch.trouble, now)))
         text = f"this node cannot look at its own PostgreSQL: {local.detail or 'no reason given'}; it looks again"
         return Decision(memory, text, Wants(config.timing.retry_interval), alarms={"blind": text})
-    waited = now - (memory.down_since if memory.down_since is not None else now)
+    waited = now - (memory.own.down_since if memory.own.down_since is not None else now)
     sentence = f"PostgreSQL here is {local.server.value} for {waited:.0f} s" + (
         f": {local.detail}" if local.detail else ""
     )

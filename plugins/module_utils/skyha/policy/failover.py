@@ -11,9 +11,12 @@ from dataclasses import replace
 from ..config import Config
 from ..margins import LISTEN_LIMIT, PROOF_FRESH, PROOF_LATE, SOON, WORD_EVERY
 from ..words import Action, Do, Event, Outcome, Path, Power, Role, Seen, Sight, Task
-from .memory import Decision, Intent, Memory, Stage, Wants, begin, has_ordered, is_paused
-from .orders import not_followed
+from .decision import Decision, Wants
+from .memory import Memory, age, begin
+from .orders import confirmed, not_followed
 from .patience import BOTH, blind, cut_off, cut_off_why, facts, led_elsewhere, living, look_at_primary, signs
+from .record import Intent, Stage, has_ordered, is_paused
+from .vip import unheard
 
 TASK_POLL = 0.2  # a task's end wakes the loop; this is only for a wake that was lost
 PROMOTE_POLL = 0.03
@@ -50,22 +53,22 @@ def _is_proof_old(config: Config, memory: Memory, intent: Intent, now: float) ->
     A promotion ordered by such a word goes on: to take it back because nobody looked for a while would only lose it.
     """
     if intent.by_operator:
-        return intent.stage is Stage.LISTENING and now - memory.proof_at > config.timing.arming_window
-    return now - memory.proof_at > PROOF_FRESH
+        return intent.stage is Stage.LISTENING and age(now, memory.fence.proof_at) > config.timing.arming_window
+    return age(now, memory.fence.proof_at) > PROOF_FRESH
 
 
 def fence_once(config: Config, memory: Memory, now: float, events: tuple[Event, ...] = ()) -> Decision:
     """The next attempt at the fence, or the word of an operator in its place."""
     intent = memory.record.intent
     assert intent is not None
-    if memory.confirmed_off:
+    if memory.word.confirmed_off:
         return proven(config, memory, now, "an operator confirmed that it is off", events, by_operator=True)
     memory = begin(memory, replace(intent, stage=Stage.FENCING, at=now, attempts=intent.attempts + 1))
     # What must be undone is on record before it is done: the order may act although nobody lives to see it.
     memory = replace(
         memory, record=replace(memory.record, power_on_due=memory.record.power_on_due or config.fence.power_on_after)
     )
-    memory = replace(memory, fence_at=now)
+    memory = replace(memory, fence=replace(memory.fence, at=now))
     sentence = f"standby, fencing {config.peer.name} (attempt {intent.attempts + 1} of {config.timing.fence_attempts})"
     return Decision(
         memory,
@@ -91,14 +94,16 @@ def _fencing(config: Config, memory: Memory, seen: Seen, now: float) -> Decision
     events: tuple[Event, ...] = ()
     outcome = next((done for done in seen.outcomes if done.task is Task.FENCE), None)
     if outcome is not None:
-        if outcome.proof and now - memory.fence_at > config.timing.fence_deadline + PROOF_LATE:
-            late = f"proven only {now - memory.fence_at:.0f} s after it began, this host stood still: {outcome.detail}"
+        if outcome.proof and age(now, memory.fence.at) > config.timing.fence_deadline + PROOF_LATE:
+            late = (
+                f"proven only {age(now, memory.fence.at):.0f} s after it began, this host stood still: {outcome.detail}"
+            )
             outcome = replace(outcome, proof=False, detail=late)
         if outcome.proof:
             return proven(
                 config, memory, now, outcome.detail, (), by_operator=False, last_receive=seen.local.receive_lsn
             )
-        memory = replace(memory, fence_at=now, record=replace(memory.record, order_out_at=now))
+        memory = replace(memory, record=replace(memory.record, order_out_at=now), fence=replace(memory.fence, at=now))
         events = (_failed(config, intent, outcome),)
         if intent.takeover and _unseen_for(config, intent, now) <= config.timing.arming_window:
             return _by_word(config, memory, now, outcome, events)
@@ -106,7 +111,7 @@ def _fencing(config: Config, memory: Memory, seen: Seen, now: float) -> Decision
         sentence = f"standby, fencing {config.peer.name} (attempt {intent.attempts} of {config.timing.fence_attempts})"
         return Decision(memory, sentence, Wants(TASK_POLL), (), events, _fence_alarms(config, intent.attempts - 1))
     life = _life(config, memory, seen)
-    if life is not None and now - memory.proof_at <= SOON:
+    if life is not None and age(now, memory.fence.proof_at) <= SOON:
         return _answers_after_all(config, memory, now, life, events)
     if life is not None:
         return _call_off(config, memory, now, f"the primary answers again: {life}", events)
@@ -125,7 +130,7 @@ def _fencing(config: Config, memory: Memory, seen: Seen, now: float) -> Decision
         )
     unseen = _unseen_for(config, intent, now)
     why = blind(seen.looks)
-    if why is not None and unseen <= config.timing.arming_window and not memory.confirmed_off:
+    if why is not None and unseen <= config.timing.arming_window and not memory.word.confirmed_off:
         sentence = f"standby, fencing of {config.peer.name} waits, this node cannot see whether it lives: {why}"
         return Decision(memory, sentence, look, (), events, {**alarms, "blind": sentence})
     if why is None and cut_off(seen.looks) and not intent.takeover:
@@ -135,8 +140,8 @@ def _fencing(config: Config, memory: Memory, seen: Seen, now: float) -> Decision
         )
         sentence += f"; where {config.peer.name} is dead for good 'skyctl takeover' goes on"
         return Decision(memory, sentence, look, (), events + told, {**alarms, "cut_off": sentence})
-    lives = led_elsewhere(memory, seen, memory.fence_at, now)
-    if lives is not None and not memory.confirmed_off and not intent.takeover:
+    lives = led_elsewhere(memory, seen, memory.fence.at, now)
+    if lives is not None and not memory.word.confirmed_off and not intent.takeover:
         return _call_off(
             config, memory, now, f"another host answers for the VIP, and {config.peer.name} lives: {lives}", events
         )
@@ -144,19 +149,19 @@ def _fencing(config: Config, memory: Memory, seen: Seen, now: float) -> Decision
     began = intent.since if intent.proven_at is None else intent.proven_at
     spent = intent.attempts >= config.timing.fence_attempts or now - began > config.timing.failover_limit
     spent = spent and not intent.takeover
-    if not spent and unseen > config.timing.arming_window and not memory.confirmed_off:
+    if not spent and unseen > config.timing.arming_window and not memory.word.confirmed_off:
         sentence = (
             f"standby, nothing was seen of {config.peer.name} for {unseen:.0f} s in the middle of its fencing, nothing is "
             "promoted: make sure that the host is off and run 'skyctl confirm-off'"
         )
         return _for_the_operator(memory, sentence, look, events, alarms)
-    if spent and not memory.confirmed_off:
+    if spent and not memory.word.confirmed_off:
         sentence = (
             f"standby, {config.peer.name} could not be fenced in {intent.attempts} attempts, nothing is promoted: make "
             "sure that the host is off and run 'skyctl confirm-off'"
         )
         return _for_the_operator(memory, sentence, look, events, alarms)
-    if memory.confirmed_off or now - memory.fence_at >= config.timing.fence_interval:
+    if memory.word.confirmed_off or age(now, memory.fence.at) >= config.timing.fence_interval:
         return fence_once(config, memory, now, events)
     return Decision(
         memory, f"standby, fencing of {config.peer.name} failed, next attempt soon", look, (), events, alarms
@@ -224,9 +229,9 @@ def _call_off(
     assert intent is not None
     # PostgreSQL was told to promote and has not: only a restart makes it forget that.
     actions = (Action(Do.KILL_POSTGRES),) if memory.record.role is Role.PRIMARY else ()
-    memory = replace(memory, trouble=None, confirmed_off=False, switch_evidence=None)
-    if answers:
-        memory = replace(memory, recovered_at=now)
+    recovered_at = now if answers else memory.watch.recovered_at
+    watch = replace(memory.watch, trouble=None, switch_evidence=None, recovered_at=recovered_at)
+    memory = confirmed(replace(memory, watch=watch), None)
     memory = replace(
         memory, record=replace(memory.record, intent=None, role=Role.STANDBY, standby_recorded=True, trouble_at=None)
     )
@@ -274,7 +279,7 @@ def proven(
         intent = replace(intent, attempts=0, proven_at=now)
     memory = begin(memory, intent)
     memory = replace(memory, record=replace(memory.record, power_on_due=memory.record.power_on_due and not by_operator))
-    memory = replace(memory, proof_at=now, last_receive=last_receive, confirmed_off=False)
+    memory = confirmed(replace(memory, fence=replace(memory.fence, proof_at=now, last_receive=last_receive)), None)
     event = Event("fence_read_back", f"{config.peer.name} is off: {how}", "warning")
     return Decision(
         memory,
@@ -310,7 +315,7 @@ def _listening(config: Config, memory: Memory, seen: Seen, now: float) -> Decisi
     listen = _listen(config, intent.by_operator)
     if not seen.looks or (intent.by_operator and seen.peer is None):
         return Decision(
-            replace(memory, last_receive=seen.local.receive_lsn),
+            replace(memory, fence=replace(memory.fence, last_receive=seen.local.receive_lsn)),
             f"standby, listening whether {config.peer.name} still answers",
             listen,
         )
@@ -325,10 +330,10 @@ def _listening(config: Config, memory: Memory, seen: Seen, now: float) -> Decisi
         belied = _belied(config, memory, seen, now)
         if belied is not None:
             return belied
-        memory = replace(memory, proof_at=now)
-    received, before = seen.local.receive_lsn, memory.last_receive
+        memory = replace(memory, fence=replace(memory.fence, proof_at=now))
+    received, before = seen.local.receive_lsn, memory.fence.last_receive
     if received is None:
-        memory = replace(memory, last_receive=None)
+        memory = replace(memory, fence=replace(memory.fence, last_receive=None))
         sentence = (
             f"standby, cannot listen for WAL: PostgreSQL here does not tell what it received: {seen.local.detail}"
         )
@@ -337,7 +342,8 @@ def _listening(config: Config, memory: Memory, seen: Seen, now: float) -> Decisi
         memory = begin(memory, replace(intent, stage=Stage.PROMOTING, at=now))
         memory = replace(memory, record=replace(memory.record, role=Role.PRIMARY, standby_recorded=False))
         # What was seen of the old primary is no sign of trouble on the way to the new one.
-        memory = replace(memory, promote_at=now, vip_free_at=None, vip_taken=False, vote_look=None)
+        heard = replace(memory.heard, vote_look=None)
+        memory = unheard(replace(memory, fence=replace(memory.fence, promote_at=now), heard=heard))
         event = Event("fenced", f"{config.peer.name} is off and silent: promoting", "warning", facts(seen))
         ended, told = _out_of_the_way(seen)
         return Decision(
@@ -347,7 +353,7 @@ def _listening(config: Config, memory: Memory, seen: Seen, now: float) -> Decisi
             (*ended, Action(Do.PROMOTE)),
             (event, *told),
         )
-    memory = replace(memory, last_receive=received)
+    memory = replace(memory, fence=replace(memory.fence, last_receive=received))
     sentence = f"standby, {config.peer.name} is said to be off, but it is not silent: {signs(seen.looks)}"
     if seen.looks[Path.VIP].reached or seen.looks[Path.VIP].sight is Sight.REFUSED:
         sentence += f"; if it is off indeed, another host answers for the VIP {config.vip.address}: find it"
@@ -372,18 +378,18 @@ def _promoting(config: Config, memory: Memory, seen: Seen, now: float) -> Decisi
     waited = now - intent.at
     actions: tuple[Action, ...] = ()
     sentence = f"standby, being promoted for {waited:.1f} s"
-    listen = memory.vip_free_at is None and not memory.vip_taken
+    listen = memory.vip.free_at is None and not memory.vip.taken
     if intent.by_operator and seen.looks:
         belied = _belied(config, memory, seen, now)
         if belied is not None:
             return belied
-        memory = replace(memory, proof_at=now)
-    elif intent.by_operator and now - memory.proof_at > WORD_EVERY:
+        memory = replace(memory, fence=replace(memory.fence, proof_at=now))
+    elif intent.by_operator and age(now, memory.fence.proof_at) > WORD_EVERY:
         look = Wants(0.0, BOTH, config.timing.silence_deadline, fresh=BOTH, peer=True, vip_conflict=listen)
         return Decision(memory, sentence, look)
-    if now - memory.promote_at >= PROMOTE_AGAIN:
+    if age(now, memory.fence.promote_at) >= PROMOTE_AGAIN:
         actions = (Action(Do.PROMOTE),)
-        memory = replace(memory, promote_at=now)
+        memory = replace(memory, fence=replace(memory.fence, promote_at=now))
     ended, told = _out_of_the_way(seen)
     return Decision(memory, sentence, Wants(PROMOTE_POLL, vip_conflict=listen), ended + actions, told)
 

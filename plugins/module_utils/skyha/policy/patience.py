@@ -9,7 +9,8 @@ from dataclasses import replace
 from ..config import Config, Timing
 from ..margins import STOP_LIMIT, WAL_FRESH
 from ..words import Look, Path, Peer, Role, Seen, Server, Sight
-from .memory import Memory, Trouble, Wants
+from .decision import Wants
+from .memory import Memory, Trouble, age
 
 BOTH = (Path.VIP, Path.VOTE)
 
@@ -54,12 +55,13 @@ def cut_off_why(config: Config) -> str:
     )
 
 
-def wal_grows(memory: Memory, since: float, now: float) -> bool:
+def wal_grows(memory: Memory, since: float | None, now: float) -> bool:
     """Does WAL of a server that lives arrive here? What came before `since` may have been on its way when it died."""
-    return memory.wal_at > since and now - memory.wal_at <= WAL_FRESH
+    arrived = age(now, memory.stream.wal_at)
+    return arrived < age(now, since) and arrived <= WAL_FRESH
 
 
-def led_elsewhere(memory: Memory, seen: Seen, since: float, now: float) -> str | None:
+def led_elsewhere(memory: Memory, seen: Seen, since: float | None, now: float) -> str | None:
     """Why the VIP is taken to lead to another host than the primary, whose server lives; None where nothing says so.
 
     Somebody answers for the VIP, so after a fence nothing could be promoted anyhow: it would only take the last server away.
@@ -102,7 +104,7 @@ def shutting_down(timing: Timing, trouble: Trouble, peer: Peer | None, now: floa
     """
     if peer is None:
         return trouble
-    stalls = peer.server is Server.STALLED and now - trouble.stopping_at <= timing.hang_timeout
+    stalls = peer.server is Server.STALLED and age(now, trouble.stopping_at) <= timing.hang_timeout
     since = now if trouble.stopping_since is None else trouble.stopping_since
     if not (peer.stopping or stalls) or now - since > STOP_LIMIT:
         return trouble
@@ -118,7 +120,7 @@ def used_up(timing: Timing, trouble: Trouble, looks: Mapping[Path, Look], now: f
     that goes up and down lets a few looks in a row fail on a healthy primary: after one such trouble the next needs hang_timeout.
     """
     vip, vote = looks[Path.VIP].sight, looks[Path.VOTE].sight
-    elapsed = now - max(trouble.since, trouble.stopping_at) - trouble.blind_for
+    elapsed = min(now - trouble.since, age(now, trouble.stopping_at)) - trouble.blind_for
     if Sight.STALLED in (vip, vote) or Sight.SICK in (vip, vote):
         return elapsed >= timing.hang_timeout, f"stalled or sick for {elapsed:.1f} of {timing.hang_timeout:g} s"
     if vip in (Sight.REFUSED, Sight.DROPPED):

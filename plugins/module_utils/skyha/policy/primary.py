@@ -6,16 +6,18 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..config import Config
-from ..margins import FREE_TRUSTED
 from ..words import Action, Do, Event, Local, Order, Path, Role, Seen, Server, Sight
 from .armed import bmc_problem, record_problem
 from .belongs import on_own_cluster
 from .boot import PROMOTED_BY_HAND, Step, next_step
-from .memory import Decision, Memory, Stage, Wants, age, is_paused
-from .orders import not_followed
+from .decision import Decision, Wants
+from .memory import Memory, age
+from .orders import confirmed, not_followed, takeover_answered
+from .record import Stage, is_paused
 from .storage import not_whole
 from .switchover import begin_switchover, checkpointed, decide_switching
-from .upkeep import check_bmc, check_record, is_given_up, not_switched_on, power_on
+from .upkeep import check_bmc, check_record, is_given_up, not_switched_on, power_on, power_on_anew
+from .vip import keep_vip
 from .wal import is_lost, wal_alarms
 
 _HELD = {True: "held", False: "not held", None: "not known to be held"}
@@ -34,7 +36,7 @@ def decide_primary(config: Config, memory: Memory, seen: Seen, now: float) -> De
             f"{config.peer.name} is primary on timeline {newer}, newer than {seen.local.timeline} here: stopping at once",
             "alarm",
         )
-        memory = replace(memory, record=replace(memory.record, intent=None, served_boot=""), trouble=None)
+        memory = replace(memory, record=replace(memory.record, intent=None, served_boot=""))
         return Decision(
             memory,
             f"gives way to {config.peer.name}, primary on timeline {newer}",
@@ -42,8 +44,8 @@ def decide_primary(config: Config, memory: Memory, seen: Seen, now: float) -> De
             (Action(Do.DROP_VIP), Action(Do.KILL_POSTGRES)),
             (event,),
         )
-    if memory.takeover_at is not None:  # on a former primary that somebody started: the word that its peer is off
-        memory = replace(memory, takeover_at=None, confirmed_off=True, confirmed_at=now)
+    if memory.word.takeover_at is not None:  # on a former primary that somebody started: the word that its peer is off
+        memory = confirmed(takeover_answered(memory), now)
     if was_promoted_by_hand(config, memory, seen, now):
         return _promoted_by_hand(config, memory, seen, is_paused(memory.record, now))
     memory, events = _settle(config, memory, seen, now)
@@ -72,28 +74,28 @@ def decide_primary(config: Config, memory: Memory, seen: Seen, now: float) -> De
         )
     memory = on_own_cluster(replace(memory, record=replace(memory.record, served_boot=memory.record.boot)), seen.local)
     if memory.record.intent is not None and memory.record.intent.stage is Stage.SWITCHING:
-        decided = (checkpointed if memory.checkpointing else decide_switching)(config, memory, seen, now)
+        decided = (checkpointed if memory.switching.checkpointing else decide_switching)(config, memory, seen, now)
         if decided is not None:
             return decided
     elif any(request.order is Order.SWITCHOVER for request in seen.requests):
         return begin_switchover(config, memory, seen, now)
     memory, actions = _keep_record(config, memory, seen, now)
-    memory, vip_actions, delay, listen = _keep_vip(config, memory, seen, now)
+    memory, vip_actions, delay, listen = keep_vip(config, memory, seen, now)
     memory, power_actions = _keep_power(config, memory, seen, now)
     # The VIP first: clients wait for it.
     actions = vip_actions + actions + power_actions + check_record(memory, seen, now)
-    if _owes_checkpoint(seen.local) and now - memory.checkpoint_at >= CHECKPOINT_EVERY:
+    if _owes_checkpoint(seen.local) and age(now, memory.upkeep.checkpoint_at) >= CHECKPOINT_EVERY:
         actions += (Action(Do.CHECKPOINT),)
-        memory = replace(memory, checkpoint_at=now)
+        memory = replace(memory, upkeep=replace(memory.upkeep, checkpoint_at=now))
     if seen.local.switching:
         actions += (Action(Do.SET_SWITCHING, False),)
-    memory = replace(memory, trouble=None, confirmed_off=False)
+    memory = confirmed(memory, None)
     wants = _wants(config, memory, now)
     wants = replace(wants, delay=min(wants.delay, delay), vip_conflict=listen)
-    memory = replace(memory, looked_at=now if wants.paths else memory.looked_at)
+    memory = replace(memory, upkeep=replace(memory.upkeep, looked_at=now if wants.paths else memory.upkeep.looked_at))
     alarms = _alarms(config, memory, seen, now)
     state = f"primary on {_timeline(seen)}, VIP {_HELD[seen.local.vip_held]}, " + _STREAMS[seen.local.peer_streaming]
-    if memory.checkpointing:
+    if memory.switching.checkpointing:
         state += f"; switchover to {config.peer.name}: a checkpoint first"
     return Decision(memory, "; ".join([state, *alarms.values()]), wants, actions, events, alarms)
 
@@ -115,7 +117,9 @@ def _unlawful(config: Config, memory: Memory, seen: Seen, now: float) -> str | N
     if record.served_boot in ("", record.boot):
         return None
     forgotten = now - memory.started_at > config.timing.fence_forgotten_after
-    step, why = next_step(record, Role.PRIMARY, seen.local.timeline, seen.peer, False, memory.confirmed_off, forgotten)
+    step, why = next_step(
+        record, Role.PRIMARY, seen.local.timeline, seen.peer, False, memory.word.confirmed_off, forgotten
+    )
     return None if step is Step.START else why
 
 
@@ -131,8 +135,8 @@ def was_promoted_by_hand(config: Config, memory: Memory, seen: Seen, now: float)
     """
     if memory.record.role is not Role.STANDBY or seen.local.switching is True:
         return False
-    was_told = now - memory.promote_at <= config.timing.promote_deadline and seen.peer is not None
-    return not (memory.confirmed_off or was_told) or _lawful_is_seen(seen)
+    was_told = age(now, memory.fence.promote_at) <= config.timing.promote_deadline and seen.peer is not None
+    return not (memory.word.confirmed_off or was_told) or _lawful_is_seen(seen)
 
 
 def _promoted_by_hand(config: Config, memory: Memory, seen: Seen, paused: bool) -> Decision:
@@ -225,7 +229,7 @@ def _settle(config: Config, memory: Memory, seen: Seen, now: float) -> tuple[Mem
                 served_boot=record.boot,
             ),
         )
-        memory = replace(memory, power_on_at=float("-inf"), power_on_tries=0)
+        memory = power_on_anew(memory)
     elif record.intent is not None and stage is not Stage.SWITCHING:
         memory = replace(memory, record=replace(memory.record, intent=None))
     elif record.role is Role.STANDBY:
@@ -268,23 +272,7 @@ def _keep_record(config: Config, memory: Memory, seen: Seen, now: float) -> tupl
 
 def _alone_for(memory: Memory, now: float) -> float:
     """Seconds that this node has served, as far as this daemon saw it, and surely without a streaming standby."""
-    return 0.0 if memory.alone_since is None else now - memory.alone_since
-
-
-def _keep_vip(config: Config, memory: Memory, seen: Seen, now: float) -> tuple[Memory, tuple[Action, ...], float, bool]:
-    """(memory, actions, the longest delay until the next cycle, listen for another holder then)."""
-    if seen.local.vip_held:
-        memory = replace(memory, vip_taken=False)
-        if memory.announcements > 0:
-            memory = replace(memory, announcements=memory.announcements - 1)
-            return memory, (Action(Do.ANNOUNCE_VIP),), config.timing.interval, False
-        return memory, (), config.timing.interval, False
-    if seen.local.vip_held is None:
-        return memory, (), config.timing.retry_interval, False
-    if age(now, memory.vip_free_at) <= 2 * config.timing.dad_wait + FREE_TRUSTED:
-        memory = replace(memory, vip_free_at=None, announcements=config.vip.arp_announcements)
-        return memory, (Action(Do.ADD_VIP),), 0.0, False
-    return memory, (), config.timing.interval if memory.vip_taken else 0.0, True
+    return 0.0 if memory.stream.alone_since is None else now - memory.stream.alone_since
 
 
 def _keep_power(config: Config, memory: Memory, seen: Seen, now: float) -> tuple[Memory, tuple[Action, ...]]:
@@ -296,9 +284,13 @@ def _keep_power(config: Config, memory: Memory, seen: Seen, now: float) -> tuple
 
 def _wants(config: Config, memory: Memory, now: float) -> Wants:
     """The primary looks along its own paths only now and then: the standby does so each cycle, and tries new connections."""
-    look = now - memory.looked_at >= config.timing.fresh_every
-    every = PEER_EVERY if memory.peer is None or memory.peer.role is not Role.PRIMARY else config.timing.interval
-    peer = age(now, memory.streaming_at) > 2 * config.timing.interval and age(now, memory.peer_at) >= every
+    look = age(now, memory.upkeep.looked_at) >= config.timing.fresh_every
+    every = (
+        PEER_EVERY
+        if memory.heard.peer is None or memory.heard.peer.role is not Role.PRIMARY
+        else config.timing.interval
+    )
+    peer = age(now, memory.stream.at) > 2 * config.timing.interval and age(now, memory.heard.peer_at) >= every
     paths = (Path.VIP, Path.VOTE) if look else ()
     return Wants(config.timing.interval, paths, config.timing.look_deadline, peer=peer)
 
@@ -330,7 +322,7 @@ def _alarms(config: Config, memory: Memory, seen: Seen, now: float) -> dict[str,
     problem = record_problem(memory)
     if problem:
         alarms["record"] = problem
-    if memory.vip_taken:
+    if memory.vip.taken:
         alarms["vip_conflict"] = (
             f"the VIP {config.vip.address} is not taken: another host answers for it (find that host), or it could not be "
             "listened for one (the log says why)"
@@ -339,14 +331,14 @@ def _alarms(config: Config, memory: Memory, seen: Seen, now: float) -> dict[str,
         alarms["fence_distrusted"] = memory.record.fence_distrusted
     if is_given_up(memory) and seen.local.peer_streaming is not True:
         alarms["power_on"] = not_switched_on(config)
-    peer = memory.peer
+    peer = memory.heard.peer
     if peer is not None and peer.server is Server.UP and peer.role is Role.PRIMARY:
         alarms["two_primaries"] = (
             f"{config.peer.name} runs as a primary too, on timeline {peer.timeline}"
             + ("" if peer.noted else ", promoted by hand past its skyha")
             + ": stop it there at once"
         )
-    look = memory.vote_look
+    look = memory.heard.vote_look
     if look is not None and look.sight is not Sight.OK:
         alarms["path_vote"] = f"the heartbeat along the vote path fails: {look.sight.value} {look.detail}".rstrip()
     return alarms

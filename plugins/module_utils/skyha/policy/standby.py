@@ -12,9 +12,10 @@ from ..config import Config
 from ..margins import FLAPPING, FREE_HOLDS, START_HOLDS, STOP_LIMIT, WAL_FRESH
 from ..words import Action, Do, Event, Look, Path, Role, Seen, Sight, Task
 from .armed import evidence_missing, lag_seconds, not_armed, replay_lag, unfit
+from .decision import Decision, Wants
 from .failover import decide_failover, fence_once
-from .memory import Decision, Intent, Memory, Stage, Trouble, Wants, age, is_paused
-from .orders import INSTEAD, not_followed
+from .memory import Memory, Trouble, age
+from .orders import INSTEAD, not_followed, takeover_answered
 from .patience import (
     BOTH,
     blind,
@@ -31,9 +32,10 @@ from .patience import (
     wal_grows,
     worsened,
 )
+from .record import Intent, Stage, is_paused
 from .switchover import hand_over
 from .takeover import take_over
-from .upkeep import check_bmc, check_record, late_order, peer_is_on, undo_fence
+from .upkeep import check_bmc, check_record, late_order, peer_is_on, power_on_anew, undo_fence
 from .wal import wal_alarms
 
 SWITCH_POLL = 0.05
@@ -43,11 +45,11 @@ BY_OPERATOR = ("bmc", "vote_path", "too_late")  # what an operator's word, that 
 
 def decide_standby(config: Config, memory: Memory, seen: Seen, now: float) -> Decision:
     """One cycle of a standby; `memory` has taken `seen` in already."""
-    if memory.takeover_at is not None:
+    if memory.word.takeover_at is not None:
         ordered = take_over(config, memory, seen, now)
         if ordered is not None:
             return ordered
-        memory = replace(memory, takeover_at=None)
+        memory = takeover_answered(memory)
     stage = memory.record.intent.stage if memory.record.intent else None
     if stage in (Stage.FENCING, Stage.LISTENING, Stage.PROMOTING):
         return decide_failover(config, memory, seen, now)
@@ -57,15 +59,15 @@ def decide_standby(config: Config, memory: Memory, seen: Seen, now: float) -> De
         memory = replace(memory, record=replace(memory.record, intent=None))
     timeline = memory.record.timeline if seen.local.timeline is None else seen.local.timeline
     memory = replace(memory, record=replace(memory.record, role=Role.STANDBY, timeline=timeline, served_boot=""))
-    since = memory.switching_since
+    since = memory.own.switching_since
     if since is not None and now - since < config.timing.switchover_deadline:
-        if memory.switch_evidence is None:
+        if memory.watch.switch_evidence is None:
             # Nobody looks while it lasts; if it ends in the primary's death, this is what counts.
-            memory = replace(memory, switch_evidence=evidence_missing(config, memory, now))
+            memory = replace(memory, watch=replace(memory.watch, switch_evidence=evidence_missing(config, memory, now)))
         # Once the old holder drops the VIP nobody answers for it: known by then, it is not waited for after the promotion.
         # Not on the node that has handed over and still reads the old note: to the peer its probes are another taker's.
-        handed_over = memory.promote_at >= since
-        listen = not handed_over and age(now, memory.vip_free_at) > FREE_HOLDS
+        handed_over = age(now, memory.switching.promote_at) <= now - since
+        listen = not handed_over and age(now, memory.vip.free_at) > FREE_HOLDS
         return Decision(memory, "standby, a switchover is under way", Wants(SWITCH_POLL, vip_conflict=listen))
     life = living(seen.looks, config.failover.tablespace_policy)
     if not seen.looks:
@@ -79,17 +81,19 @@ def decide_standby(config: Config, memory: Memory, seen: Seen, now: float) -> De
 
 def _quiet(config: Config, memory: Memory, seen: Seen, now: float, life: str) -> Decision:
     events: tuple[Event, ...] = ()
-    if memory.trouble is not None:
-        events = (Event("recovered", f"the primary answers again after {now - memory.trouble.since:.1f} s: {life}"),)
-        if memory.trouble.unreachable:
-            memory = replace(memory, recovered_at=now)
+    if memory.watch.trouble is not None:
+        events = (
+            Event("recovered", f"the primary answers again after {now - memory.watch.trouble.since:.1f} s: {life}"),
+        )
+        if memory.watch.trouble.unreachable:
+            memory = replace(memory, watch=replace(memory.watch, recovered_at=now))
     memory, told = not_followed(memory, f"the primary answers ({life})")
     events += told
     memory = _note_start(config, memory, seen, now)
-    memory = replace(memory, trouble=None, switch_evidence=None)
+    memory = replace(memory, watch=replace(memory.watch, trouble=None, switch_evidence=None))
     memory = replace(memory, record=replace(memory.record, trouble_at=None))
     if any(look.sight in (Sight.OK, Sight.ALIVE, Sight.SICK) for look in seen.looks.values()):
-        memory = replace(peer_is_on(memory, now), power_on_at=float("-inf"), power_on_tries=0)
+        memory = power_on_anew(peer_is_on(memory, now))
     actions = check_bmc(config, memory, seen, now) + check_record(memory, seen, now)
     if config.peer.slot in (seen.local.slots or ()) and not is_paused(memory.record, now):
         # Left from its time as primary: unused here, it would only hold WAL back.
@@ -97,9 +101,9 @@ def _quiet(config: Config, memory: Memory, seen: Seen, now: float, life: str) ->
     if (
         config.failover.keep_slots
         and not is_paused(memory.record, now)
-        and age(now, memory.slots_copied_at) >= COPY_EVERY
+        and age(now, memory.watch.slots_copied_at) >= COPY_EVERY
     ):
-        memory = replace(memory, slots_copied_at=now)
+        memory = replace(memory, watch=replace(memory.watch, slots_copied_at=now))
         actions += (Action(Do.COPY_SLOTS, config.failover.keep_slots),)
     memory, fresh = _newly(config, memory, seen, now)
     alarms = dict(not_armed(config, memory, seen.local, now))
@@ -126,8 +130,8 @@ def _blind(config: Config, memory: Memory, seen: Seen, now: float) -> Decision:
     """This node cannot look: nothing begins by that, ends by it, or goes on."""
     text = f"this node cannot see whether the primary lives: {blind(seen.looks)}; it looks again"
     delay = config.timing.interval
-    if memory.trouble is not None:
-        memory = replace(memory, trouble=not_counted(memory.trouble, now))
+    if memory.watch.trouble is not None:
+        memory = replace(memory, watch=replace(memory.watch, trouble=not_counted(memory.watch.trouble, now)))
         delay = config.timing.retry_interval
     actions = check_bmc(config, memory, seen, now)
     return Decision(memory, f"standby, {text}", look_at_primary(config, delay), actions, (), {"blind": text})
@@ -141,10 +145,10 @@ def _newly(config: Config, memory: Memory, seen: Seen, now: float) -> tuple[Memo
     """
     if any(look.sight is not Sight.OK for look in seen.looks.values()):
         return memory, BOTH
-    if now - memory.fresh_at < config.timing.fresh_every:
+    if age(now, memory.watch.fresh_at) < config.timing.fresh_every:
         return memory, ()
-    path = Path.VOTE if memory.fresh_path is Path.VIP else Path.VIP
-    return replace(memory, fresh_at=now, fresh_path=path), (path,)
+    path = Path.VOTE if memory.watch.fresh_path is Path.VIP else Path.VIP
+    return replace(memory, watch=replace(memory.watch, fresh_at=now, fresh_path=path)), (path,)
 
 
 def _note_start(config: Config, memory: Memory, seen: Seen, now: float) -> Memory:
@@ -155,14 +159,16 @@ def _note_start(config: Config, memory: Memory, seen: Seen, now: float) -> Memor
     """
     life = [look for look in seen.looks.values() if look.shows_life]
     if not all(look.starting for look in life):
-        return replace(memory, starting_at=None)
-    if age(now, memory.starting_at) > config.timing.arming_window:
+        return replace(memory, watch=replace(memory.watch, starting_at=None))
+    if age(now, memory.watch.starting_at) > config.timing.arming_window:
         # It begins, or nobody looked for long: then it may have served meanwhile.
-        missing = evidence_missing(config, memory, now) if memory.trouble is None else memory.trouble.not_armed
-        memory = replace(memory, starting_since=now, start_evidence=missing)
-    elif now - memory.starting_since > START_HOLDS:
-        memory = replace(memory, start_evidence=evidence_missing(config, memory, now))
-    return replace(memory, starting_at=now)
+        missing = (
+            evidence_missing(config, memory, now) if memory.watch.trouble is None else memory.watch.trouble.not_armed
+        )
+        memory = replace(memory, watch=replace(memory.watch, starting_since=now, start_evidence=missing))
+    elif age(now, memory.watch.starting_since) > START_HOLDS:
+        memory = replace(memory, watch=replace(memory.watch, start_evidence=evidence_missing(config, memory, now)))
+    return replace(memory, watch=replace(memory.watch, starting_at=now))
 
 
 def _path_alarms(looks: Mapping[Path, Look]) -> Mapping[str, str]:
@@ -182,13 +188,13 @@ def _path_alarms(looks: Mapping[Path, Look]) -> Mapping[str, str]:
 def _troubled(config: Config, memory: Memory, seen: Seen, now: float) -> Decision:
     """No path shows life. Wait as long as the signs demand, then begin to fence - unless something speaks against."""
     events: tuple[Event, ...] = ()
-    if memory.trouble is None:
+    if memory.watch.trouble is None:
         memory = _trouble_begins(config, memory, seen, now)
         late = late_order(config, memory, now)
         events = (Event("trouble", f"the primary shows no life: {signs(seen.looks)}{late}", "warning", facts(seen)),)
-    trouble = worsened(memory.trouble, seen.looks, now)  # type: ignore[arg-type]  # set just above
+    trouble = worsened(memory.watch.trouble, seen.looks, now)  # type: ignore[arg-type]  # set just above
     trouble = shutting_down(config.timing, trouble, seen.peer, now)
-    memory = replace(memory, trouble=trouble)
+    memory = replace(memory, watch=replace(memory.watch, trouble=trouble))
     wants = replace(look_at_primary(config, config.timing.retry_interval), peer=True)
     if cut_off(seen.looks):
         # What is seen from here proves nothing meanwhile: patience and evidence begin again when the vote port accepts.
@@ -196,9 +202,7 @@ def _troubled(config: Config, memory: Memory, seen: Seen, now: float) -> Decisio
         memory = replace(
             memory,
             record=replace(memory.record, trouble_at=None),
-            trouble=trouble,
-            switch_evidence=None,
-            starting_at=None,
+            watch=replace(memory.watch, trouble=trouble, switch_evidence=None, starting_at=None),
         )
         why = cut_off_why(config)
         memory, told = not_followed(memory, why)
@@ -216,7 +220,7 @@ def _troubled(config: Config, memory: Memory, seen: Seen, now: float) -> Decisio
             f"the primary was given up {now - trouble.since:.0f} s ago; where it lives on it may have noted by now that it is "
             "alone, and would serve after a fence: make sure that it is off and stays off, and run 'skyctl confirm-off'"
         )
-    if memory.confirmed_off:
+    if memory.word.confirmed_off:
         against = {code: why for code, why in against.items() if code not in BY_OPERATOR}
     obstacles = tuple(against.values())
     waited, patience = used_up(config.timing, trouble, seen.looks, now)
@@ -266,10 +270,12 @@ def _elsewhere(
     config: Config, memory: Memory, now: float, lives: str, wants: Wants, events: tuple[Event, ...]
 ) -> Decision:
     """Another host has the VIP. As when this node is cut off, patience and evidence begin again when that is over."""
-    flapping = memory.trouble is not None and memory.trouble.flapping
+    flapping = memory.watch.trouble is not None and memory.watch.trouble.flapping
     trouble = Trouble(now, not_armed=evidence_missing(config, memory, now), flapping=flapping, elsewhere=True)
     memory = replace(
-        memory, record=replace(memory.record, trouble_at=None), trouble=trouble, switch_evidence=None, starting_at=None
+        memory,
+        record=replace(memory.record, trouble_at=None),
+        watch=replace(memory.watch, trouble=trouble, switch_evidence=None, starting_at=None),
     )
     text = (
         f"another host than {config.peer.name} answers for the VIP {config.vip.address}, and {config.peer.name} lives ({lives}): clients are led "
@@ -283,15 +289,19 @@ def _elsewhere(
 def _trouble_begins(config: Config, memory: Memory, seen: Seen, now: float) -> Memory:
     """Judge whether this node is armed. A daemon that was killed since takes up what its predecessor found."""
     since = memory.record.trouble_at
-    if since is not None and memory.sampled_at is None and now - since <= config.timing.arming_window:
-        return replace(memory, trouble=Trouble(now), sampled_at=since, covered_at=since)
-    if memory.switch_evidence is not None:
-        missing = memory.switch_evidence
-    elif age(now, memory.starting_at) <= config.timing.arming_window:
-        missing = memory.start_evidence
+    if since is not None and memory.heard.sampled_at is None and now - since <= config.timing.arming_window:
+        return replace(
+            memory,
+            watch=replace(memory.watch, trouble=Trouble(now)),
+            heard=replace(memory.heard, sampled_at=since, covered_at=since),
+        )
+    if memory.watch.switch_evidence is not None:
+        missing = memory.watch.switch_evidence
+    elif age(now, memory.watch.starting_at) <= config.timing.arming_window:
+        missing = memory.watch.start_evidence
     else:
         missing = evidence_missing(config, memory, now)
-    flapping = now - memory.recovered_at <= FLAPPING
-    memory = replace(memory, trouble=Trouble(now, not_armed=missing, flapping=flapping))
+    flapping = age(now, memory.watch.recovered_at) <= FLAPPING
+    memory = replace(memory, watch=replace(memory.watch, trouble=Trouble(now, not_armed=missing, flapping=flapping)))
     fit = not missing and not unfit(config, memory, seen.local, now).keys() & {"not_standby", "catch_up", "lag"}
     return replace(memory, record=replace(memory.record, trouble_at=now if fit else None))

@@ -14,7 +14,10 @@ from dataclasses import replace
 from ..config import Config
 from ..margins import ANNOUNCE_LIMIT, LOOK_AGAIN, NO_RACE, NOTICE, STOP_LIMIT
 from ..words import Action, Do, Event, Peer, Role, Seen, Server, Task
-from .memory import Decision, Intent, Memory, Stage, Wants, age, begin
+from .decision import Decision, Wants
+from .memory import Memory, age, begin
+from .record import Intent, Stage
+from .vip import unheard
 
 POLL = 0.05
 PROMOTE_AGAIN = 2.0
@@ -41,7 +44,9 @@ def begin_switchover(config: Config, memory: Memory, seen: Seen, now: float) -> 
     if why is not None:
         event = Event("switchover_refused", f"switchover refused: {why}", "warning")
         return Decision(memory, f"primary, switchover refused: {why}", Wants(config.timing.interval), (), (event,))
-    memory = replace(memory, announced_at=None, stopped_at=None, checkpointing=True)
+    memory = replace(
+        memory, switching=replace(memory.switching, announced_at=None, stopped_at=None, checkpointing=True)
+    )
     memory = replace(
         memory, record=replace(memory.record, intent=Intent(Stage.SWITCHING, now, now, "an operator asked for it"))
     )
@@ -69,7 +74,7 @@ def checkpointed(config: Config, memory: Memory, seen: Seen, now: float) -> Deci
     why = obstacle(config, memory, seen)
     if why is not None:
         return give_up(config, memory, why)
-    memory = replace(memory, checkpointing=False)
+    memory = replace(memory, switching=replace(memory.switching, checkpointing=False))
     memory = begin(memory, replace(intent, at=now, since=now))
     event = Event("checkpoint", f"the checkpoint before the switchover has ended: {done.detail}")
     sentence = f"primary, switchover to {config.peer.name}: announced"
@@ -110,9 +115,9 @@ def decide_switching(config: Config, memory: Memory, seen: Seen, now: float) -> 
             why = f"{config.peer.name} has not replayed its announcement: it is behind, or its replay is paused"
             return give_up(config, memory, why)
         return Decision(memory, f"primary, switchover to {config.peer.name}: waiting until it has replayed that", wants)
-    if memory.announced_at is None:
-        memory = replace(memory, announced_at=now)
-    if age(now, memory.announced_at) < config.timing.interval + NOTICE:
+    if memory.switching.announced_at is None:
+        memory = replace(memory, switching=replace(memory.switching, announced_at=now))
+    if age(now, memory.switching.announced_at) < config.timing.interval + NOTICE:
         return Decision(memory, f"primary, switchover to {config.peer.name}: its skyha is about to read that", wants)
     return Decision(
         memory,
@@ -144,12 +149,13 @@ def hand_over(config: Config, memory: Memory, seen: Seen, now: float) -> Decisio
             )
         sentence = f"handed over to {config.peer.name}, waiting until it is primary; this node does not serve meanwhile"
         actions: tuple[Action, ...] = ()
-        if _has_received(peer, intent.lsn) and now - memory.promote_at >= PROMOTE_AGAIN:
-            memory = replace(memory, promote_at=now)
+        if _has_received(peer, intent.lsn) and age(now, memory.switching.promote_at) >= PROMOTE_AGAIN:
+            memory = replace(memory, switching=replace(memory.switching, promote_at=now))
             actions = (Action(Do.PROMOTE_PEER),)
-        if peer is not None and peer.server is Server.DOWN and now - max(intent.at, memory.start_at) > START_AFTER:
+        since = min(now - intent.at, age(now, memory.restarts.at))
+        if peer is not None and peer.server is Server.DOWN and since > START_AFTER:
             # The peer was restarted, and if it had become primary it waits for this node to answer: do so, as a standby.
-            memory = replace(memory, start_at=now)
+            memory = replace(memory, restarts=replace(memory.restarts, at=now))
             actions = (Action(Do.MAKE_STANDBY), Action(Do.START_POSTGRES))
         return Decision(
             memory,
@@ -159,11 +165,16 @@ def hand_over(config: Config, memory: Memory, seen: Seen, now: float) -> Decisio
             (),
             {"handed_over": sentence} if now - intent.at > TOLD_AFTER else {},
         )
-    if memory.stopped_at is None:
-        memory = replace(memory, stopped_at=now)
+    if memory.switching.stopped_at is None:
+        memory = replace(memory, switching=replace(memory.switching, stopped_at=now))
     # A stop that took long is no failure: what counts is whether the peer has all WAL, and that is looked at first.
-    late = now > max(intent.since + config.timing.switchover_deadline, (memory.stopped_at or now) + LOOK_AGAIN)
-    if memory.down_since is not None and (memory.stopped_at or now) - memory.down_since > STOP_LIMIT - NO_RACE:
+    late = now > max(
+        intent.since + config.timing.switchover_deadline, (memory.switching.stopped_at or now) + LOOK_AGAIN
+    )
+    if (
+        memory.own.down_since is not None
+        and (memory.switching.stopped_at or now) - memory.own.down_since > STOP_LIMIT - NO_RACE
+    ):
         return give_up(config, memory, f"the stop took so long that {config.peer.name} may be about to fence this node")
     if seen.local.clean_shutdown is False:
         return give_up(config, memory, "PostgreSQL did not shut down cleanly")
@@ -181,7 +192,7 @@ def hand_over(config: Config, memory: Memory, seen: Seen, now: float) -> Decisio
             memory, f"stopped for the switchover, waiting until {config.peer.name} has all WAL", Wants(POLL, peer=True)
         )
     memory = begin(memory, replace(intent, stage=Stage.HANDED_OVER, at=now, lsn=seen.local.write_lsn))
-    memory = replace(memory, promote_at=now)
+    memory = replace(memory, switching=replace(memory.switching, promote_at=now))
     return Decision(
         memory, f"{config.peer.name} has all WAL: promoting it", Wants(POLL, peer=True), (Action(Do.PROMOTE_PEER),)
     )
@@ -200,6 +211,7 @@ def _has_received(peer: Peer | None, lsn: int) -> bool:
 
 def give_up(config: Config, memory: Memory, why: str) -> Decision:
     """Before the hand-over: this node serves again."""
-    memory = replace(memory, record=replace(memory.record, intent=None), vip_free_at=None, checkpointing=False)
+    switching = replace(memory.switching, checkpointing=False)
+    memory = unheard(replace(memory, record=replace(memory.record, intent=None), switching=switching))
     event = Event("switchover_failed", f"switchover given up, this node serves again: {why}", "alarm")
     return Decision(memory, f"switchover given up: {why}", Wants(POLL, peer=True), (), (event,))

@@ -12,10 +12,12 @@ from dataclasses import replace
 from ..config import Config
 from ..words import Event, Order, Role, Seen, Server, Task
 from .armed import is_bmc_belied
+from .decision import Decision, Wants
 from .failover import TASK_POLL, fence_once, proven
-from .memory import Decision, Intent, Memory, Stage, Wants, is_paused
-from .orders import refused
+from .memory import Memory, begin
+from .orders import confirmed, refused, takeover_answered
 from .patience import blind, facts, living, look_at_primary
+from .record import Intent, Stage, is_paused
 from .storage import not_whole
 
 UNDER_WAY = (Stage.LISTENING, Stage.PROMOTING)
@@ -30,14 +32,14 @@ def take_over(config: Config, memory: Memory, seen: Seen, now: float) -> Decisio
         look = replace(look_at_primary(config, 0.0), peer=True)
         return Decision(memory, f"standby, ordered to take over: one more look for {config.peer.name}", look)
     why = obstacle(config, memory, seen, now)
-    memory = replace(memory, takeover_at=None)
+    memory = takeover_answered(memory)
     if why is not None:
         event = refused(Order.TAKEOVER, why)
         return Decision(memory, f"standby, {event.text}", look_at_primary(config, 0.0), (), (event,))
-    since = now if memory.trouble is None else memory.trouble.since
+    since = now if memory.watch.trouble is None else memory.watch.trouble.since
     attempts = 0 if old is None else old.attempts
     intent = Intent(Stage.FENCING, now, since, "an operator ordered it", attempts, takeover=True)
-    memory = replace(memory, record=replace(memory.record, intent=intent), confirmed_off=False)
+    memory = begin(confirmed(memory, None), intent)
     event = Event(
         "takeover", f"an operator orders this node to take over from {config.peer.name}", "warning", facts(seen)
     )

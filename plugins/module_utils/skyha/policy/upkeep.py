@@ -7,9 +7,10 @@ from dataclasses import replace
 
 from ..config import Config
 from ..margins import ORDER_ACTS_WITHIN, RECORD_EVERY
-from ..words import Action, Do, Event, Seen, Task
+from ..words import Action, Do, Event, Outcome, Power, Seen, Task
 from .armed import bmc_problem
-from .memory import Memory, Stage, age, is_paused
+from .memory import Memory, Upkeep, age
+from .record import Stage, is_paused
 
 POWER_ON_EVERY = 15.0
 POWER_ON_TRIES = 20
@@ -21,28 +22,59 @@ def check_bmc(config: Config, memory: Memory, seen: Seen, now: float) -> tuple[A
     """Ask the peer's BMC for its power status when that is due; more often after a failure."""
     timing = config.timing
     interval = timing.bmc_retry_interval if bmc_problem(config, memory) else timing.bmc_check_interval
-    if Task.CHECK_BMC in seen.running or age(now, memory.bmc_asked_at) < interval:
+    if Task.CHECK_BMC in seen.running or age(now, memory.upkeep.bmc_asked_at) < interval:
         return ()
     return (Action(Do.RUN, Task.CHECK_BMC),)
 
 
 def check_record(memory: Memory, seen: Seen, now: float) -> tuple[Action, ...]:
     """Try whether the record can be written, when that is due: without it there is no failover, and no restart in place."""
-    interval = RECORD_RETRY if memory.record_error else RECORD_EVERY
-    if Task.CHECK_RECORD in seen.running or age(now, memory.record_tried_at) < interval:
+    interval = RECORD_RETRY if memory.upkeep.record_error else RECORD_EVERY
+    if Task.CHECK_RECORD in seen.running or age(now, memory.upkeep.record_tried_at) < interval:
         return ()
     return (Action(Do.RUN, Task.CHECK_RECORD),)
 
 
 def power_on(memory: Memory, seen: Seen, now: float) -> tuple[Memory, tuple[Action, ...]]:
-    """Switch the peer, that this node has fenced, on again when that is due: tried a number of times (remember.py counts)."""
+    """Switch the peer, that this node has fenced, on again when that is due: tried a number of times."""
     if not memory.record.power_on_due:
         return memory, ()
-    if Task.POWER_ON in seen.running or now - memory.power_on_at < POWER_ON_EVERY:
+    if Task.POWER_ON in seen.running or age(now, memory.upkeep.power_on_at) < POWER_ON_EVERY:
         return memory, ()
-    if memory.power_on_tries >= POWER_ON_TRIES:
+    if memory.upkeep.power_on_tries >= POWER_ON_TRIES:
         return replace(memory, record=replace(memory.record, power_on_due=False)), ()
-    return replace(memory, power_on_at=now), (Action(Do.RUN, Task.POWER_ON),)
+    return replace(memory, upkeep=replace(memory.upkeep, power_on_at=now)), (Action(Do.RUN, Task.POWER_ON),)
+
+
+def remember_outcome(memory: Memory, outcome: Outcome, now: float) -> Memory:
+    """With how such a chore ended."""
+    upkeep, why = memory.upkeep, outcome.detail or "no reason given"
+    if outcome.task is Task.CHECK_BMC:
+        return replace(memory, upkeep=_bmc_checked(upkeep, outcome, why, now))
+    if outcome.task is Task.CHECK_RECORD and outcome.ok:
+        return replace(memory, upkeep=replace(upkeep, record_tried_at=now, record_ok_at=now, record_error=""))
+    if outcome.task is Task.CHECK_RECORD:
+        return replace(memory, upkeep=replace(upkeep, record_tried_at=now, record_error=why))
+    if outcome.task is not Task.POWER_ON or not memory.record.power_on_due:
+        return memory
+    # A try counts when it was made, not when it was decided: what was decided may be held back.
+    tries = 0 if outcome.ok else upkeep.power_on_tries + 1
+    memory = replace(memory, upkeep=replace(upkeep, power_on_tries=tries))
+    return peer_is_on(memory, now) if outcome.ok else memory
+
+
+def _bmc_checked(upkeep: Upkeep, outcome: Outcome, why: str, now: float) -> Upkeep:
+    if not outcome.ok:
+        return replace(upkeep, bmc_asked_at=now, bmc_error=why)
+    first = now if upkeep.bmc_off_at is None else upkeep.bmc_off_at
+    off_at = first if outcome.power is Power.OFF else None
+    on_at = now if outcome.power is Power.ON else upkeep.bmc_on_at
+    return replace(upkeep, bmc_asked_at=now, bmc_ok_at=now, bmc_on_at=on_at, bmc_error="", bmc_off_at=off_at)
+
+
+def power_on_anew(memory: Memory) -> Memory:
+    """With no try counted to switch the peer on again."""
+    return replace(memory, upkeep=replace(memory.upkeep, power_on_at=None, power_on_tries=0))
 
 
 def order_is_out(memory: Memory, now: float) -> bool:
@@ -77,7 +109,7 @@ def undo_fence(
     intent = memory.record.intent
     if is_paused(memory.record, now) or (intent is not None and intent.stage in _FAILOVER):
         return memory, (), (), {}
-    is_first = memory.power_on_tries == 0 and memory.power_on_at == float("-inf")
+    is_first = memory.upkeep.power_on_tries == 0 and memory.upkeep.power_on_at is None
     memory, actions = power_on(memory, seen, now)
     alarms = {"power_on": not_switched_on(config)} if is_given_up(memory) else {}
     if not actions or not is_first:
@@ -88,7 +120,7 @@ def undo_fence(
 
 def is_given_up(memory: Memory) -> bool:
     """Was the peer not to be switched on again, as often as it was tried?"""
-    return memory.power_on_tries >= POWER_ON_TRIES and not memory.record.power_on_due
+    return memory.upkeep.power_on_tries >= POWER_ON_TRIES and not memory.record.power_on_due
 
 
 def not_switched_on(config: Config) -> str:

@@ -22,14 +22,14 @@ SOME_WAL = 64 * 1024 * 1024  # a server that is idle need not checkpoint
 def remember_wal(config: Config, memory: Memory, local: Local, now: float) -> Memory:
     """Since when the last checkpoint is the last one, and whether the peer's slot was found without its WAL."""
     wal = local.wal
-    if local.peer_streaming and memory.slot_lost:
-        memory = replace(memory, slot_lost=False)
+    if local.peer_streaming and memory.own.slot_lost:
+        memory = replace(memory, own=replace(memory.own, slot_lost=False))
     if wal is None:
         return memory
-    if is_lost(config, local) and not local.peer_streaming and not memory.slot_lost:
-        memory = replace(memory, slot_lost=True)
-    if wal.redo_lsn != memory.redo_lsn:
-        memory = replace(memory, redo_lsn=wal.redo_lsn, redo_at=now)
+    if is_lost(config, local) and not local.peer_streaming and not memory.own.slot_lost:
+        memory = replace(memory, own=replace(memory.own, slot_lost=True))
+    if wal.redo_lsn != memory.own.redo_lsn:
+        memory = replace(memory, own=replace(memory.own, redo_lsn=wal.redo_lsn, redo_at=now))
     return memory
 
 
@@ -41,7 +41,7 @@ def is_lost(config: Config, local: Local) -> bool:
 def wal_alarms(config: Config, memory: Memory, local: Local, now: float) -> Mapping[str, str]:
     """code -> sentence."""
     found = {}
-    if memory.slot_lost:
+    if memory.own.slot_lost:
         found["slot_lost"] = (
             f"the replication slot of {config.peer.name} had lost WAL that {config.peer.name} lacks: it was away for longer than "
             "max_slot_wal_keep_size lasts. The slot is made again, but only an archive or failover_rebuild.yml brings that node back"
@@ -78,7 +78,7 @@ def _checkpoint(memory: Memory, wal: Wal, now: float) -> str | None:
     since = wal.since_checkpoint
     if since is None:
         return None
-    waited = now - memory.redo_at
+    waited = now - memory.own.redo_at
     overdue = waited > FAR_BEYOND * wal.checkpoint_timeout + SLACK and since > SOME_WAL
     if since <= FAR_BEYOND * wal.max_wal_size and not overdue:
         return None

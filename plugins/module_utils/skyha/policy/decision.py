@@ -1,0 +1,34 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What one cycle decides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ..words import Action, Event, Path
+from .memory import Memory
+
+
+@dataclass(frozen=True)
+class Wants:
+    """What the next cycle shall look at, and when."""
+
+    delay: float
+    paths: tuple[Path, ...] = ()
+    deadline: float = 1.0
+    fresh: tuple[Path, ...] = ()  # along these a new connection must be let in as well
+    peer: bool = False
+    vip_conflict: bool = False
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What one cycle decided."""
+
+    memory: Memory
+    sentence: str  # the state in one line, for the log and the status
+    wants: Wants
+    actions: tuple[Action, ...] = ()
+    events: tuple[Event, ...] = ()
+    alarms: Mapping[str, str] = field(default_factory=dict)  # what is wrong now: code -> sentence
