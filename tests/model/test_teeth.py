@@ -12,8 +12,10 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy import
     decide,
     failover,
     primary,
+    proof,
     standby,
 )
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.proof import Kind, Proof
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.record import Stage
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Task
 
@@ -47,8 +49,8 @@ def caught(rule, faults, heals, depth, starts=None):
 
 
 def test_promoting_without_a_proof(monkeypatch):
-    def at_once(config, memory, now, events=()):
-        return failover.proven(config, memory, now, "it will be off soon", events, by_operator=False)
+    def at_once(config, memory, intent, now, events=()):
+        return failover.proven(config, memory, intent, Proof(Kind.OFF, now, "it will be off soon"), events)
 
     for room in (standby, failover):
         monkeypatch.setattr(room, "fence_once", at_once)
@@ -68,7 +70,7 @@ def test_a_fence_called_done_without_reading_it_back(monkeypatch):
 
 
 def test_a_proof_that_never_expires(monkeypatch):
-    monkeypatch.setattr(failover, "PROOF_FRESH", float("inf"))
+    monkeypatch.setattr(proof, "PROOF_FRESH", float("inf"))
     hangs = ["a promotion on node2 would hang", "node1 freezes"]
     caught("S1", 0, 2, 30, after(hangs))
 

@@ -73,9 +73,9 @@ MUTANTS = (
     ),
     Mutant(
         "an old proof of the fence is trusted",
-        "policy/failover.py",
-        "    return age(now, memory.fence.proof_at) > PROOF_FRESH\n",
-        "    return age(now, memory.fence.proof_at) > 6.0e9\n",
+        "policy/proof.py",
+        " if proof.kind is Kind.OPERATOR else PROOF_FRESH\n",
+        " if proof.kind is Kind.OPERATOR else 6.0e9\n",
         (STUMBLING, SCENARIOS, SCHEDULES),
     ),
     Mutant(
@@ -96,8 +96,8 @@ MUTANTS = (
     Mutant(
         "an operator's word is not checked while PostgreSQL promotes",
         "policy/failover.py",
-        "intent.by_operator and age(now, memory.fence.proof_at) > WORD_EVERY",
-        "intent.by_operator and age(now, memory.fence.proof_at) > 1e9",
+        "intent.by_operator and not is_younger(memory.fence.proof, WORD_EVERY, now)",
+        "intent.by_operator and not is_younger(memory.fence.proof, 1e9, now)",
         (OPERATOR,),
     ),
     Mutant(
@@ -116,9 +116,9 @@ MUTANTS = (
     ),
     Mutant(
         "a proof that was read long ago counts",
-        "policy/failover.py",
-        "age(now, memory.fence.at) > config.timing.fence_deadline + PROOF_LATE",
-        "age(now, memory.fence.at) > config.timing.fence_deadline + 1e9",
+        "policy/proof.py",
+        "took <= config.timing.fence_deadline + PROOF_LATE:\n",
+        "took <= config.timing.fence_deadline + 1e9:\n",
         ("tests/simulation/test_fence_proof.py",),
     ),
     Mutant(
@@ -167,7 +167,7 @@ MUTANTS = (
     Mutant(
         "no second look between two attempts at the fence",
         "policy/failover.py",
-        '        return _call_off(config, memory, now, f"the primary answers again: {life}", events)\n    if is_paused',
+        '        return _call_off(config, memory, intent, now, f"the primary answers again: {life}", events)\n    if is_paused',
         "        pass\n    if is_paused",
         (SCENARIOS, STUMBLING, SCHEDULES),
     ),

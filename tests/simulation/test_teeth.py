@@ -13,10 +13,12 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy import
     decide,
     failover,
     primary,
+    proof,
     remember,
     standby,
     switchover,
 )
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.proof import Kind, Proof
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Do, Order, Request, Role
 
 from tests.simulation.schedules import run
@@ -48,8 +50,8 @@ def caught(world, *rules):
 
 
 def test_promoting_without_waiting_for_the_fence(monkeypatch):
-    def at_once(config, memory, now, events=()):
-        return failover.proven(config, memory, now, "it will be off soon", events, by_operator=False)
+    def at_once(config, memory, intent, now, events=()):
+        return failover.proven(config, memory, intent, Proof(Kind.OFF, now, "it will be off soon"), events)
 
     for room in (standby, failover):
         monkeypatch.setattr(room, "fence_once", at_once)
@@ -158,7 +160,7 @@ def test_failing_over_unarmed(monkeypatch):
 
 
 def test_trusting_an_old_proof(monkeypatch):
-    monkeypatch.setattr(failover, "PROOF_FRESH", float("inf"))
+    monkeypatch.setattr(proof, "PROOF_FRESH", float("inf"))
     world = armed_world()
     world.node2.pg.promotion_hangs = True
     world.node1.switch_off("test")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.decide import decide
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.decision import Decision
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.proof import Kind, Proof
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.record import Intent, Record, Stage
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import (
     Do,
@@ -48,11 +49,16 @@ def done(decision: Decision) -> list[Do]:
     return [action.do for action in decision.actions]
 
 
+def proven(at: float, by_operator: bool = False) -> dict[str, Proof]:
+    """The fence, as proven then."""
+    return {"proof": Proof(Kind.OPERATOR if by_operator else Kind.OFF, at, "read back")}
+
+
 def failing_over(
     stage: Stage, at: float, looks: dict[Path, Look], by_operator: bool = False, **more: object
 ) -> Decision:
     """The decision at NOW in a failover that has been in this stage since `at`."""
-    intent = Intent(stage, at, at, "why", attempts=1, by_operator=by_operator)
+    intent = Intent(stage, at, at, "why", attempts=1, proven_by=Kind.OPERATOR if by_operator else Kind.OFF)
     record = Record("boot", role=Role.STANDBY, timeline=3, intent=intent)
     memory = remembered(record, own={"lived_as": Role.STANDBY}, fence={"at": at, "last_receive": 100})
     return decide(NODE2, changed(memory, **more), Seen(STANDBY, looks), NOW)

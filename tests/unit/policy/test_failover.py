@@ -19,7 +19,7 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import 
     Sight,
 )
 from node_samples import NODE2, changed, configured, remembered
-from policy_samples import DROPPED, FAILED_HERE, GONE, NOW, OFF, OK, SILENT, STANDBY, done, failing_over
+from policy_samples import DROPPED, FAILED_HERE, GONE, NOW, OFF, OK, SILENT, STANDBY, done, failing_over, proven
 
 
 class TestFencing:
@@ -62,7 +62,7 @@ class TestFencing:
             Stage.LISTENING,
             NOW - 5.0,
             {**GONE, Path.VIP: Look(Sight.REFUSED)},
-            fence={"proof_at": NOW - since_off + 0.1},
+            fence=proven(NOW - since_off + 0.1),
         )
         assert silent.memory.record.intent is not None
         assert silent.memory.record.intent.stage is Stage.FENCING
@@ -84,7 +84,7 @@ class TestListening:
     """The BMC says off: nothing may answer any more."""
 
     def test_silence_is_the_proof(self) -> None:
-        decision = failing_over(Stage.LISTENING, NOW, GONE, fence={"proof_at": NOW})
+        decision = failing_over(Stage.LISTENING, NOW, GONE, fence=proven(NOW))
         assert done(decision) == [Do.PROMOTE]
         assert decision.memory.heard.vote_look is None, (
             "what the old primary's death looked like is no alarm of the new one"
@@ -94,31 +94,31 @@ class TestListening:
         """Silence on connections that were kept from before proves little."""
         assert set(failing_over(Stage.LISTENING, NOW, {}).wants.fresh) == set(Path)
         assert set(
-            failing_over(Stage.LISTENING, NOW, {**GONE, Path.VOTE: FAILED_HERE}, fence={"proof_at": NOW}).wants.fresh
+            failing_over(Stage.LISTENING, NOW, {**GONE, Path.VOTE: FAILED_HERE}, fence=proven(NOW)).wants.fresh
         ) == set(Path)
 
     @pytest.mark.parametrize("path", list(Path))
     def test_look_that_failed_here_is_no_silence(self, path: Path) -> None:
-        decision = failing_over(Stage.LISTENING, NOW, {**GONE, path: FAILED_HERE}, fence={"proof_at": NOW})
+        decision = failing_over(Stage.LISTENING, NOW, {**GONE, path: FAILED_HERE}, fence=proven(NOW))
         assert done(decision) == []
         assert "no file descriptor is left" in decision.alarms["listening"]
         assert decision.memory.record.intent is not None
         assert decision.memory.record.intent.stage is Stage.LISTENING
 
     def test_answer_distrusts_the_bmc(self) -> None:
-        decision = failing_over(Stage.LISTENING, NOW, {**GONE, Path.VOTE: OK}, fence={"proof_at": NOW})
+        decision = failing_over(Stage.LISTENING, NOW, {**GONE, Path.VOTE: OK}, fence=proven(NOW))
         assert done(decision) == []
         assert decision.memory.record.intent is None
         assert "is it the right BMC?" in decision.memory.record.fence_distrusted
 
     @pytest.mark.parametrize("vip", [Look(Sight.REFUSED), Look(Sight.STALLED, reached=True), DROPPED])
     def test_somebody_at_the_vip_is_named_and_nothing_is_promoted(self, vip: Look) -> None:
-        decision = failing_over(Stage.LISTENING, NOW, {**GONE, Path.VIP: vip}, fence={"proof_at": NOW})
+        decision = failing_over(Stage.LISTENING, NOW, {**GONE, Path.VIP: vip}, fence=proven(NOW))
         assert done(decision) == []
         assert "another host answers for the VIP 198.51.100.116" in decision.alarms["listening"]
 
     def test_wal_that_still_comes_is_no_silence(self) -> None:
-        decision = failing_over(Stage.LISTENING, NOW, GONE, fence={"proof_at": NOW, "last_receive": 99})
+        decision = failing_over(Stage.LISTENING, NOW, GONE, fence={**proven(NOW), "last_receive": 99})
         assert done(decision) == []
         assert "another host" not in decision.alarms["listening"]
 
@@ -133,8 +133,10 @@ class TestWordOfAnOperator:
         stage: Stage, peer: Peer | None, looks: dict[Path, Look], checked: float, begun: float = 5.0
     ) -> Decision:
         """The decision in a stage entered `begun` seconds ago, when the word was last checked `checked` seconds ago."""
-        memory = failing_over(stage, NOW - begun, {}, by_operator=True, fence={"proof_at": NOW}).memory
-        return decide(NODE2, changed(memory, fence={"proof_at": NOW - checked}), Seen(STANDBY, looks, peer), NOW)
+        memory = failing_over(stage, NOW - begun, {}, by_operator=True, fence=proven(NOW, by_operator=True)).memory
+        return decide(
+            NODE2, changed(memory, fence=proven(NOW - checked, by_operator=True)), Seen(STANDBY, looks, peer), NOW
+        )
 
     def test_it_does_not_age_while_it_is_checked(self) -> None:
         decision = self.decided(Stage.LISTENING, OFF, GONE, checked=NODE2.timing.arming_window - 1)

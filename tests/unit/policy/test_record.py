@@ -7,6 +7,7 @@ import json
 
 import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.errors import StateError
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.proof import Kind
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.record import (
     Intent,
     Record,
@@ -23,7 +24,7 @@ FULL = Record(
     7,
     "boot",
     False,
-    Intent(Stage.PROMOTING, 1.5, 1.0, "why", 3, by_operator=True, takeover=True, lsn=99),
+    Intent(Stage.PROMOTING, 1.5, 1.0, "why", 3, proven_by=Kind.OPERATOR, takeover=True, lsn=99),
     trouble_at=11.0,
     failover_at=12.0,
     failover_noted=False,

@@ -25,7 +25,7 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import 
     Sight,
 )
 from node_samples import NODE1, NODE2, changed, remembered
-from policy_samples import FOLLOWS, GONE, PRIMARY, SERVES, STANDBY, done, failing_over
+from policy_samples import FOLLOWS, GONE, PRIMARY, SERVES, STANDBY, done, failing_over, proven
 
 PRIMARY_RECORD = dataclasses.replace(SERVES, standby_recorded=True)
 ALONE = dataclasses.replace(PRIMARY, peer_streaming=False, standby_recorded=False)
@@ -92,7 +92,7 @@ class TestStandby:
 
     def test_listening_wants_two_equal_positions(self) -> None:
         mute = dataclasses.replace(STANDBY, receive_lsn=None, detail="too many clients")
-        memory = failing_over(Stage.LISTENING, 1000.0, {}, fence={"proof_at": 1000.0}).memory
+        memory = failing_over(Stage.LISTENING, 1000.0, {}, fence=proven(1000.0)).memory
         for local, before in ((mute, None), (mute, 100), (STANDBY, None)):
             known = changed(memory, fence={"last_receive": before})
             decision = decide(NODE2, known, Seen(local, GONE), 1000.1)

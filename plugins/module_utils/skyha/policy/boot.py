@@ -15,7 +15,7 @@ from ..margins import POWER_KNOWN
 from ..words import Action, Do, Event, Order, Path, Peer, Role, Seen, Server, Task
 from .belongs import Obstacle, not_ours
 from .decision import Decision, Wants
-from .memory import Memory, age, begin
+from .memory import Memory, Restarts, age, begin
 from .orders import confirmed, refused, takeover_answered
 from .record import Intent, Record, Stage, is_paused
 from .storage import not_whole
@@ -170,9 +170,8 @@ def _decide_down(config: Config, memory: Memory, seen: Seen, now: float) -> Deci
             return hand_over(config, memory, seen, now)
         memory = replace(memory, record=replace(memory.record, intent=None))
     if any(request.order is Order.REJOIN for request in seen.requests):
-        memory = replace(
-            memory, restarts=replace(memory.restarts, rejoin_ordered=True, rewind_failed="", rewind_tries=0)
-        )
+        restarts = replace(memory.restarts, rejoin_ordered=True, rewind_failed="", rewind_tries=0)
+        memory = replace(memory, restarts=restarts)
     rewound = next((outcome for outcome in seen.outcomes if outcome.task is Task.REWIND), None)
     if rewound is not None:
         return _rewound(config, memory, rewound.ok, rewound.detail, now)
@@ -282,25 +281,14 @@ def _rewound(config: Config, memory: Memory, ok: bool, detail: str, now: float) 
     if not ok:
         # The intent stays on record: a half rewound data directory is never started.
         event = Event("rewind_failed", f"pg_rewind failed: {detail}", "alarm")
-        memory = replace(
-            memory,
-            restarts=replace(
-                memory.restarts,
-                rewind_failed=detail or "no reason given",
-                rewind_tries=memory.restarts.rewind_tries + 1,
-                rewind_at=now,
-            ),
-        )
-        is_over = memory.restarts.rewind_tries > len(REWIND_PAUSES)
+        tries, detail = memory.restarts.rewind_tries + 1, detail or "no reason given"
+        restarts = replace(memory.restarts, rewind_failed=detail, rewind_tries=tries, rewind_at=now)
+        memory = replace(memory, restarts=restarts)
+        is_over = tries > len(REWIND_PAUSES)
         why = _rewind_over(memory) if is_over else f"pg_rewind failed: {detail}; it is tried again"
         return replace(_waiting(memory, why, Wants(WAIT_POLL, peer=True)), events=(event,))
-    memory = replace(
-        memory, record=replace(memory.record, intent=None, role=Role.STANDBY, failover_at=now, standby_recorded=True)
-    )
-    memory = replace(
-        memory,
-        restarts=replace(memory.restarts, count=0, at=None, rewind_failed="", rewind_tries=0, rejoin_ordered=False),
-    )
+    record = replace(memory.record, intent=None, role=Role.STANDBY, failover_at=now, standby_recorded=True)
+    memory = replace(memory, record=record, restarts=Restarts())
     event = Event("rewound", f"the data directory follows {config.peer.name} now: {detail}")
     return Decision(
         memory, "down, rewound: starting as standby", Wants(START_POLL), (Action(Do.START_POSTGRES),), (event,)

@@ -9,12 +9,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from ..config import Config
-from ..margins import LISTEN_LIMIT, PROOF_FRESH, PROOF_LATE, SOON, WORD_EVERY
+from ..margins import LISTEN_LIMIT, SOON, WORD_EVERY
 from ..words import Action, Do, Event, Outcome, Path, Power, Role, Seen, Sight, Task
 from .decision import Decision, Wants
 from .memory import Memory, age, begin
 from .orders import confirmed, not_followed
 from .patience import BOTH, blind, cut_off, cut_off_why, facts, led_elsewhere, living, look_at_primary, signs
+from .proof import Kind, Proof, by_operator, in_time, is_fresh, is_younger, of_fence
 from .record import Intent, Stage, has_ordered, is_paused
 from .vip import unheard
 
@@ -28,16 +29,18 @@ def decide_failover(config: Config, memory: Memory, seen: Seen, now: float) -> D
     """One cycle of a failover that has begun; `memory` has taken `seen` in already."""
     intent = memory.record.intent
     assert intent is not None
+    # A promotion ordered by an operator's word goes on: to take it back because nobody looked for a while would only lose it.
+    holds = intent.by_operator and intent.stage is Stage.PROMOTING
     if intent.stage is Stage.FENCING:
-        decision = _fencing(config, memory, seen, now)
+        decision = _fencing(config, memory, intent, seen, now)
     elif is_paused(memory.record, now):
-        decision = _call_off(config, memory, now, "the cluster was paused", (), answers=False)
-    elif _is_proof_old(config, memory, intent, now):
+        decision = _call_off(config, memory, intent, now, "the cluster was paused", (), answers=False)
+    elif not holds and not is_fresh(config, memory.fence.proof, now):
         decision = _prove_again(config, memory, intent, now)
     elif intent.stage is Stage.LISTENING:
-        decision = _listening(config, memory, seen, now)
+        decision = _listening(config, memory, intent, seen, now)
     else:
-        decision = _promoting(config, memory, seen, now)
+        decision = _promoting(config, memory, intent, seen, now)
     waited = now - intent.since
     if memory.record.role is not Role.PRIMARY or waited < config.timing.promote_deadline:
         return decision
@@ -47,28 +50,14 @@ def decide_failover(config: Config, memory: Memory, seen: Seen, now: float) -> D
     return replace(decision, alarms={**decision.alarms, "promotion": text})
 
 
-def _is_proof_old(config: Config, memory: Memory, intent: Intent, now: float) -> bool:
-    """A BMC's word is true of one moment. An operator's holds (it is off and stays off) as long as it is checked.
-
-    A promotion ordered by such a word goes on: to take it back because nobody looked for a while would only lose it.
-    """
-    if intent.by_operator:
-        return intent.stage is Stage.LISTENING and age(now, memory.fence.proof_at) > config.timing.arming_window
-    return age(now, memory.fence.proof_at) > PROOF_FRESH
-
-
-def fence_once(config: Config, memory: Memory, now: float, events: tuple[Event, ...] = ()) -> Decision:
+def fence_once(config: Config, memory: Memory, intent: Intent, now: float, events: tuple[Event, ...] = ()) -> Decision:
     """The next attempt at the fence, or the word of an operator in its place."""
-    intent = memory.record.intent
-    assert intent is not None
     if memory.word.confirmed_off:
-        return proven(config, memory, now, "an operator confirmed that it is off", events, by_operator=True)
+        return proven(config, memory, intent, by_operator(now, "an operator confirmed that it is off"), events)
     memory = begin(memory, replace(intent, stage=Stage.FENCING, at=now, attempts=intent.attempts + 1))
     # What must be undone is on record before it is done: the order may act although nobody lives to see it.
-    memory = replace(
-        memory, record=replace(memory.record, power_on_due=memory.record.power_on_due or config.fence.power_on_after)
-    )
-    memory = replace(memory, fence=replace(memory.fence, at=now))
+    record = replace(memory.record, power_on_due=memory.record.power_on_due or config.fence.power_on_after)
+    memory = replace(memory, record=record, fence=replace(memory.fence, at=now))
     sentence = f"standby, fencing {config.peer.name} (attempt {intent.attempts + 1} of {config.timing.fence_attempts})"
     return Decision(
         memory,
@@ -88,35 +77,27 @@ def _fence_alarms(config: Config, failed: int) -> dict[str, str]:
     return alarms
 
 
-def _fencing(config: Config, memory: Memory, seen: Seen, now: float) -> Decision:
-    intent = memory.record.intent
-    assert intent is not None
+def _fencing(config: Config, memory: Memory, intent: Intent, seen: Seen, now: float) -> Decision:
     events: tuple[Event, ...] = ()
     outcome = next((done for done in seen.outcomes if done.task is Task.FENCE), None)
     if outcome is not None:
-        if outcome.proof and age(now, memory.fence.at) > config.timing.fence_deadline + PROOF_LATE:
-            late = (
-                f"proven only {age(now, memory.fence.at):.0f} s after it began, this host stood still: {outcome.detail}"
-            )
-            outcome = replace(outcome, proof=False, detail=late)
+        outcome = in_time(config, outcome, age(now, memory.fence.at))
         if outcome.proof:
-            return proven(
-                config, memory, now, outcome.detail, (), by_operator=False, last_receive=seen.local.receive_lsn
-            )
+            return proven(config, memory, intent, of_fence(outcome, now), last_receive=seen.local.receive_lsn)
         memory = replace(memory, record=replace(memory.record, order_out_at=now), fence=replace(memory.fence, at=now))
         events = (_failed(config, intent, outcome),)
         if intent.takeover and _unseen_for(config, intent, now) <= config.timing.arming_window:
-            return _by_word(config, memory, now, outcome, events)
+            return _by_word(config, memory, intent, now, outcome, events)
     if Task.FENCE in seen.running:
         sentence = f"standby, fencing {config.peer.name} (attempt {intent.attempts} of {config.timing.fence_attempts})"
         return Decision(memory, sentence, Wants(TASK_POLL), (), events, _fence_alarms(config, intent.attempts - 1))
-    life = _life(config, memory, seen)
-    if life is not None and age(now, memory.fence.proof_at) <= SOON:
-        return _answers_after_all(config, memory, now, life, events)
+    life = _life(config, intent, seen)
+    if life is not None and is_younger(memory.fence.proof, SOON, now):
+        return _answers_after_all(config, memory, intent, now, life, events)
     if life is not None:
-        return _call_off(config, memory, now, f"the primary answers again: {life}", events)
+        return _call_off(config, memory, intent, now, f"the primary answers again: {life}", events)
     if is_paused(memory.record, now):
-        return _call_off(config, memory, now, "the cluster was paused", events, answers=False)
+        return _call_off(config, memory, intent, now, "the cluster was paused", events, answers=False)
     look = look_at_primary(config, config.timing.retry_interval)
     alarms = _fence_alarms(config, intent.attempts)
     if not seen.looks:
@@ -143,7 +124,12 @@ def _fencing(config: Config, memory: Memory, seen: Seen, now: float) -> Decision
     lives = led_elsewhere(memory, seen, memory.fence.at, now)
     if lives is not None and not memory.word.confirmed_off and not intent.takeover:
         return _call_off(
-            config, memory, now, f"another host answers for the VIP, and {config.peer.name} lives: {lives}", events
+            config,
+            memory,
+            intent,
+            now,
+            f"another host answers for the VIP, and {config.peer.name} lives: {lives}",
+            events,
         )
     # A host that was proven off had no time since to become the only one that serves: the limits begin again.
     began = intent.since if intent.proven_at is None else intent.proven_at
@@ -162,7 +148,7 @@ def _fencing(config: Config, memory: Memory, seen: Seen, now: float) -> Decision
         )
         return _for_the_operator(memory, sentence, look, events, alarms)
     if memory.word.confirmed_off or age(now, memory.fence.at) >= config.timing.fence_interval:
-        return fence_once(config, memory, now, events)
+        return fence_once(config, memory, intent, now, events)
     return Decision(
         memory, f"standby, fencing of {config.peer.name} failed, next attempt soon", look, (), events, alarms
     )
@@ -173,22 +159,23 @@ def _unseen_for(config: Config, intent: Intent, now: float) -> float:
     return now - intent.at - config.timing.fence_deadline - config.timing.fence_interval
 
 
-def _by_word(config: Config, memory: Memory, now: float, failed: Outcome, events: tuple[Event, ...]) -> Decision:
+def _by_word(
+    config: Config, memory: Memory, intent: Intent, now: float, failed: Outcome, events: tuple[Event, ...]
+) -> Decision:
     """A takeover's fence failed: the order is the operator's word that the peer is off, if its BMC does not know better."""
     if failed.power is Power.ON:
         why = (
             f"the BMC of {config.peer.name} says that it is on and did not switch it off ({failed.detail}): pull its power cord, "
             "then run 'skyctl takeover' again"
         )
-        return _call_off(config, memory, now, why, events, answers=False)
+        return _call_off(config, memory, intent, now, why, events, answers=False)
     how = f"an operator ordered the takeover, and its BMC could not be asked ({failed.detail})"
-    return proven(config, memory, now, how, events, by_operator=True)
+    return proven(config, memory, intent, by_operator(now, how), events)
 
 
-def _life(config: Config, memory: Memory, seen: Seen) -> str | None:
+def _life(config: Config, intent: Intent, seen: Seen) -> str | None:
     """How the primary showed life. In a takeover a path that leads to a standby, this node itself perhaps, shows none."""
-    intent = memory.record.intent
-    return living(seen.looks, config.failover.tablespace_policy, but_standbys=intent is not None and intent.takeover)
+    return living(seen.looks, config.failover.tablespace_policy, but_standbys=intent.takeover)
 
 
 def _for_the_operator(
@@ -218,6 +205,7 @@ def _failed(config: Config, intent: Intent, outcome: Outcome) -> Event:
 def _call_off(
     config: Config,
     memory: Memory,
+    intent: Intent,
     now: float,
     why: str,
     events: tuple[Event, ...],
@@ -225,20 +213,16 @@ def _call_off(
     answers: bool = True,
 ) -> Decision:
     """Back to watching. answers: the peer does; an order that it was given may act all the same."""
-    intent = memory.record.intent
-    assert intent is not None
     # PostgreSQL was told to promote and has not: only a restart makes it forget that.
     actions = (Action(Do.KILL_POSTGRES),) if memory.record.role is Role.PRIMARY else ()
     recovered_at = now if answers else memory.watch.recovered_at
     watch = replace(memory.watch, trouble=None, switch_evidence=None, recovered_at=recovered_at)
-    memory = confirmed(replace(memory, watch=watch), None)
-    memory = replace(
-        memory, record=replace(memory.record, intent=None, role=Role.STANDBY, standby_recorded=True, trouble_at=None)
-    )
+    record = replace(memory.record, intent=None, role=Role.STANDBY, standby_recorded=True, trouble_at=None)
     if has_ordered(intent):
-        memory = replace(memory, record=replace(memory.record, order_out_at=now))
+        record = replace(record, order_out_at=now)
     if distrust:
-        memory = replace(memory, record=replace(memory.record, fence_distrusted=distrust))
+        record = replace(record, fence_distrusted=distrust)
+    memory = confirmed(replace(memory, record=record, watch=watch), None)
     event = Event("called_off", f"failover called off: {why}", "alarm" if distrust else "warning")
     return Decision(
         memory,
@@ -251,7 +235,7 @@ def _call_off(
 
 def _prove_again(config: Config, memory: Memory, intent: Intent, now: float) -> Decision:
     """The proof is old (the promotion hangs), or another daemon's (this one was restarted): the peer may be on again."""
-    memory = begin(memory, replace(intent, stage=Stage.FENCING, at=now, by_operator=False))
+    memory = begin(memory, replace(intent, stage=Stage.FENCING, at=now, proven_by=None))
     sentence = f"standby, the proof that {config.peer.name} is off is too old: fencing it again"
     return Decision(
         memory,
@@ -266,71 +250,68 @@ def _prove_again(config: Config, memory: Memory, intent: Intent, now: float) -> 
 def proven(
     config: Config,
     memory: Memory,
-    now: float,
-    how: str,
-    events: tuple[Event, ...],
-    by_operator: bool,
+    intent: Intent,
+    proof: Proof,
+    events: tuple[Event, ...] = (),
     last_receive: int | None = None,
 ) -> Decision:
-    intent = memory.record.intent
-    assert intent is not None
-    intent = replace(intent, stage=Stage.LISTENING, at=now, by_operator=by_operator)
-    if not by_operator and memory.record.role is not Role.PRIMARY:  # a promotion that hangs is taken back in the end
-        intent = replace(intent, attempts=0, proven_at=now)
-    memory = begin(memory, intent)
-    memory = replace(memory, record=replace(memory.record, power_on_due=memory.record.power_on_due and not by_operator))
-    memory = confirmed(replace(memory, fence=replace(memory.fence, proof_at=now, last_receive=last_receive)), None)
-    event = Event("fence_read_back", f"{config.peer.name} is off: {how}", "warning")
+    """The peer is off, it is said: listen whether anything still answers."""
+    due, said = memory.record.power_on_due, proof.kind is Kind.OPERATOR
+    intent = replace(intent, stage=Stage.LISTENING, at=proof.at, proven_by=proof.kind)
+    if not said and memory.record.role is not Role.PRIMARY:  # a promotion that hangs is taken back in the end
+        intent = replace(intent, attempts=0, proven_at=proof.at)
+    memory = replace(memory, record=replace(memory.record, intent=intent, power_on_due=due and not said))
+    memory = confirmed(replace(memory, fence=replace(memory.fence, proof=proof, last_receive=last_receive)), None)
+    event = Event("fence_read_back", f"{config.peer.name} is off: {proof.how}", "warning")
     return Decision(
         memory,
         f"standby, {config.peer.name} is off; listening whether anything still answers",
-        _listen(config, by_operator),
+        _listen(config, intent),
         (),
         events + (event,),
     )
 
 
-def _listen(config: Config, by_operator: bool) -> Wants:
-    return Wants(LISTEN_POLL, BOTH, config.timing.silence_deadline, fresh=BOTH, peer=by_operator)
+def _listen(config: Config, intent: Intent) -> Wants:
+    return Wants(LISTEN_POLL, BOTH, config.timing.silence_deadline, fresh=BOTH, peer=intent.by_operator)
 
 
-def _belied(config: Config, memory: Memory, seen: Seen, now: float) -> Decision | None:
+def _checked(config: Config, memory: Memory, intent: Intent, seen: Seen, now: float) -> Memory | Decision:
     """An operator's word is belied by an answer of the peer's host, on whatever address. Else it holds on."""
-    life = _life(config, memory, seen)
+    life = _life(config, intent, seen)
     if life is not None:
-        return _answers_after_all(config, memory, now, life, ())
+        return _answers_after_all(config, memory, intent, now, life, ())
     if seen.peer is None or not seen.peer.has_power:
-        return None
+        proof = by_operator(now, "an operator said so, and nothing belies it")
+        return replace(memory, fence=replace(memory.fence, proof=proof))
     why = (
         f"an operator said that {config.peer.name} is off, yet its host answers at {config.peer.address} (PostgreSQL there "
         f"is {seen.peer.server.value}): switch it off and keep it off, then run 'skyctl confirm-off' again"
     )
-    return _call_off(config, memory, now, why, (), answers=False)
+    return _call_off(config, memory, intent, now, why, (), answers=False)
 
 
-def _listening(config: Config, memory: Memory, seen: Seen, now: float) -> Decision:
+def _listening(config: Config, memory: Memory, intent: Intent, seen: Seen, now: float) -> Decision:
     """It is said to be off. A host that is off accepts nothing, resets nothing and streams nothing."""
-    intent = memory.record.intent
-    assert intent is not None
-    listen = _listen(config, intent.by_operator)
+    listen = _listen(config, intent)
     if not seen.looks or (intent.by_operator and seen.peer is None):
         return Decision(
             replace(memory, fence=replace(memory.fence, last_receive=seen.local.receive_lsn)),
             f"standby, listening whether {config.peer.name} still answers",
             listen,
         )
-    life = _life(config, memory, seen)
+    life = _life(config, intent, seen)
     if life is not None:
-        return _answers_after_all(config, memory, now, life, ())
+        return _answers_after_all(config, memory, intent, now, life, ())
     why = blind(seen.looks)
     if why is not None:
         sentence = f"standby, cannot listen whether {config.peer.name} still answers: {why}"
         return Decision(memory, sentence, listen, (), (), {"listening": sentence})
     if intent.by_operator:
-        belied = _belied(config, memory, seen, now)
-        if belied is not None:
-            return belied
-        memory = replace(memory, fence=replace(memory.fence, proof_at=now))
+        checked = _checked(config, memory, intent, seen, now)
+        if isinstance(checked, Decision):
+            return checked
+        memory = checked
     received, before = seen.local.receive_lsn, memory.fence.last_receive
     if received is None:
         memory = replace(memory, fence=replace(memory.fence, last_receive=None))
@@ -364,27 +345,25 @@ def _listening(config: Config, memory: Memory, seen: Seen, now: float) -> Decisi
     return Decision(memory, sentence, look_at_primary(config, 0.0), (), (event,), {"listening": sentence})
 
 
-def _answers_after_all(config: Config, memory: Memory, now: float, life: str, events: tuple[Event, ...]) -> Decision:
-    intent = memory.record.intent
-    assert intent is not None
+def _answers_after_all(
+    config: Config, memory: Memory, intent: Intent, now: float, life: str, events: tuple[Event, ...]
+) -> Decision:
     claim = "an operator said" if intent.by_operator else "its BMC said"
     why = f"{claim} that {config.peer.name} is off, yet its PostgreSQL answers ({life}): is it the right BMC?"
-    return _call_off(config, memory, now, why, events, distrust="" if intent.by_operator else why)
+    return _call_off(config, memory, intent, now, why, events, distrust="" if intent.by_operator else why)
 
 
-def _promoting(config: Config, memory: Memory, seen: Seen, now: float) -> Decision:
-    intent = memory.record.intent
-    assert intent is not None
+def _promoting(config: Config, memory: Memory, intent: Intent, seen: Seen, now: float) -> Decision:
     waited = now - intent.at
     actions: tuple[Action, ...] = ()
     sentence = f"standby, being promoted for {waited:.1f} s"
     listen = memory.vip.free_at is None and not memory.vip.taken
     if intent.by_operator and seen.looks:
-        belied = _belied(config, memory, seen, now)
-        if belied is not None:
-            return belied
-        memory = replace(memory, fence=replace(memory.fence, proof_at=now))
-    elif intent.by_operator and age(now, memory.fence.proof_at) > WORD_EVERY:
+        checked = _checked(config, memory, intent, seen, now)
+        if isinstance(checked, Decision):
+            return checked
+        memory = checked
+    elif intent.by_operator and not is_younger(memory.fence.proof, WORD_EVERY, now):
         look = Wants(0.0, BOTH, config.timing.silence_deadline, fresh=BOTH, peer=True, vip_conflict=listen)
         return Decision(memory, sentence, look)
     if age(now, memory.fence.promote_at) >= PROMOTE_AGAIN:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from ..config import Config
 from ..words import Look, Path, Peer, Request, Role
+from .proof import Proof
 from .record import Intent, Record
 
 MAX_SAMPLES = 128
@@ -90,7 +91,7 @@ class Fence:
     """The failover under way. Written by failover.py."""
 
     at: float | None = None  # when the last attempt began or ended
-    proof_at: float | None = None  # when the fence was last proven, by this very daemon
+    proof: Proof | None = None  # why the peer is taken to be off: only this very daemon leans on it
     last_receive: int | None = None  # LSN received when the BMC said off: must not grow any more
     promote_at: float | None = None  # last PROMOTE
 

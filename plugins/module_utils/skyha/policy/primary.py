@@ -13,7 +13,7 @@ from .boot import PROMOTED_BY_HAND, Step, next_step
 from .decision import Decision, Wants
 from .memory import Memory, age
 from .orders import confirmed, not_followed, takeover_answered
-from .record import Stage, is_paused
+from .record import Intent, Record, Stage, is_paused
 from .storage import not_whole
 from .switchover import begin_switchover, checkpointed, decide_switching
 from .upkeep import check_bmc, check_record, is_given_up, not_switched_on, power_on, power_on_anew
@@ -199,17 +199,10 @@ def newer_primary(seen: Seen) -> int | None:
 
 def _settle(config: Config, memory: Memory, seen: Seen, now: float) -> tuple[Memory, tuple[Event, ...]]:
     """Bring the record up to what PostgreSQL is: the end of a promotion, or a primary found running."""
-    record = memory.record
+    record, intent = memory.record, memory.record.intent
     events: tuple[Event, ...] = ()
-    stage = record.intent.stage if record.intent is not None else None
-    if record.intent is not None and (
-        stage is Stage.PROMOTING
-        or (
-            # told to promote, and then its old proof was doubted: it went through all the same
-            stage in (Stage.FENCING, Stage.LISTENING) and record.role is Role.PRIMARY
-        )
-    ):
-        took = now - record.intent.since
+    if intent is not None and (intent.stage is Stage.PROMOTING or _was_doubted(record, intent)):
+        took = now - intent.since
         events = (
             Event(
                 "promoted",
@@ -218,32 +211,23 @@ def _settle(config: Config, memory: Memory, seen: Seen, now: float) -> tuple[Mem
                 {"timeline": seen.local.timeline, "seconds": round(took, 3)},
             ),
         )
-        memory = replace(
-            memory,
-            record=replace(
-                memory.record,
-                intent=None,
-                failover_at=now,
-                failover_noted=False,
-                standby_recorded=False,
-                served_boot=record.boot,
-            ),
-        )
+        record = replace(record, intent=None, failover_at=now, failover_noted=False)
+        record = replace(record, standby_recorded=False, served_boot=record.boot)
         memory = power_on_anew(memory)
-    elif record.intent is not None and stage is not Stage.SWITCHING:
-        memory = replace(memory, record=replace(memory.record, intent=None))
+    elif intent is not None and intent.stage is not Stage.SWITCHING:
+        record = replace(record, intent=None)
     elif record.role is Role.STANDBY:
         # By the peer's switchover (that is written in the database): it will not serve before this node did. By a hand and
         # an operator's word to skyha: nothing is known of the peer, so the cautious value.
         events = (Event("found_primary", f"this node was made primary on {_timeline(seen)}", "warning"),)
-        memory = replace(
-            memory,
-            record=replace(memory.record, standby_recorded=seen.local.switching is not True, served_boot=record.boot),
-        )
-    timeline = memory.record.timeline if seen.local.timeline is None else seen.local.timeline
-    if memory.record.role is not Role.PRIMARY or memory.record.timeline != timeline:
-        memory = replace(memory, record=replace(memory.record, role=Role.PRIMARY, timeline=timeline))
-    return memory, events
+        record = replace(record, standby_recorded=seen.local.switching is not True, served_boot=record.boot)
+    timeline = record.timeline if seen.local.timeline is None else seen.local.timeline
+    return replace(memory, record=replace(record, role=Role.PRIMARY, timeline=timeline)), events
+
+
+def _was_doubted(record: Record, intent: Intent) -> bool:
+    """Was it told to promote, and then its old proof doubted? It went through all the same."""
+    return intent.stage in (Stage.FENCING, Stage.LISTENING) and record.role is Role.PRIMARY
 
 
 def _keep_record(config: Config, memory: Memory, seen: Seen, now: float) -> tuple[Memory, tuple[Action, ...]]:

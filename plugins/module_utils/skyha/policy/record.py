@@ -14,6 +14,7 @@ from typing import Any
 
 from ..errors import StateError
 from ..words import Role
+from .proof import Kind
 
 VERSION = 1
 
@@ -38,10 +39,24 @@ class Intent:
     since: float  # when the trouble (or the switchover) began
     why: str
     attempts: int = 0  # of the fence
-    by_operator: bool = False  # the proof is an operator's word
+    proven_by: Kind | None = None  # the kind of the last proof; off and reset do not outlive the daemon (`to_json`)
     proven_at: float | None = None  # the peer was last proven off in this failover: the limits count from then
     takeover: bool = False  # an operator ordered it: the rules of evidence do not count
     lsn: int = 0  # SWITCHING: end of the announcement; HANDED_OVER: all WAL of the old primary
+
+    @property
+    def by_operator(self) -> bool:
+        """Is the proof an operator's word?"""
+        return self.proven_by is Kind.OPERATOR
+
+    def to_json(self) -> Mapping[str, Any]:
+        """As version 1 has it, that every skyha reads: of a proof it holds only whether it was an operator's word.
+
+        A daemon that starts proves anew what the BMC had proven, so it need not know of it.
+        """
+        data = dataclasses.asdict(self)
+        del data["proven_by"]
+        return {**data, "by_operator": self.by_operator}
 
 
 @dataclass(frozen=True)
@@ -70,13 +85,14 @@ class Record:
 
     def to_json(self) -> Mapping[str, Any]:
         """As plain data for the store."""
-        return {"version": VERSION, **dataclasses.asdict(self)}
+        intent = None if self.intent is None else self.intent.to_json()
+        return {"version": VERSION, **dataclasses.asdict(self), "intent": intent}
 
 
 _KINDS: Mapping[str, Any] = {
     **{"str": str, "bool": bool, "int": int, "float": (int, float)},
     "Mapping[str, str]": dict,
-    **{"Role": Role, "Stage": Stage, "Intent": Intent},
+    **{"Role": Role, "Stage": Stage, "Intent": Intent, "Kind": Kind},
 }
 
 
@@ -95,6 +111,14 @@ def _check_types(part: Record | Intent | None) -> None:
             raise ValueError(f"{one.name} is {value!r}, which is no time")
 
 
+def _intent_from_json(data: Mapping[str, Any]) -> Intent:
+    values = {**data, "stage": Stage(data["stage"])}
+    said = values.pop("by_operator", False)
+    if not isinstance(said, bool):
+        raise ValueError(f"by_operator is {said!r}, which is no bool")
+    return Intent(**values, proven_by=Kind.OPERATOR if said else None)
+
+
 def record_from_json(data: Mapping[str, Any]) -> Record:
     """The reverse; raises StateError for what this version does not understand."""
     try:
@@ -103,7 +127,7 @@ def record_from_json(data: Mapping[str, Any]) -> Record:
             raise ValueError(f"version {data['version']!r}, this skyha knows {VERSION}")
         values["role"] = Role(values["role"])
         if values.get("intent") is not None:
-            values["intent"] = Intent(**{**values["intent"], "stage": Stage(values["intent"]["stage"])})
+            values["intent"] = _intent_from_json(values["intent"])
         record = Record(**values)
         for part in (record, record.intent):
             _check_types(part)

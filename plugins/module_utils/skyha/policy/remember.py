@@ -65,9 +65,8 @@ def _remember_heard(heard: Heard, seen: Seen, now: float) -> Heard:
         recorded = (now if any(notes) else None) if notes else heard.recorded_at
         heard = replace(heard, at={**heard.at, **answered}, recorded_at=recorded)
         if beats:
-            heard = replace(
-                heard, samples=_sampled(heard.samples, now, max(beat.lsn for beat in beats)), sampled_at=now
-            )
+            samples = _sampled(heard.samples, now, max(beat.lsn for beat in beats))
+            heard = replace(heard, samples=samples, sampled_at=now)
     if Path.VOTE in seen.looks:
         heard = replace(heard, vote_look=seen.looks[Path.VOTE])
     if seen.peer is not None:

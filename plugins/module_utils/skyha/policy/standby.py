@@ -198,13 +198,7 @@ def _troubled(config: Config, memory: Memory, seen: Seen, now: float) -> Decisio
     wants = replace(look_at_primary(config, config.timing.retry_interval), peer=True)
     if cut_off(seen.looks):
         # What is seen from here proves nothing meanwhile: patience and evidence begin again when the vote port accepts.
-        trouble = Trouble(now, not_armed=evidence_missing(config, memory, now), flapping=trouble.flapping)
-        memory = replace(
-            memory,
-            record=replace(memory.record, trouble_at=None),
-            watch=replace(memory.watch, trouble=trouble, switch_evidence=None, starting_at=None),
-        )
-        why = cut_off_why(config)
+        why, memory = cut_off_why(config), _over_again(config, memory, now)
         memory, told = not_followed(memory, why)
         alarms = {"cut_off": f"the primary shows no life, but {why}; nobody is fenced; {INSTEAD}"}
         sentence = "standby, " + alarms["cut_off"]
@@ -261,22 +255,24 @@ def _troubled(config: Config, memory: Memory, seen: Seen, now: float) -> Decisio
         )
         return Decision(memory, sentence, wants, (), events, {"trouble": sentence})
     why = f"{signs(seen.looks)}; {patience}{late_order(config, memory, now)}"
-    memory = replace(memory, record=replace(memory.record, intent=Intent(Stage.FENCING, now, trouble.since, why)))
+    intent = Intent(Stage.FENCING, now, trouble.since, why)
     events += (Event("fencing", f"fencing {config.peer.name}: {why}", "alarm", facts(seen)),)
-    return fence_once(config, memory, now, events)
+    return fence_once(config, memory, intent, now, events)
+
+
+def _over_again(config: Config, memory: Memory, now: float, elsewhere: bool = False) -> Memory:
+    """What is seen meanwhile proves nothing: patience and evidence begin again when that is over."""
+    flapping = memory.watch.trouble is not None and memory.watch.trouble.flapping
+    trouble = Trouble(now, not_armed=evidence_missing(config, memory, now), flapping=flapping, elsewhere=elsewhere)
+    watch = replace(memory.watch, trouble=trouble, switch_evidence=None, starting_at=None)
+    return replace(memory, record=replace(memory.record, trouble_at=None), watch=watch)
 
 
 def _elsewhere(
     config: Config, memory: Memory, now: float, lives: str, wants: Wants, events: tuple[Event, ...]
 ) -> Decision:
     """Another host has the VIP. As when this node is cut off, patience and evidence begin again when that is over."""
-    flapping = memory.watch.trouble is not None and memory.watch.trouble.flapping
-    trouble = Trouble(now, not_armed=evidence_missing(config, memory, now), flapping=flapping, elsewhere=True)
-    memory = replace(
-        memory,
-        record=replace(memory.record, trouble_at=None),
-        watch=replace(memory.watch, trouble=trouble, switch_evidence=None, starting_at=None),
-    )
+    memory = _over_again(config, memory, now, elsewhere=True)
     text = (
         f"another host than {config.peer.name} answers for the VIP {config.vip.address}, and {config.peer.name} lives ({lives}): clients are led "
         f"astray, nobody is fenced; find that host (ip neighbour show {config.vip.address})"
@@ -290,11 +286,8 @@ def _trouble_begins(config: Config, memory: Memory, seen: Seen, now: float) -> M
     """Judge whether this node is armed. A daemon that was killed since takes up what its predecessor found."""
     since = memory.record.trouble_at
     if since is not None and memory.heard.sampled_at is None and now - since <= config.timing.arming_window:
-        return replace(
-            memory,
-            watch=replace(memory.watch, trouble=Trouble(now)),
-            heard=replace(memory.heard, sampled_at=since, covered_at=since),
-        )
+        heard = replace(memory.heard, sampled_at=since, covered_at=since)
+        return replace(memory, watch=replace(memory.watch, trouble=Trouble(now)), heard=heard)
     if memory.watch.switch_evidence is not None:
         missing = memory.watch.switch_evidence
     elif age(now, memory.watch.starting_at) <= config.timing.arming_window:

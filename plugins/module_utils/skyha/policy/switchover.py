@@ -15,7 +15,7 @@ from ..config import Config
 from ..margins import ANNOUNCE_LIMIT, LOOK_AGAIN, NO_RACE, NOTICE, STOP_LIMIT
 from ..words import Action, Do, Event, Peer, Role, Seen, Server, Task
 from .decision import Decision, Wants
-from .memory import Memory, age, begin
+from .memory import Memory, Switching, age, begin
 from .record import Intent, Stage
 from .vip import unheard
 
@@ -44,12 +44,8 @@ def begin_switchover(config: Config, memory: Memory, seen: Seen, now: float) -> 
     if why is not None:
         event = Event("switchover_refused", f"switchover refused: {why}", "warning")
         return Decision(memory, f"primary, switchover refused: {why}", Wants(config.timing.interval), (), (event,))
-    memory = replace(
-        memory, switching=replace(memory.switching, announced_at=None, stopped_at=None, checkpointing=True)
-    )
-    memory = replace(
-        memory, record=replace(memory.record, intent=Intent(Stage.SWITCHING, now, now, "an operator asked for it"))
-    )
+    memory = begin(memory, Intent(Stage.SWITCHING, now, now, "an operator asked for it"))
+    memory = replace(memory, switching=Switching(checkpointing=True))
     event = Event("switchover", f"switchover to {config.peer.name} begins", "warning")
     return Decision(
         memory,

@@ -17,6 +17,7 @@ from .failover import TASK_POLL, fence_once, proven
 from .memory import Memory, begin
 from .orders import confirmed, refused, takeover_answered
 from .patience import blind, facts, living, look_at_primary
+from .proof import by_operator
 from .record import Intent, Stage, is_paused
 from .storage import not_whole
 
@@ -45,11 +46,11 @@ def take_over(config: Config, memory: Memory, seen: Seen, now: float) -> Decisio
     )
     if memory.record.fence_distrusted or is_bmc_belied(memory):
         how = "an operator ordered the takeover, and its BMC is not believed"
-        return proven(config, memory, now, how, (event,), by_operator=True)
+        return proven(config, memory, intent, by_operator(now, how), (event,))
     fencing = Event("fencing", f"fencing {config.peer.name}: an operator ordered it", "alarm")
     if Task.FENCE in seen.running:
         return Decision(memory, f"standby, fencing {config.peer.name} for an operator", Wants(TASK_POLL), (), (event,))
-    return fence_once(config, memory, now, (event, fencing))
+    return fence_once(config, memory, intent, now, (event, fencing))
 
 
 def obstacle(config: Config, memory: Memory, seen: Seen, now: float) -> str | None:
