@@ -17,6 +17,7 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.boot i
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import Trouble  # noqa: E402
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.patience import cut_off, living, used_up  # noqa: E402
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.record import Intent, Record, Stage  # noqa: E402
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.stages import STAGES, Found  # noqa: E402
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Look, Path, Peer, Role, Server, Sight  # noqa: E402
 
 FAILOVER = ROOT / "docs/failover.md"
@@ -107,6 +108,20 @@ def boot() -> str:
     return "\n".join(lines)
 
 
+def stages() -> str:
+    """What becomes of each stage on record: rows the stages, columns what PostgreSQL of this node is found to be."""
+    lines = ["| stage \\ PostgreSQL here | runs as primary | runs as standby | is down |", "| --- | --- | --- | --- |"]
+    for stage in Stage:
+        cells = [_handler(stage, found) for found in (Found.PRIMARY, Found.STANDBY, Found.DOWN)]
+        lines.append(f"| **{stage.value}** | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _handler(stage: Stage, found: Found) -> str:
+    handler = STAGES.get((stage, found))
+    return found.value if handler is None else f"`{handler.__name__}` {(handler.__doc__ or '').rstrip('.')}"
+
+
 def alarms() -> str:
     """Every alarm code with its severity, its meaning and its next step; the headings are what is linked to."""
     parts = []
@@ -123,20 +138,7 @@ def alarms() -> str:
     return "\n".join(parts[:-1])
 
 
-def margins() -> str:
-    """The times of margins.py, each with its reason: the comment above it."""
-    lines = ["| `margins.py` | value | why |", "| --- | --- | --- |"]
-    for comment, name, value in re.findall(r"((?:^# .*\n)+)^([A-Z_]+) = ([\d.]+)$", MARGINS.read_text(), re.MULTILINE):
-        why = " ".join(line.lstrip("# ") for line in comment.splitlines())
-        lines.append(f"| `{name}` | {float(value):g} | {why} |")
-    return "\n".join(lines)
-
-
-TABLES = {
-    FAILOVER: {"patience": patience, "boot": boot},
-    ALARM_PAGE: {"alarms": alarms},
-    SAFETY: {"margins": margins},
-}
+TABLES = {FAILOVER: {"patience": patience, "boot": boot, "stages": stages}, ALARM_PAGE: {"alarms": alarms}}
 
 
 def rendered(doc: File) -> str:

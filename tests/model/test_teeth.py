@@ -14,6 +14,7 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy import
     primary,
     proof,
     standby,
+    switchover,
 )
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.proof import Kind, Proof
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.record import Stage
@@ -88,7 +89,7 @@ def test_not_noting_the_standby_on_disk(monkeypatch):
 
 
 def test_a_hand_over_that_is_not_on_record(monkeypatch):
-    honest = boot.hand_over
+    honest = switchover._hand_over
 
     def forgetful(*arguments):
         decision = honest(*arguments)
@@ -98,7 +99,7 @@ def test_a_hand_over_that_is_not_on_record(monkeypatch):
         record = dataclasses.replace(decision.memory.record, intent=None)
         return dataclasses.replace(decision, memory=dataclasses.replace(decision.memory, record=record))
 
-    monkeypatch.setattr(boot, "hand_over", forgetful)
+    monkeypatch.setattr(switchover, "_hand_over", forgetful)
     caught("S", 1, 0, 9, after(["an operator orders a switchover on node1"]))
 
 

@@ -211,13 +211,13 @@ def test_ignoring_the_pause(monkeypatch):
 
 
 def test_handing_over_what_the_peer_has_not_received(monkeypatch):
-    honest = switchover.hand_over
+    honest = switchover._hand_over
 
-    def hasty(config, memory, seen, now):
+    def hasty(config, memory, intent, seen, now):
         peer = seen.peer and dataclasses.replace(seen.peer, receive_lsn=10**12)
-        return honest(config, memory, dataclasses.replace(seen, peer=peer), now)
+        return honest(config, memory, intent, dataclasses.replace(seen, peer=peer), now)
 
-    monkeypatch.setattr(boot, "hand_over", hasty)
+    monkeypatch.setattr(switchover, "_hand_over", hasty)
     world = armed_world()
     world.node1.daemon.order(Order.SWITCHOVER)
     assert world.run_until(lambda: world.node1.pg.state == "stopping", 20) is not None

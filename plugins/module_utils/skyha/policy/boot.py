@@ -18,8 +18,9 @@ from .decision import Decision, Wants
 from .memory import Memory, Restarts, age, begin
 from .orders import confirmed, refused, takeover_answered
 from .record import Intent, Record, Stage, is_paused
+from .stages import Found, at_stage
 from .storage import not_whole
-from .switchover import hand_over
+from .vip import drop_vip
 
 START_EVERY = 5.0  # a start that did not help counts as failed, and is tried again
 ASK_AGAIN = 0.25  # systemd misses a request that comes while it reads its units: repeated until the server runs
@@ -157,18 +158,10 @@ def _no_takeover(config: Config, memory: Memory, seen: Seen, now: float) -> str 
 def _decide_down(config: Config, memory: Memory, seen: Seen, now: float) -> Decision:
     local, record = seen.local, memory.record
     wants = Wants(PEER_EVERY, peer=True)
-    if (
-        record.intent is not None
-        and record.intent.stage in (Stage.SWITCHING, Stage.HANDED_OVER)
-        and not is_paused(record, now)
-    ):
-        if seen.peer is None and record.intent.stage is Stage.HANDED_OVER:
-            return Decision(memory, "switchover under way: about to look at the peer", replace(wants, delay=0.0))
-        # The peer was told to promote and is gone for ever: only an operator knows, and only then this node serves again.
-        given_up = memory.word.confirmed_off and seen.peer is not None and seen.peer.server is Server.UNREACHABLE
-        if not given_up and (local.role is Role.PRIMARY or record.intent.stage is Stage.HANDED_OVER):
-            return hand_over(config, memory, seen, now)
-        memory = replace(memory, record=replace(memory.record, intent=None))
+    under_way = at_stage(Found.DOWN, config, memory, seen, now)
+    if isinstance(under_way, Decision):
+        return under_way
+    memory = under_way
     if any(request.order is Order.REJOIN for request in seen.requests):
         restarts = replace(memory.restarts, rejoin_ordered=True, rewind_failed="", rewind_tries=0)
         memory = replace(memory, restarts=restarts)
@@ -181,7 +174,7 @@ def _decide_down(config: Config, memory: Memory, seen: Seen, now: float) -> Deci
         )
     obstacle = not_ours(memory, local) or not_whole(memory, local)
     if obstacle is not None:
-        return _untouched(memory, obstacle, wants, (Action(Do.DROP_VIP),) if local.vip_held else ())
+        return _untouched(memory, obstacle, wants, drop_vip(local))
     if is_paused(record, now):
         # The primary's database tells of the end of the pause, wherever that was ordered.
         look = Wants(WAIT_POLL, (Path.VIP, Path.VOTE), config.timing.look_deadline, peer=True)
@@ -195,7 +188,7 @@ def _decide_down(config: Config, memory: Memory, seen: Seen, now: float) -> Deci
         return _start(config, memory, seen, now, why)
     if step is Step.REJOIN:
         return _rejoin(config, memory, seen, now, why)
-    decision = _waiting(memory, why, wants, (Action(Do.DROP_VIP),) if local.vip_held else ())
+    decision = _waiting(memory, why, wants, drop_vip(local))
     if record.role is Role.STANDBY and local.role is Role.PRIMARY:
         return replace(decision, alarms={**decision.alarms, "unlawful": PROMOTED_BY_HAND})
     return decision
@@ -214,33 +207,25 @@ def _start(config: Config, memory: Memory, seen: Seen, now: float, why: str) -> 
     wants = Wants(START_POLL, peer=memory.restarts.count > 0)
     if memory.restarts.count >= config.timing.restart_attempts and age(now, memory.restarts.at) < START_PAUSE:
         text = f"PostgreSQL was started {memory.restarts.count} times and did not stay up; see its log; next try in a minute"
-        return _waiting(
-            memory, text, Wants(WAIT_POLL, peer=True), (Action(Do.DROP_VIP),) if seen.local.vip_held else ()
-        )
+        return _waiting(memory, text, Wants(WAIT_POLL, peer=True), drop_vip(seen.local))
+    alarms = {"down": "PostgreSQL is being started"}
     same_outage = age(now, memory.own.down_since) >= age(now, memory.restarts.at)
     if same_outage and age(now, memory.restarts.at) < START_EVERY:
         actions: tuple[Action, ...] = ()
         if age(now, memory.restarts.asked_at) >= ASK_AGAIN:
             actions = (Action(Do.START_POSTGRES),)
             memory = replace(memory, restarts=replace(memory.restarts, asked_at=now))
-        return Decision(memory, "down, start asked for", wants, actions, (), {"down": "PostgreSQL is being started"})
+        return Decision(memory, "down, start asked for", wants, actions, (), alarms)
     restarts = replace(memory.restarts, at=now, asked_at=now, count=memory.restarts.count + 1)
     memory = confirmed(replace(memory, restarts=restarts), None)
     if seen.local.role is Role.PRIMARY:
         memory = replace(memory, record=replace(memory.record, role=Role.PRIMARY, served_boot=memory.record.boot))
     event = Event("starting", f"starting PostgreSQL as {seen.local.role.value}: {why}", "warning")
-    return Decision(
-        memory,
-        f"down, starting: {why}",
-        wants,
-        (Action(Do.START_POSTGRES),),
-        (event,),
-        {"down": "PostgreSQL is being started"},
-    )
+    return Decision(memory, f"down, starting: {why}", wants, (Action(Do.START_POSTGRES),), (event,), alarms)
 
 
 def _rejoin(config: Config, memory: Memory, seen: Seen, now: float, why: str) -> Decision:
-    drop = (Action(Do.DROP_VIP),) if seen.local.vip_held else ()
+    drop = drop_vip(seen.local)
     if memory.restarts.rewind_failed and memory.restarts.rewind_tries > len(REWIND_PAUSES):
         return _waiting(memory, _rewind_over(memory), Wants(WAIT_POLL, peer=True), drop)
     if memory.restarts.rewind_failed:
@@ -260,14 +245,8 @@ def _rejoin(config: Config, memory: Memory, seen: Seen, now: float, why: str) ->
     since = now if memory.record.intent is None else memory.record.intent.since
     memory = begin(memory, Intent(Stage.REWINDING, now, since, why))
     event = Event("rejoining", f"pg_rewind from {config.peer.name}: {why}", "warning")
-    return Decision(
-        memory,
-        f"down, rejoining: {why}",
-        Wants(WAIT_POLL),
-        drop + (Action(Do.RUN, Task.REWIND),),
-        (event,),
-        {"down": "pg_rewind is at work"},
-    )
+    actions, alarms = drop + (Action(Do.RUN, Task.REWIND),), {"down": "pg_rewind is at work"}
+    return Decision(memory, f"down, rejoining: {why}", Wants(WAIT_POLL), actions, (event,), alarms)
 
 
 def _rewind_over(memory: Memory) -> str:

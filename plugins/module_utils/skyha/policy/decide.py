@@ -19,6 +19,7 @@ from .remember import remember
 from .standby import decide_standby
 from .storage import moved_on_purpose, remember_mounts
 from .upkeep import undo_fence
+from .vip import drop_vip
 
 _LOOKS = (Action(Do.RUN, Task.CHECK_BMC), Action(Do.RUN, Task.CHECK_RECORD))
 
@@ -76,8 +77,7 @@ def _by_role(config: Config, memory: Memory, seen: Seen, now: float) -> Decision
     if obstacle is not None:
         # Its role, timeline and history say nothing of this node's own, so nothing of it goes on record.
         text = f"PostgreSQL runs here, and skyha has no part in it: {obstacle.text}"
-        drop = (Action(Do.DROP_VIP),) if local.vip_held else ()
-        return Decision(memory, text, Wants(config.timing.interval), drop, (), {obstacle.code: text})
+        return Decision(memory, text, Wants(config.timing.interval), drop_vip(local), (), {obstacle.code: text})
     if local.server is Server.UP and local.role is Role.PRIMARY:
         return decide_primary(config, memory, seen, now)
     if local.server is Server.UP and local.role is Role.STANDBY:

@@ -25,22 +25,33 @@ PROMOTE_AGAIN = 5.0
 LISTEN_POLL = 0.05
 
 
-def decide_failover(config: Config, memory: Memory, seen: Seen, now: float) -> Decision:
-    """One cycle of a failover that has begun; `memory` has taken `seen` in already."""
-    intent = memory.record.intent
-    assert intent is not None
-    # A promotion ordered by an operator's word goes on: to take it back because nobody looked for a while would only lose it.
-    holds = intent.by_operator and intent.stage is Stage.PROMOTING
-    if intent.stage is Stage.FENCING:
-        decision = _fencing(config, memory, intent, seen, now)
-    elif is_paused(memory.record, now):
-        decision = _call_off(config, memory, intent, now, "the cluster was paused", (), answers=False)
-    elif not holds and not is_fresh(config, memory.fence.proof, now):
-        decision = _prove_again(config, memory, intent, now)
-    elif intent.stage is Stage.LISTENING:
-        decision = _listening(config, memory, intent, seen, now)
-    else:
-        decision = _promoting(config, memory, intent, seen, now)
+def fencing(config: Config, memory: Memory, intent: Intent, seen: Seen, now: float) -> Decision:
+    """The peer's BMC is told *off* and read back, again and again; a sign of life calls it off."""
+    return _told(config, memory, intent, now, _fencing(config, memory, intent, seen, now))
+
+
+def listening(config: Config, memory: Memory, intent: Intent, seen: Seen, now: float) -> Decision:
+    """The peer is said to be off: everything must be silent, else it is called off or fenced again."""
+    without = _without_proof(config, memory, intent, now, is_fresh(config, memory.fence.proof, now))
+    return _told(config, memory, intent, now, without or _listening(config, memory, intent, seen, now))
+
+
+def promoting(config: Config, memory: Memory, intent: Intent, seen: Seen, now: float) -> Decision:
+    """PostgreSQL is told to promote until it has; when the proof expires the peer is fenced again."""
+    # An operator's word holds: to take the promotion back because nobody looked for a while would only lose it.
+    holds = intent.by_operator or is_fresh(config, memory.fence.proof, now)
+    without = _without_proof(config, memory, intent, now, holds)
+    return _told(config, memory, intent, now, without or _promoting(config, memory, intent, seen, now))
+
+
+def _without_proof(config: Config, memory: Memory, intent: Intent, now: float, holds: bool) -> Decision | None:
+    if is_paused(memory.record, now):
+        return _call_off(config, memory, intent, now, "the cluster was paused", (), answers=False)
+    return None if holds else _prove_again(config, memory, intent, now)
+
+
+def _told(config: Config, memory: Memory, intent: Intent, now: float, decision: Decision) -> Decision:
+    """With an alarm where a promotion that was ordered does not end."""
     waited = now - intent.since
     if memory.record.role is not Role.PRIMARY or waited < config.timing.promote_deadline:
         return decision
@@ -59,14 +70,8 @@ def fence_once(config: Config, memory: Memory, intent: Intent, now: float, event
     record = replace(memory.record, power_on_due=memory.record.power_on_due or config.fence.power_on_after)
     memory = replace(memory, record=record, fence=replace(memory.fence, at=now))
     sentence = f"standby, fencing {config.peer.name} (attempt {intent.attempts + 1} of {config.timing.fence_attempts})"
-    return Decision(
-        memory,
-        sentence,
-        Wants(TASK_POLL),
-        (Action(Do.RUN, Task.FENCE),),
-        events,
-        _fence_alarms(config, intent.attempts),
-    )
+    alarms = _fence_alarms(config, intent.attempts)
+    return Decision(memory, sentence, Wants(TASK_POLL), (Action(Do.RUN, Task.FENCE),), events, alarms)
 
 
 def _fence_alarms(config: Config, failed: int) -> dict[str, str]:
@@ -101,14 +106,8 @@ def _fencing(config: Config, memory: Memory, intent: Intent, seen: Seen, now: fl
     look = look_at_primary(config, config.timing.retry_interval)
     alarms = _fence_alarms(config, intent.attempts)
     if not seen.looks:
-        return Decision(
-            memory,
-            f"standby, about to fence {config.peer.name}: one more look",
-            replace(look, delay=0.0),
-            (),
-            events,
-            alarms,
-        )
+        sentence = f"standby, about to fence {config.peer.name}: one more look"
+        return Decision(memory, sentence, replace(look, delay=0.0), (), events, alarms)
     unseen = _unseen_for(config, intent, now)
     why = blind(seen.looks)
     if why is not None and unseen <= config.timing.arming_window and not memory.word.confirmed_off:
@@ -194,12 +193,8 @@ def _for_the_operator(
 
 
 def _failed(config: Config, intent: Intent, outcome: Outcome) -> Event:
-    return Event(
-        "fence_failed",
-        f"attempt {intent.attempts} to fence {config.peer.name} failed: {outcome.detail}",
-        "alarm",
-        {"power": outcome.power.value},
-    )
+    text = f"attempt {intent.attempts} to fence {config.peer.name} failed: {outcome.detail}"
+    return Event("fence_failed", text, "alarm", {"power": outcome.power.value})
 
 
 def _call_off(
@@ -223,28 +218,16 @@ def _call_off(
     if distrust:
         record = replace(record, fence_distrusted=distrust)
     memory = confirmed(replace(memory, record=record, watch=watch), None)
-    event = Event("called_off", f"failover called off: {why}", "alarm" if distrust else "warning")
-    return Decision(
-        memory,
-        f"standby, failover called off: {why}",
-        look_at_primary(config, 0.0),
-        actions,
-        events + (event,),
-    )
+    events += (Event("called_off", f"failover called off: {why}", "alarm" if distrust else "warning"),)
+    return Decision(memory, f"standby, failover called off: {why}", look_at_primary(config, 0.0), actions, events)
 
 
 def _prove_again(config: Config, memory: Memory, intent: Intent, now: float) -> Decision:
     """The proof is old (the promotion hangs), or another daemon's (this one was restarted): the peer may be on again."""
     memory = begin(memory, replace(intent, stage=Stage.FENCING, at=now, proven_by=None))
     sentence = f"standby, the proof that {config.peer.name} is off is too old: fencing it again"
-    return Decision(
-        memory,
-        sentence,
-        look_at_primary(config, 0.0),
-        (),
-        (Event("proof_old", sentence, "warning"),),
-        {"fencing": sentence},
-    )
+    event = Event("proof_old", sentence, "warning")
+    return Decision(memory, sentence, look_at_primary(config, 0.0), (), (event,), {"fencing": sentence})
 
 
 def proven(
@@ -262,14 +245,9 @@ def proven(
         intent = replace(intent, attempts=0, proven_at=proof.at)
     memory = replace(memory, record=replace(memory.record, intent=intent, power_on_due=due and not said))
     memory = confirmed(replace(memory, fence=replace(memory.fence, proof=proof, last_receive=last_receive)), None)
-    event = Event("fence_read_back", f"{config.peer.name} is off: {proof.how}", "warning")
-    return Decision(
-        memory,
-        f"standby, {config.peer.name} is off; listening whether anything still answers",
-        _listen(config, intent),
-        (),
-        events + (event,),
-    )
+    events += (Event("fence_read_back", f"{config.peer.name} is off: {proof.how}", "warning"),)
+    sentence = f"standby, {config.peer.name} is off; listening whether anything still answers"
+    return Decision(memory, sentence, _listen(config, intent), (), events)
 
 
 def _listen(config: Config, intent: Intent) -> Wants:
@@ -295,11 +273,8 @@ def _listening(config: Config, memory: Memory, intent: Intent, seen: Seen, now: 
     """It is said to be off. A host that is off accepts nothing, resets nothing and streams nothing."""
     listen = _listen(config, intent)
     if not seen.looks or (intent.by_operator and seen.peer is None):
-        return Decision(
-            replace(memory, fence=replace(memory.fence, last_receive=seen.local.receive_lsn)),
-            f"standby, listening whether {config.peer.name} still answers",
-            listen,
-        )
+        memory = replace(memory, fence=replace(memory.fence, last_receive=seen.local.receive_lsn))
+        return Decision(memory, f"standby, listening whether {config.peer.name} still answers", listen)
     life = _life(config, intent, seen)
     if life is not None:
         return _answers_after_all(config, memory, intent, now, life, ())
@@ -327,13 +302,8 @@ def _listening(config: Config, memory: Memory, intent: Intent, seen: Seen, now: 
         memory = unheard(replace(memory, fence=replace(memory.fence, promote_at=now), heard=heard))
         event = Event("fenced", f"{config.peer.name} is off and silent: promoting", "warning", facts(seen))
         ended, told = _out_of_the_way(seen)
-        return Decision(
-            memory,
-            "standby, the fence is proven: promoting",
-            Wants(0.0, vip_conflict=True),
-            (*ended, Action(Do.PROMOTE)),
-            (event, *told),
-        )
+        actions, wants = (*ended, Action(Do.PROMOTE)), Wants(0.0, vip_conflict=True)
+        return Decision(memory, "standby, the fence is proven: promoting", wants, actions, (event, *told))
     memory = replace(memory, fence=replace(memory.fence, last_receive=received))
     sentence = f"standby, {config.peer.name} is said to be off, but it is not silent: {signs(seen.looks)}"
     if seen.looks[Path.VIP].reached or seen.looks[Path.VIP].sight is Sight.REFUSED:

@@ -184,6 +184,11 @@ def begin(memory: Memory, intent: Intent) -> Memory:
     return replace(memory, record=replace(memory.record, intent=intent))
 
 
+def ended(memory: Memory) -> Memory:
+    """The memory with nothing on record that is begun and not finished."""
+    return replace(memory, record=replace(memory.record, intent=None))
+
+
 def age(now: float, then: float | None) -> float:
     """Seconds since `then`; infinite when it never was."""
     return float("inf") if then is None else now - then

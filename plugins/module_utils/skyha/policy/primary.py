@@ -14,10 +14,11 @@ from .decision import Decision, Wants
 from .memory import Memory, age
 from .orders import confirmed, not_followed, takeover_answered
 from .record import Intent, Record, Stage, is_paused
+from .stages import Found, at_stage
 from .storage import not_whole
-from .switchover import begin_switchover, checkpointed, decide_switching
+from .switchover import begin_switchover
 from .upkeep import check_bmc, check_record, is_given_up, not_switched_on, power_on, power_on_anew
-from .vip import keep_vip
+from .vip import drop_vip, keep_vip
 from .wal import is_lost, wal_alarms
 
 _HELD = {True: "held", False: "not held", None: "not known to be held"}
@@ -50,35 +51,23 @@ def decide_primary(config: Config, memory: Memory, seen: Seen, now: float) -> De
         return _promoted_by_hand(config, memory, seen, is_paused(memory.record, now))
     memory, events = _settle(config, memory, seen, now)
     if is_paused(memory.record, now):
-        return Decision(
-            memory,
-            "primary, paused: nothing automatic happens",
-            _wants(config, memory, now),
-            (),
-            events,
-            _alarms(config, memory, seen, now),
-        )
+        wants, alarms = _wants(config, memory, now), _alarms(config, memory, seen, now)
+        return Decision(memory, "primary, paused: nothing automatic happens", wants, (), events, alarms)
     unlawful = _unlawful(config, memory, seen, now)
     if unlawful is not None:
         text = f"PostgreSQL runs as primary, but skyha did not start it and will not give it the VIP: {unlawful}"
         if seen.peer is not None:
             memory, told = not_followed(memory, unlawful)
             events += told
-        return Decision(
-            memory,
-            text,
-            Wants(config.timing.interval, peer=True),
-            (Action(Do.DROP_VIP),) if seen.local.vip_held else (),
-            events,
-            {"unlawful": text},
-        )
+        wants = Wants(config.timing.interval, peer=True)
+        return Decision(memory, text, wants, drop_vip(seen.local), events, {"unlawful": text})
     memory = on_own_cluster(replace(memory, record=replace(memory.record, served_boot=memory.record.boot)), seen.local)
-    if memory.record.intent is not None and memory.record.intent.stage is Stage.SWITCHING:
-        decided = (checkpointed if memory.switching.checkpointing else decide_switching)(config, memory, seen, now)
-        if decided is not None:
-            return decided
-    elif any(request.order is Order.SWITCHOVER for request in seen.requests):
+    if memory.record.intent is None and any(request.order is Order.SWITCHOVER for request in seen.requests):
         return begin_switchover(config, memory, seen, now)
+    under_way = at_stage(Found.PRIMARY, config, memory, seen, now)
+    if isinstance(under_way, Decision):
+        return under_way
+    memory = under_way
     memory, actions = _keep_record(config, memory, seen, now)
     memory, vip_actions, delay, listen = keep_vip(config, memory, seen, now)
     memory, power_actions = _keep_power(config, memory, seen, now)
@@ -142,7 +131,7 @@ def was_promoted_by_hand(config: Config, memory: Memory, seen: Seen, now: float)
 def _promoted_by_hand(config: Config, memory: Memory, seen: Seen, paused: bool) -> Decision:
     """It gets no VIP and no word in its database. Where the lawful primary is seen at work, it is stopped at once."""
     wants = Wants(config.timing.retry_interval, (Path.VIP, Path.VOTE), config.timing.look_deadline, peer=True)
-    drop = (Action(Do.DROP_VIP),) if seen.local.vip_held else ()
+    drop = drop_vip(seen.local)
     if paused or seen.local.switching is None:
         return Decision(
             memory, f"primary, unlawful: {PROMOTED_BY_HAND}", wants, drop, (), {"unlawful": PROMOTED_BY_HAND}
@@ -158,14 +147,9 @@ def _promoted_by_hand(config: Config, memory: Memory, seen: Seen, paused: bool) 
         f"somebody promoted this standby by hand, to {_timeline(seen)}, while {config.peer.name} serves: stopping it at once",
         "alarm",
     )
-    kill = (Action(Do.KILL_POSTGRES),)
+    actions, alarms = (*drop, Action(Do.KILL_POSTGRES)), {"unlawful": PROMOTED_BY_HAND}
     return Decision(
-        memory,
-        f"primary, unlawful: {PROMOTED_BY_HAND}",
-        replace(wants, delay=KILL_POLL),
-        drop + kill,
-        (event,),
-        {"unlawful": PROMOTED_BY_HAND},
+        memory, f"primary, unlawful: {PROMOTED_BY_HAND}", replace(wants, delay=KILL_POLL), actions, (event,), alarms
     )
 
 
@@ -203,14 +187,8 @@ def _settle(config: Config, memory: Memory, seen: Seen, now: float) -> tuple[Mem
     events: tuple[Event, ...] = ()
     if intent is not None and (intent.stage is Stage.PROMOTING or _was_doubted(record, intent)):
         took = now - intent.since
-        events = (
-            Event(
-                "promoted",
-                f"this node is primary on {_timeline(seen)}, {took:.1f} s after the trouble began",
-                "warning",
-                {"timeline": seen.local.timeline, "seconds": round(took, 3)},
-            ),
-        )
+        text = f"this node is primary on {_timeline(seen)}, {took:.1f} s after the trouble began"
+        events = (Event("promoted", text, "warning", {"timeline": seen.local.timeline, "seconds": round(took, 3)}),)
         record = replace(record, intent=None, failover_at=now, failover_noted=False)
         record = replace(record, standby_recorded=False, served_boot=record.boot)
         memory = power_on_anew(memory)

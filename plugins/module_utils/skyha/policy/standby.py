@@ -13,8 +13,8 @@ from ..margins import FLAPPING, FREE_HOLDS, START_HOLDS, STOP_LIMIT, WAL_FRESH
 from ..words import Action, Do, Event, Look, Path, Role, Seen, Sight, Task
 from .armed import evidence_missing, lag_seconds, not_armed, replay_lag, unfit
 from .decision import Decision, Wants
-from .failover import decide_failover, fence_once
-from .memory import Memory, Trouble, age
+from .failover import fence_once
+from .memory import Memory, Trouble, age, ended
 from .orders import INSTEAD, not_followed, takeover_answered
 from .patience import (
     BOTH,
@@ -33,7 +33,7 @@ from .patience import (
     worsened,
 )
 from .record import Intent, Stage, is_paused
-from .switchover import hand_over
+from .stages import Found, at_stage
 from .takeover import take_over
 from .upkeep import check_bmc, check_record, late_order, peer_is_on, power_on_anew, undo_fence
 from .wal import wal_alarms
@@ -50,13 +50,10 @@ def decide_standby(config: Config, memory: Memory, seen: Seen, now: float) -> De
         if ordered is not None:
             return ordered
         memory = takeover_answered(memory)
-    stage = memory.record.intent.stage if memory.record.intent else None
-    if stage in (Stage.FENCING, Stage.LISTENING, Stage.PROMOTING):
-        return decide_failover(config, memory, seen, now)
-    if stage is Stage.HANDED_OVER and not (seen.peer is not None and seen.peer.role is Role.PRIMARY):
-        return hand_over(config, memory, seen, now)
-    if stage is not None:  # what a former primary had begun ended with this node as a running standby
-        memory = replace(memory, record=replace(memory.record, intent=None))
+    under_way = at_stage(Found.STANDBY, config, memory, seen, now)
+    if isinstance(under_way, Decision):
+        return under_way
+    memory = ended(under_way)  # what a former primary had begun ended with this node as a running standby
     timeline = memory.record.timeline if seen.local.timeline is None else seen.local.timeline
     memory = replace(memory, record=replace(memory.record, role=Role.STANDBY, timeline=timeline, served_boot=""))
     since = memory.own.switching_since
@@ -241,14 +238,8 @@ def _troubled(config: Config, memory: Memory, seen: Seen, now: float) -> Decisio
     if waited and seen.peer is None:  # it is not asked in quiet times
         return Decision(memory, f"standby, primary shows no life: {patience}", replace(wants, delay=0.0), (), events)
     if not waited:
-        return Decision(
-            memory,
-            f"standby, primary shows no life: {patience}",
-            wants,
-            (),
-            events,
-            {"trouble": f"the primary shows no life: {patience}"},
-        )
+        text = f"the primary shows no life: {patience}"
+        return Decision(memory, f"standby, primary shows no life: {patience}", wants, (), events, {"trouble": text})
     if Task.POWER_ON in seen.running:  # what is to be fenced would come up in the middle of the promotion
         sentence = (
             f"standby, primary shows no life: {patience}; {config.peer.name} is being switched on, that ends first"

@@ -15,11 +15,12 @@ from ..config import Config
 from ..margins import ANNOUNCE_LIMIT, LOOK_AGAIN, NO_RACE, NOTICE, STOP_LIMIT
 from ..words import Action, Do, Event, Peer, Role, Seen, Server, Task
 from .decision import Decision, Wants
-from .memory import Memory, Switching, age, begin
-from .record import Intent, Stage
+from .memory import Memory, Switching, age, begin, ended
+from .record import Intent, Stage, is_paused
 from .vip import unheard
 
 POLL = 0.05
+_AS_STANDBY = (Action(Do.MAKE_STANDBY), Action(Do.START_POSTGRES))
 PROMOTE_AGAIN = 2.0
 START_AFTER = 5.0
 TOLD_AFTER = 5.0  # a hand-over that lasts longer is an alarm
@@ -47,22 +48,20 @@ def begin_switchover(config: Config, memory: Memory, seen: Seen, now: float) -> 
     memory = begin(memory, Intent(Stage.SWITCHING, now, now, "an operator asked for it"))
     memory = replace(memory, switching=Switching(checkpointing=True))
     event = Event("switchover", f"switchover to {config.peer.name} begins", "warning")
-    return Decision(
-        memory,
-        f"primary, switchover to {config.peer.name}: a checkpoint first",
-        Wants(POLL),
-        (Action(Do.RUN, Task.CHECKPOINT),),
-        (event,),
-    )
+    sentence = f"primary, switchover to {config.peer.name}: a checkpoint first"
+    return Decision(memory, sentence, Wants(POLL), (Action(Do.RUN, Task.CHECKPOINT),), (event,))
 
 
-def checkpointed(config: Config, memory: Memory, seen: Seen, now: float) -> Decision | None:
-    """Clients are served on until what the last checkpoint would have to write is written; None while that lasts."""
-    intent = memory.record.intent
-    assert intent is not None
+def switching(config: Config, memory: Memory, intent: Intent, seen: Seen, now: float) -> Decision | Memory:
+    """A checkpoint while clients are served on, the announcement, the stop; any trouble gives it up."""
+    return (_checkpointed if memory.switching.checkpointing else _announced)(config, memory, intent, seen, now)
+
+
+def _checkpointed(config: Config, memory: Memory, intent: Intent, seen: Seen, now: float) -> Decision | Memory:
+    """Clients are served on until what the last checkpoint would have to write is written."""
     done = next((outcome for outcome in seen.outcomes if outcome.task is Task.CHECKPOINT), None)
     if done is None and Task.CHECKPOINT in seen.running:
-        return None
+        return memory
     if done is None:  # a pause came in between
         return give_up(config, memory, "the end of the checkpoint before it was not seen")
     if not done.ok:
@@ -77,10 +76,8 @@ def checkpointed(config: Config, memory: Memory, seen: Seen, now: float) -> Deci
     return Decision(memory, sentence, Wants(POLL), (Action(Do.SET_SWITCHING, True),), (event,))
 
 
-def decide_switching(config: Config, memory: Memory, seen: Seen, now: float) -> Decision:
-    """The old primary still runs: wait until the announcement stands in its database, then stop."""
-    intent = memory.record.intent
-    assert intent is not None
+def _announced(config: Config, memory: Memory, intent: Intent, seen: Seen, now: float) -> Decision:
+    """Wait until the announcement stands in the database and was read, then stop."""
     wants = Wants(POLL, peer=True)
     if now - intent.since > config.timing.switchover_deadline:
         return give_up(config, memory, "it took too long to stop")
@@ -123,44 +120,61 @@ def decide_switching(config: Config, memory: Memory, seen: Seen, now: float) -> 
     )
 
 
-def hand_over(config: Config, memory: Memory, seen: Seen, now: float) -> Decision:
+def stopped(config: Config, memory: Memory, intent: Intent, seen: Seen, now: float) -> Decision | Memory:
+    """Once the peer has all WAL it is told to promote; else this node serves again."""
+    if is_paused(memory.record, now):
+        return memory
+    if seen.local.role is not Role.PRIMARY or _is_gone_for_good(memory, seen):
+        return ended(memory)
+    return _hand_over(config, memory, intent, seen, now)
+
+
+def handed_over(config: Config, memory: Memory, intent: Intent, seen: Seen, now: float) -> Decision | Memory:
+    """The peer is told to promote until it is primary, then this node follows it; it never serves again by itself."""
+    if is_paused(memory.record, now):
+        return memory
+    if seen.peer is None:
+        return Decision(memory, "switchover under way: about to look at the peer", Wants(0.0, peer=True))
+    if _is_gone_for_good(memory, seen):
+        return ended(memory)
+    return _wait_for_the_peer(config, memory, intent, seen.peer, now)
+
+
+def follows(config: Config, memory: Memory, intent: Intent, seen: Seen, now: float) -> Decision | Memory:
+    """The peer is told to promote until it is primary; then it is over."""
+    if seen.peer is not None and seen.peer.role is Role.PRIMARY:
+        return memory
+    return _wait_for_the_peer(config, memory, intent, seen.peer, now)
+
+
+def _is_gone_for_good(memory: Memory, seen: Seen) -> bool:
+    """The peer was told to promote and is gone for ever: only an operator knows, and only then this node serves again."""
+    return memory.word.confirmed_off and seen.peer is not None and seen.peer.server is Server.UNREACHABLE
+
+
+def _wait_for_the_peer(config: Config, memory: Memory, intent: Intent, peer: Peer | None, now: float) -> Decision:
+    wants = Wants(POLL, peer=True)
+    if peer is not None and peer.server is Server.UP and peer.role is Role.PRIMARY:
+        memory = replace(memory, record=replace(memory.record, intent=None, role=Role.STANDBY, failover_at=None))
+        text = f"{config.peer.name} is primary on timeline {peer.timeline}, {now - intent.since:.2f} s after the switchover began"
+        sentence = f"switchover done, {config.peer.name} is primary: following it"
+        return Decision(memory, sentence, wants, _AS_STANDBY, (Event("switched", text, "warning"),))
+    sentence = f"handed over to {config.peer.name}, waiting until it is primary; this node does not serve meanwhile"
+    actions: tuple[Action, ...] = ()
+    if _has_received(peer, intent.lsn) and age(now, memory.switching.promote_at) >= PROMOTE_AGAIN:
+        memory = replace(memory, switching=replace(memory.switching, promote_at=now))
+        actions = (Action(Do.PROMOTE_PEER),)
+    since = min(now - intent.at, age(now, memory.restarts.at))
+    if peer is not None and peer.server is Server.DOWN and since > START_AFTER:
+        # The peer was restarted, and if it had become primary it waits for this node to answer: do so, as a standby.
+        memory = replace(memory, restarts=replace(memory.restarts, at=now))
+        actions = _AS_STANDBY
+    alarms = {"handed_over": sentence} if now - intent.at > TOLD_AFTER else {}
+    return Decision(memory, sentence, wants, actions, (), alarms)
+
+
+def _hand_over(config: Config, memory: Memory, intent: Intent, seen: Seen, now: float) -> Decision:
     """The old primary is down. Has the peer all of its WAL? Then it is told to promote."""
-    intent, peer = memory.record.intent, seen.peer
-    assert intent is not None
-    if intent.stage is Stage.HANDED_OVER:
-        if peer is not None and peer.server is Server.UP and peer.role is Role.PRIMARY:
-            memory = replace(memory, record=replace(memory.record, intent=None, role=Role.STANDBY, failover_at=None))
-            event = Event(
-                "switched",
-                f"{config.peer.name} is primary on timeline {peer.timeline}, {now - intent.since:.2f} s after the "
-                "switchover began",
-                "warning",
-            )
-            return Decision(
-                memory,
-                f"switchover done, {config.peer.name} is primary: following it",
-                Wants(POLL, peer=True),
-                (Action(Do.MAKE_STANDBY), Action(Do.START_POSTGRES)),
-                (event,),
-            )
-        sentence = f"handed over to {config.peer.name}, waiting until it is primary; this node does not serve meanwhile"
-        actions: tuple[Action, ...] = ()
-        if _has_received(peer, intent.lsn) and age(now, memory.switching.promote_at) >= PROMOTE_AGAIN:
-            memory = replace(memory, switching=replace(memory.switching, promote_at=now))
-            actions = (Action(Do.PROMOTE_PEER),)
-        since = min(now - intent.at, age(now, memory.restarts.at))
-        if peer is not None and peer.server is Server.DOWN and since > START_AFTER:
-            # The peer was restarted, and if it had become primary it waits for this node to answer: do so, as a standby.
-            memory = replace(memory, restarts=replace(memory.restarts, at=now))
-            actions = (Action(Do.MAKE_STANDBY), Action(Do.START_POSTGRES))
-        return Decision(
-            memory,
-            sentence,
-            Wants(POLL, peer=True),
-            actions,
-            (),
-            {"handed_over": sentence} if now - intent.at > TOLD_AFTER else {},
-        )
     if memory.switching.stopped_at is None:
         memory = replace(memory, switching=replace(memory.switching, stopped_at=now))
     # A stop that took long is no failure: what counts is whether the peer has all WAL, and that is looked at first.
@@ -180,7 +194,7 @@ def hand_over(config: Config, memory: Memory, seen: Seen, now: float) -> Decisio
         return give_up(
             config, memory, f"the control file does not tell where the WAL ends {seen.local.detail}".rstrip()
         )
-    behind = not _has_received(peer, seen.local.write_lsn)
+    behind = not _has_received(seen.peer, seen.local.write_lsn)
     if behind and late:
         return give_up(config, memory, f"{config.peer.name} did not receive all WAL in time")
     if behind:

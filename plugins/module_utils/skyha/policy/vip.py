@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ..config import Config
 from ..margins import FREE_TRUSTED
-from ..words import Action, Do, Seen
+from ..words import Action, Do, Local, Seen
 from .memory import Memory, Vip, age
 
 
@@ -22,6 +22,11 @@ def remember_vip(vip: Vip, conflict: bool | None, now: float) -> Vip:
 def unheard(memory: Memory) -> Memory:
     """The memory in which nobody has listened for another holder: what was heard before counts no more."""
     return replace(memory, vip=replace(memory.vip, free_at=None, taken=False))
+
+
+def drop_vip(local: Local) -> tuple[Action, ...]:
+    """For a node that must not have it: drop it where it is held."""
+    return (Action(Do.DROP_VIP),) if local.vip_held else ()
 
 
 def keep_vip(config: Config, memory: Memory, seen: Seen, now: float) -> tuple[Memory, tuple[Action, ...], float, bool]:
