@@ -29,7 +29,12 @@ FOUND = {
     "__vote_host_register_probe",
 }
 FOUND |= {"__streaming_replication_found", "pg_cluster_primary", "__pg_cluster_told", "ansible_facts.date_time"}
-FOUND |= {"ansible_play_hosts", "__pg_cluster_drill_saw", "__pg_cluster_drill_events", "__pg_cluster_drill_story"}
+FOUND |= {
+    "ansible_play_hosts",
+    "__pg_operations_drill_saw",
+    "__pg_operations_drill_events",
+    "__pg_operations_drill_story",
+}
 # What the operator names on the command line.
 FOUND |= {"extension_name"}
 TEMPLATES = [

@@ -28,19 +28,19 @@ EVENTS = [
 
 
 def drill(**change: Any) -> dict[str, Any]:
-    known = variables("pg_cluster", host="node2")
+    known = variables("pg_operations", host="node2")
     answers = {
-        "__pg_cluster_drill_saw": {**SAW, **change},
-        "__pg_cluster_drill_events": EVENTS,
-        "__pg_cluster_drill_story": {"phases": {"seen": 1.5, "fence": 1.0, "promote": 0.0}},
+        "__pg_operations_drill_saw": {**SAW, **change},
+        "__pg_operations_drill_events": EVENTS,
+        "__pg_operations_drill_story": {"phases": {"seen": 1.5, "fence": 1.0, "promote": 0.0}},
     }
     known.update({name: {"stdout": json.dumps(answer)} for name, answer in answers.items()})
-    known["__pg_cluster_drill_version"] = {"stdout": "skyctl 0.1.0"}
+    known["__pg_operations_drill_version"] = {"stdout": "skyctl 0.1.0"}
     return {**known, "pg_cluster_primary": "node1", "pg_cluster_drill_report": "/tmp/drill.html"}
 
 
 def test_drill_is_told_with_its_longest_hole() -> None:
-    text = template("pg_cluster", "drill.txt.j2", drill())
+    text = template("pg_operations", "drill.txt.j2", drill())
     assert "node1 was switched off, node2 took over" in text
     assert "4.25 s between two acknowledged commits" in text
     assert "seen 1.50 s, fence 1.00 s, promote 0.00 s, client 1.75 s\n" in text
@@ -49,7 +49,7 @@ def test_drill_is_told_with_its_longest_hole() -> None:
 
 
 def test_drill_report_shows_what_happened_since_the_fault() -> None:
-    page = template("pg_cluster", "drill.html.j2", drill())
+    page = template("pg_operations", "drill.html.j2", drill())
     assert 'class="verdict good"><b>Passed.</b>' in page
     assert "client 1.75 s" in page
     assert "no acknowledged commit is lost" in page
@@ -62,19 +62,19 @@ def test_drill_report_shows_what_happened_since_the_fault() -> None:
 
 
 def test_drill_report_says_when_commits_were_lost() -> None:
-    assert 'class="verdict bad"><b>Failed.</b>' in template("pg_cluster", "drill.html.j2", drill(lost=2))
+    assert 'class="verdict bad"><b>Failed.</b>' in template("pg_operations", "drill.html.j2", drill(lost=2))
 
 
 def test_drill_that_may_lose_commits_says_so() -> None:
-    page = template("pg_cluster", "drill.html.j2", {**drill(lost=2), "pg_cluster_drill_no_loss": False})
+    page = template("pg_operations", "drill.html.j2", {**drill(lost=2), "pg_cluster_drill_no_loss": False})
     assert "<b>Passed.</b>" in page
     assert "lost commits are counted only (pg_cluster_drill_no_loss is off)" in page
 
 
 def test_drill_without_a_hole_is_told_too() -> None:
     known = drill(gaps=[])
-    assert "0.00 s between two acknowledged commits" in template("pg_cluster", "drill.txt.j2", known)
-    assert "0 hole(s)" in template("pg_cluster", "drill.html.j2", known)
+    assert "0.00 s between two acknowledged commits" in template("pg_operations", "drill.txt.j2", known)
+    assert "0 hole(s)" in template("pg_operations", "drill.html.j2", known)
 
 
 @pytest.mark.parametrize(
