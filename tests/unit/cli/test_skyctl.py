@@ -32,6 +32,7 @@ VERBS = (
     "confirm-off",
     "acknowledge",
     "fence-test",
+    "forget-rewind",
     "check-config",
     "completion",
 )

@@ -8,8 +8,7 @@ import json
 from typing import Any
 
 import pytest
-import yaml
-from render import template, value, variables
+from render import value, variables
 
 ALIKE: dict[str, Any] = {
     "version": "15.20",
@@ -22,12 +21,12 @@ ALIKE: dict[str, Any] = {
 
 
 def told(name: str, one: dict[str, Any] | None, two: dict[str, Any] | None) -> list[str]:
-    """The sentences of pg_cluster's template `name` for node1 and node2 with these configurations; None: no answer."""
+    """The sentences of pg_cluster's variable `name` for node1 and node2 with these configurations; None: no answer."""
     known = variables("pg_cluster")
     for node, seen in (("node1", one), ("node2", two)):
         known["hostvars"][node]["__pg_cluster_configuration"] = {"stdout": json.dumps(seen) if seen else ""}
     known["__pg_cluster_configuration"] = known["hostvars"]["node1"]["__pg_cluster_configuration"]
-    return yaml.safe_load(template("pg_cluster", name, known)) or []
+    return value(name, known)
 
 
 def other(**change: Any) -> dict[str, Any]:
@@ -36,10 +35,10 @@ def other(**change: Any) -> dict[str, Any]:
 
 
 def test_like_nodes_and_silent_ones_are_not_accused() -> None:
-    assert told("differences.yml.j2", ALIKE, ALIKE) == []
-    assert told("differences.yml.j2", ALIKE, None) == []
-    assert told("restart_reasons.yml.j2", ALIKE, ALIKE) == []
-    assert told("restart_reasons.yml.j2", None, None) == []
+    assert told("__pg_cluster_differences", ALIKE, ALIKE) == []
+    assert told("__pg_cluster_differences", ALIKE, None) == []
+    assert told("__pg_cluster_restart_reasons", ALIKE, ALIKE) == []
+    assert told("__pg_cluster_restart_reasons", None, None) == []
 
 
 @pytest.mark.parametrize(
@@ -67,7 +66,7 @@ def test_like_nodes_and_silent_ones_are_not_accused() -> None:
     ],
 )
 def test_what_is_not_the_same_is_named(there: dict[str, Any], said: list[str]) -> None:
-    assert told("differences.yml.j2", ALIKE, there) == said
+    assert told("__pg_cluster_differences", ALIKE, there) == said
 
 
 def test_what_waits_for_a_restart_is_named_with_both_values() -> None:
@@ -75,7 +74,7 @@ def test_what_waits_for_a_restart_is_named_with_both_values() -> None:
         pending={"max_connections": {"now": "100", "later": "120"}},
         program={"running": "/opt/a/bin/postgres (deleted)", "installed": "/opt/b/bin/postgres"},
     )
-    assert told("restart_reasons.yml.j2", here, ALIKE) == [
+    assert told("__pg_cluster_restart_reasons", here, ALIKE) == [
         "max_connections 100 -> 120",
         "program: /opt/a/bin/postgres (deleted) runs, /opt/b/bin/postgres is installed",
     ]

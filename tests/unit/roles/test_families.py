@@ -16,8 +16,7 @@ NAMES = sorted(path.name for path in ROLES.iterdir() if (path / "tasks").is_dir(
 FAMILIES = ["Debian", "RedHat"]
 # Rendered by others (imported, or looked up), or with what only a run finds out: tested elsewhere.
 NOT_ALONE = {"addresses.j2", "objects.sql.j2", "picture.j2"}
-NOT_ALONE |= {"differences.yml.j2", "restart_reasons.yml.j2"}  # test_differences.py
-NOT_ALONE |= {"drill.html.j2", "drill.txt.j2", "restart_plan.j2", "tablespace_obstacles.yml.j2"}  # test_operations.py
+NOT_ALONE |= {"drill.html.j2", "drill.txt.j2", "restart_plan.j2"}  # test_operations.py
 # What only a run finds out.
 FOUND = {
     "__skyha_daemon_packed",
@@ -35,6 +34,7 @@ FOUND |= {
     "__pg_operations_drill_events",
     "__pg_operations_drill_story",
 }
+FOUND |= {"__pg_cluster_configuration", "__ha_schema_directory"}
 # What the operator names on the command line.
 FOUND |= {"extension_name"}
 TEMPLATES = [

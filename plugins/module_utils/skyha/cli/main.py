@@ -18,7 +18,7 @@ from ..daemon.main import CONFIG, RUN_DIR, read_all
 from ..daemon.status import is_well
 from ..errors import ConfigError
 from ..world.history import read as read_history
-from . import checks, explain, history, orders, sources, table, takeover
+from . import checks, explain, forget, history, orders, sources, table, takeover
 from .completion import script
 from .text import Paint, paint_for, wrap
 
@@ -32,8 +32,8 @@ EXIT = """exit codes:
   78  the configuration cannot be used
 
 Orders (switchover, takeover, confirm-off, rejoin, pause, resume, acknowledge,
-fence-test) and the history are for root and the database's user, the rest is
-for everybody.
+fence-test, forget-rewind) and the history are for root and the database's
+user, the rest is for everybody.
 Colour is used on a terminal only, and not where NO_COLOR is set."""
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 
@@ -116,6 +116,11 @@ def parser() -> argparse.ArgumentParser:
     _peers_name(one, orders.FOLLOW)
     verb("acknowledge", "the failover warning was read")
     verb("fence-test", "ask the peer's BMC for its power status; nothing is switched")
+    verb(
+        "forget-rewind",
+        "drop the note of a pg_rewind that broke off: the data are others now",
+        "\nOnly while skyha is stopped. failover_rebuild.yml does it by itself.",
+    )
     one = verb("check-config", "check a configuration file")
     one.add_argument("file", nargs="?", metavar="FILE", help="default: that of --config")
     one = verb("completion", "print the completion script of a shell")
@@ -188,6 +193,7 @@ def _dispatch(asked: argparse.Namespace, out: TextIO, paint: Paint) -> int:
         "takeover": lambda: takeover.takeover(desk, asked.yes, sys.stdin.readline, asked.wait),
         "confirm-off": lambda: orders.confirm_off(desk, asked.yes, sys.stdin.readline, asked.wait),
         "fence-test": lambda: orders.fence_test(desk),
+        "forget-rewind": lambda: forget.forget_rewind(desk),
     }
     return verbs[asked.verb]()
 
