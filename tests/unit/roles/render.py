@@ -47,8 +47,6 @@ HOSTS: dict[str, dict[str, Any]] = {
     "monitor": {"pg_cluster_address": "198.51.100.36"},
 }
 GROUPS = {"pg_nodes": ["node1", "node2"], "vote_hosts": ["vote"], "monitoring_hosts": ["monitor"]}
-# A role that other roles' variables are taken from as well.
-NEEDS = {"skyha_daemon": ["streaming_replication"], "ha_schema": ["streaming_replication"]}
 
 _loader = DataLoader()
 
@@ -71,7 +69,7 @@ def variables(
         hosts[name]["pg_cluster_address"] = address
     facts = {**COMMON, **FACTS[family], **({"distribution_major_version": major} if major else {})}
     found: dict[str, Any] = {}
-    files = [ROLES / one / "defaults/main.yml" for one in ["pg_cluster", *NEEDS.get(role, []), role]]
+    files = [ROLES / one / "defaults/main.yml" for one in ["pg_cluster", role]]
     files += [ROLES / role / "vars" / name for name in ("main.yml", f"{family}.yml")]
     for file in files:
         if file.exists():
