@@ -224,8 +224,7 @@ def cut(args: argparse.Namespace) -> None:
     item = host(args.host)
     wanted = [{"kind": "to", "address": address_of(name)} for name in args.to + args.both]
     wanted += [{"kind": "from", "address": address_of(name)} for name in args.source + args.both]
-    for fault in wanted or [{"kind": "cut"}]:
-        faults.add(item, hosts.pid_of(item), fault)
+    faults.add(item, hosts.pid_of(item), *(wanted or [{"kind": "cut"}]))
 
 
 def loss(args: argparse.Namespace) -> None:

@@ -26,9 +26,9 @@ def current(host: Host) -> list[Fault]:
         return []
 
 
-def add(host: Host, pid: int, fault: Fault) -> None:
-    """Set one more fault; pid is the host's init, 0 when it is off (the fault then waits for it)."""
-    save(host, [item for item in current(host) if item != fault] + [fault])
+def add(host: Host, pid: int, *faults: Fault) -> None:
+    """Set more faults in one instant; pid is the host's init, 0 when it is off (they then wait for it)."""
+    save(host, [item for item in current(host) if item not in faults] + list(faults))
     apply(host, pid)
 
 

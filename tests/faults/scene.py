@@ -78,15 +78,19 @@ class Scene:
             self.later(_put_back, node)
         lab.wait_for("the cluster armed with it", lab.is_whole, 90, every=0.5)
 
-    def cut(self, sender: str, receiver: str) -> None:
-        """Nothing that `sender` sends reaches `receiver`, each of them a host or 'bmc:' and a node. The VIP goes with the primary."""
+    def cut(self, sender: str, *receivers: str) -> None:
+        """Nothing that `sender` sends reaches any of `receivers`, from one instant on; each is a host or 'bmc:' and a node.
+
+        The VIP goes with the primary. What a BMC sends is cut at one receiver only.
+        """
         place = {"bmc:node1": "bmc1", "bmc:node2": "bmc2"}
         if sender in place:
+            (receiver,) = receivers
             lab.lab("cut", receiver, "--from", place[sender])
             self.later(lab.lab, "heal", receiver)
             return
-        also = ("--to", "vip") if receiver == self.primary else ()
-        lab.lab("cut", sender, "--to", place.get(receiver, receiver), *also)
+        also = ("vip",) if self.primary in receivers else ()
+        lab.lab("cut", sender, *(word for name in receivers + also for word in ("--to", place.get(name, name))))
         self.later(lab.lab, "heal", sender)
 
     def cut_both(self, one: str, other: str) -> None:
