@@ -7,7 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -78,7 +78,8 @@ def frozen(server: RealPostgres) -> Iterator[None]:
         yield
     finally:
         for process in processes:
-            os.kill(process, signal.SIGCONT)
+            with suppress(ProcessLookupError):  # the test killed it
+                os.kill(process, signal.SIGCONT)
 
 
 def test_each_verb_answers_the_row(register: Register) -> None:
