@@ -1,33 +1,17 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The lab's verbs."""
+"""The lab's verbs: words to deeds."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import os
-import shutil
 import sys
-import time
 
-from . import bmc, faults, hosts, image, keeper, machine, network, watchdogs
-from .config import (
-    ALL_HOSTS,
-    CACHE,
-    DEFAULT_SUITE,
-    NETWORK,
-    PODMAN,
-    RUN,
-    STORAGE,
-    SUITES,
-    VIPS,
-    Host,
-    LabError,
-    address_of,
-    chosen_hosts,
-    host,
-)
-from .shell import podman, step
+from . import bmc, faults, hosts, keeper, watchdogs, whole
+from .config import ALL_HOSTS, PODMAN, RUN, SUITES, VIPS, LabError, address_of, host
+from .faults import Fault
+from .shell import podman
 
 EPILOG = """\
 variables: LAB_SUITE bookworm|trixie; LAB_HOSTS the hosts to bring up ("node1 node2 vote"); LAB_IMAGE a ready image
@@ -39,146 +23,15 @@ off and on, until heal.
 
 
 def up(args: argparse.Namespace) -> None:
-    """From nothing, or from whatever is there, to running hosts and BMCs."""
-    began = time.monotonic()
-    machine.require_root()
-    machine.only_one()
-    machine.install_packages()
-    if machine.is_stale():
-        clear_stale()
-    machine.prepare()
-    if lost := hosts.lost_hosts():
-        with step(f"removing {' '.join(item.name for item in lost)}, killed from outside with all that they ran"):
-            remove(lost)
-    before = hosts.states()
-    try:
-        bring_up(args.suite or os.environ.get("LAB_SUITE", ""), args.clusters)
-    except BaseException:
-        if not before:
-            print("lab: clearing away what was half made", file=sys.stderr)
-            take_down()
-        raise
-    print(f"lab: up after {time.monotonic() - began:.1f} s", file=sys.stderr)
-
-
-def bring_up(asked_suite: str, clusters: int) -> None:
-    present = hosts.suite_of_lab()
-    suite = asked_suite or present or DEFAULT_SUITE
-    if suite not in SUITES:
-        raise LabError(f"unknown suite '{suite}'; there are: {', '.join(SUITES)}")
-    if present and suite != present:
-        raise LabError(f"the lab is up with {present}; to have {suite}: lab/lab down, then lab/lab up --suite {suite}")
-    wanted = chosen_hosts(clusters)
-    known = hosts.states()
-    name = "" if all(item.container in known for item in wanted) else image.ensure(suite)
-    network.up()
-    if watchdogs.start() and (running := [item.name for item in wanted if hosts.pid_of(item)]):
-        print(f"lab: {' '.join(running)} find their watchdog again after power off and on", file=sys.stderr)
-    with step(f"starting {' '.join(item.name for item in wanted)} ({suite})"):
-        for item in wanted:
-            if item.container not in known:
-                hosts.create(item, name, suite)
-            if known.get(item.container) == "paused":
-                podman("unpause", item.container)
-            hosts.power_on(item)
-    with step("starting the BMCs"):
-        for item in wanted:
-            if item.bmc_address:
-                bmc.start(item)
-    keeper.start()
-    with step("waiting until they have booted"):
-        hosts.wait_ready(wanted)
-    for item in wanted:
-        podman("exec", item.container, "lab-apt-share", "link")
-
-
-def stop_helpers() -> None:
-    """End the keeper, the watchdogs and the BMCs."""
-    keeper.stop()
-    watchdogs.stop()
-    for item in ALL_HOSTS:
-        if item.bmc_address:
-            bmc.stop(item)
-            bmc.plug_in(item)
-
-
-def clear_stale() -> None:
-    """Clear away a lab that was cut off: by the machine's restart, or since its namespace is gone."""
-    with step("clearing what an earlier lab left behind"):
-        stop_helpers()
-        for item in ALL_HOSTS:
-            hosts.kill_without_podman(item)
-        network.down()
-        machine.clear_stale()
-
-
-def take_down() -> None:
-    """Remove hosts, BMCs, network and the namespace; the images stay."""
-    if machine.is_stale():
-        clear_stale()
-    if RUN.exists():
-        stop_helpers()
-        faults.clear_all(list(ALL_HOSTS))
-        if (RUN / "containers.conf").exists():
-            hosts.remove_all()
-            podman("network", "rm", "-f", NETWORK, check=False)
-    network.down()
-    machine.leave()
-
-
-def remove(chosen: list[Host]) -> None:
-    """Remove these hosts with their disks and stop their BMCs; the others stay as they are."""
-    for item in chosen:
-        if item.bmc_address:
-            bmc.stop(item)
-            bmc.plug_in(item)
-        hosts.remove(item)
-    faults.clear_all(chosen)
+    whole.up(args.suite or os.environ.get("LAB_SUITE", ""), args.clusters)
 
 
 def down(args: argparse.Namespace) -> None:
-    machine.require_root()
-    machine.only_one()
-    if args.hosts:
-        chosen = [host(name) for name in args.hosts]
-        if RUN.exists() and not machine.is_stale():
-            with step(f"removing {' '.join(item.name for item in chosen)}"):
-                remove(chosen)
-        return
-    with step("taking the lab down"):
-        take_down()
-    if args.all:
-        with step("removing images and downloads"):
-            shutil.rmtree(STORAGE, ignore_errors=True)
-            shutil.rmtree(CACHE, ignore_errors=True)
+    whole.down(args.hosts, args.all)
 
 
 def status(args: argparse.Namespace) -> None:
-    if not RUN.exists() or machine.is_stale():
-        rows = [
-            {
-                "host": item.name,
-                "address": item.address,
-                "state": "absent",
-                "faults": "",
-                "bmc": item.bmc_address,
-                "bmc_state": "down" if item.bmc_address else "",
-            }
-            for item in ALL_HOSTS
-            if item.cluster == 1
-        ]
-    else:
-        rows = [
-            {
-                "host": item.name,
-                "address": item.address,
-                "state": state,
-                "faults": ", ".join(map(faults.describe, faults.current(item))),
-                "bmc": item.bmc_address,
-                "bmc_state": bmc.state(item) if item.bmc_address else "",
-            }
-            for item, state in hosts.all_states()
-        ]
+    rows = whole.status()
     if args.json:
         print(json.dumps(rows, indent=2))
         return
@@ -222,16 +75,16 @@ def pause(args: argparse.Namespace) -> None:
 
 def cut(args: argparse.Namespace) -> None:
     item = host(args.host)
-    wanted = [{"kind": "to", "address": address_of(name)} for name in args.to + args.both]
-    wanted += [{"kind": "from", "address": address_of(name)} for name in args.source + args.both]
-    faults.add(item, hosts.pid_of(item), *(wanted or [{"kind": "cut"}]))
+    wanted = [Fault("to", address_of(name)) for name in args.to + args.both]
+    wanted += [Fault("from", address_of(name)) for name in args.source + args.both]
+    faults.add(item, hosts.pid_of(item), *(wanted or [Fault("cut")]))
 
 
 def loss(args: argparse.Namespace) -> None:
     if not 0 < args.percent <= 100:
         raise LabError(f"loss is a percentage over 0 and up to 100, not {args.percent:g}")
     item = host(args.host)
-    faults.add(item, hosts.pid_of(item), {"kind": "loss", "percent": args.percent})
+    faults.add(item, hosts.pid_of(item), Fault("loss", percent=args.percent))
 
 
 def heal(args: argparse.Namespace) -> None:

@@ -5,13 +5,36 @@ firewall, and kept when the host is switched off and on again."""
 from __future__ import annotations
 
 import json
+from dataclasses import asdict, dataclass
 
 from . import network
 from .config import RUN, Host, LabError
 from .shell import run
 
-# A fault is a dict: {"kind": "cut"} | {"kind": "to" | "from", "address": A} | {"kind": "loss", "percent": P}
-Fault = dict
+
+@dataclass(frozen=True)
+class Fault:
+    """kind: cut (the cable), to or from (what the host sends to the address, or gets from it), loss (of what goes either way)."""
+
+    kind: str
+    address: str = ""
+    percent: float = 0.0
+
+    def rules(self, port: str) -> tuple[list[str], list[str]]:
+        """What nft does with the packets that the host sends, and with those that it gets."""
+        out, into = f'iifname "{port}"', f'oifname "{port}"'
+        if self.kind == "to":
+            return [f"{out} ip daddr {self.address} drop"], []
+        if self.kind == "from":
+            return [], [f"{into} ip saddr {self.address} drop"]
+        if self.kind == "loss":
+            lost = f"numgen random mod 10000 < {round(self.percent * 100)} drop"
+            return [f"{out} {lost}"], [f"{into} {lost}"]
+        return [], []  # a cable that is pulled passes nothing
+
+    def in_words(self) -> str:
+        """A few words for the status table."""
+        return f"loss {self.percent:g}%" if self.kind == "loss" else f"{self.kind} {self.address}".strip()
 
 
 def _file(host: Host):
@@ -21,7 +44,7 @@ def _file(host: Host):
 def current(host: Host) -> list[Fault]:
     """The faults that are set for the host."""
     try:
-        return json.loads(_file(host).read_text())
+        return [Fault(**fault) for fault in json.loads(_file(host).read_text())]
     except FileNotFoundError:
         return []
 
@@ -40,7 +63,7 @@ def heal(host: Host, pid: int) -> None:
 
 def save(host: Host, faults: list[Fault]) -> None:
     _file(host).parent.mkdir(exist_ok=True)
-    _file(host).write_text(json.dumps(faults))
+    _file(host).write_text(json.dumps([asdict(fault) for fault in faults]))
 
 
 def apply(host: Host, pid: int) -> None:
@@ -57,21 +80,13 @@ def apply(host: Host, pid: int) -> None:
         return
     run("nft", "-f", "-", stdin=ruleset(table, port, faults))
     # Carrier lost, as with a pulled cable: the host keeps its addresses and routes.
-    run("ip", "link", "set", port, "down" if {"kind": "cut"} in faults else "up")
+    run("ip", "link", "set", port, "down" if Fault("cut") in faults else "up")
 
 
 def ruleset(table: str, port: str, faults: list[Fault]) -> str:
     """nft input that replaces the host's table on the bridge. 'out' sees what the host sends, 'in' what it gets."""
-    out, into = [], []
-    for fault in faults:
-        if fault["kind"] == "to":
-            out.append(f'iifname "{port}" ip daddr {fault["address"]} drop')
-        elif fault["kind"] == "from":
-            into.append(f'oifname "{port}" ip saddr {fault["address"]} drop')
-        elif fault["kind"] == "loss":
-            limit = round(fault["percent"] * 100)
-            out.append(f'iifname "{port}" numgen random mod 10000 < {limit} drop')
-            into.append(f'oifname "{port}" numgen random mod 10000 < {limit} drop')
+    rules = [fault.rules(port) for fault in faults]
+    out, into = ([rule for both in rules for rule in both[side]] for side in (0, 1))
     text = f"table bridge {table}\ndelete table bridge {table}\n"
     if not out and not into:
         return text
@@ -80,13 +95,6 @@ def ruleset(table: str, port: str, faults: list[Fault]) -> str:
         f" chain out {{ type filter hook prerouting priority -300; {'; '.join(out)}; }}\n"
         f" chain in {{ type filter hook postrouting priority 300; {'; '.join(into)}; }}\n}}\n"
     ).replace("; ; ", "; ").replace("; ; }", "; }")
-
-
-def describe(fault: Fault) -> str:
-    """A few words for the status table."""
-    if fault["kind"] == "loss":
-        return f"loss {fault['percent']:g}%"
-    return f"{fault['kind']} {fault['address']}" if "address" in fault else "cut"
 
 
 def clear_all(hosts: list[Host]) -> None:
