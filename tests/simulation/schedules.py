@@ -13,8 +13,10 @@ import sys
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import Timing
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Order
 
-from .faults import WEIGHTS, Faults, Undo
+from . import faults_hosts, faults_links, faults_postgres
+from .faults import FAULTS
 from .host import Host
+from .scene import Scene, Undo
 from .story import story
 from .world import World
 
@@ -57,17 +59,17 @@ def make_world(seed: int) -> tuple[World, random.Random]:
 def run(seed: int) -> World:
     """One schedule. What it broke is in `world.broken`."""
     world, chance = make_world(seed)
-    faults = Faults(world, chance)
+    scene = Scene(world, chance)
     world.run_until(world.armed, 60.0)
     open_faults: list[tuple[float, Undo]] = []
     if chance.random() < 0.2:
-        open_faults.append(_alone(world, chance, faults))
-    names, weights = list(WEIGHTS), list(WEIGHTS.values())
+        open_faults.append(_alone(scene))
+    weights = [fault.weight for fault in FAULTS]
     quick = chance.random() < 0.5
     for _ in range(chance.randint(1, 7)):
-        name = chance.choices(names, weights)[0]
-        world.tell("FAULT", name)
-        undo = getattr(faults, name)()
+        fault = chance.choices(FAULTS, weights)[0]
+        world.tell("FAULT", fault.name)
+        undo = fault.begin(scene)
         open_faults.append((world.now + chance.choice([0.2, 1.0, 3.0, 8.0, 20.0, 60.0]), undo))
         until = world.now + (chance.uniform(0.0, 4.0) if quick else chance.uniform(0.0, 25.0))
         while world.now < until and not world.broken:
@@ -90,11 +92,19 @@ def run(seed: int) -> World:
     return world
 
 
-def _alone(world: World, chance: random.Random, faults: Faults) -> tuple[float, Undo]:
+def _alone(scene: Scene) -> tuple[float, Undo]:
     """The standby is gone for about as long as the primary needs to note that it is alone; what follows meets that record."""
-    fault = chance.choice([faults.standby_off, faults.standby_cut_off, faults.walsender_stops, faults.asks_in_vain])
-    world.tell("FAULT", f"{fault.__name__}, for long")
-    undo = fault()
+    world, chance = scene.world, scene.chance
+    begin = chance.choice(
+        [
+            faults_hosts.standby_off,
+            faults_links.standby_cut_off,
+            faults_postgres.walsender_stops,
+            faults_hosts.asks_in_vain,
+        ]
+    )
+    world.tell("FAULT", f"{begin.__name__}, for long")
+    undo = begin(scene)
     alone_after = world.config("node1").timing.alone_after
     world.run(alone_after * chance.choice([0.9, 1.0, 1.1]) + chance.uniform(-6.0, 6.0))
     return world.now + chance.choice([0.2, 3.0, 20.0, 60.0]), undo
