@@ -7,6 +7,7 @@ All that they start carries MARK in its environment; their directories below /tm
 from __future__ import annotations
 
 import atexit
+import functools
 import os
 import shutil
 import signal
@@ -23,9 +24,11 @@ LIMIT = 10.0
 
 def prefix(name: str) -> str:
     """Of a directory's name, for tempfile.mkdtemp: it is removed at the end."""
+    start()
     return f"{name}-{MARK}-"
 
 
+@functools.cache
 def start() -> None:
     """Let it wait for the end of this process: it notices by the pipe, which nobody else holds open."""
     os.environ[VARIABLE] = MARK
