@@ -1,7 +1,8 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Whatever comes in from outside: a clear error, never another exception, never a proof or a promotion out of nothing.
 
-HTTP: daemon/test_serve.py. NRPE: nagios/test_nagios_input.py. The inventory: roles/test_inventory_values.py.
+HTTP: daemon/test_serve.py. NRPE: nagios/test_nagios_input.py. The inventory:
+roles/test_inventory_values.py, roles/test_inventory_problems.py.
 """
 
 # ruff: noqa: PT017 - an error is one of two right answers here, so it cannot be asked for with pytest.raises

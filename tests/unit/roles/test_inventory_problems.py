@@ -1,0 +1,172 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What is wrong in an inventory is refused with a sentence before anything is done."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given
+from render import ROLES, template, value, variables
+from value_samples import FEW, SIX, TEXT, VIP6
+
+# A node that was not asked anything.
+UNASKED: dict[str, Any] = {"__pg_cluster_node": {}, "__pg_cluster_holders": [], "ansible_play_hosts_all": []}
+
+
+def problems(**given: Any) -> list[str]:
+    addresses, node = given.pop("addresses", None), given.pop("node", {})
+    known = {
+        **variables("pg_cluster", addresses=addresses, **given),
+        **UNASKED,
+        "__pg_cluster_node": node,
+    }
+    return value("__pg_cluster_found", known)
+
+
+def test_documents_inventory_has_no_problems() -> None:
+    assert problems() == []
+
+
+def test_ipv6_inventory_has_no_problems() -> None:
+    assert problems(addresses=SIX, pg_cluster_vip=VIP6) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"pg_cluster_ha_password": ""}, "pg_cluster_ha_password is not set"),
+        ({"pg_cluster_ha_password": "a\nb"}, "holds a line break"),
+        ({"pg_cluster_ha_password": "CHANGE_ME_1"}, "still the example's"),
+        ({"pg_cluster_ha_password": 12345}, "is not a text: put it in quotes"),
+        ({"pg_cluster_ha_user": "a\nb"}, "pg_cluster_ha_user is empty or holds a line break"),
+        ({"pg_cluster_name": 'the "sky"'}, "pg_cluster_name is 'the \"sky\"'"),
+        ({"pg_cluster_name": "a\\b"}, "pg_cluster_name is 'a\\b'"),
+        ({"pg_cluster_data_dir": "/data/my files"}, "pg_cluster_data_dir is '/data/my files'"),
+        ({"pg_cluster_vip": "vip.example"}, "vip.example (the VIP) is not an IP address"),
+        ({"pg_cluster_vip": '"; reboot'}, '"; reboot (the VIP) is not an IP address'),
+        ({"pg_cluster_vip": "198.51.100.256"}, "198.51.100.256 (the VIP) is not an IP address"),
+        ({"pg_cluster_vip": "198.51.100"}, "198.51.100 (the VIP) is not an IP address"),
+        ({"pg_cluster_vip": ":0"}, ":0 (the VIP) is not an IP address"),
+        ({"pg_cluster_vip": "198.51.100.35"}, "is the VIP and the vote host"),
+        ({"pg_cluster_port": 543}, "pg_cluster_port is '543'"),
+        ({"pg_cluster_port": "high"}, "pg_cluster_port is 'high'"),
+        ({"pg_cluster_vip_prefix": 33}, "a number from 1 to 32"),
+        ({"pg_cluster_postgresql_version": "9.3"}, "supported are 13 to 18"),
+        ({"pg_build_method": "source"}, "pg_build_method is called pg_cluster_build_method now"),
+    ],
+)
+def test_each_bad_value_is_refused_with_a_sentence(given: dict[str, Any], sentence: str) -> None:
+    assert sentence in "\n".join(problems(**given))
+
+
+NODE: dict[str, Any] = {
+    "interface": True,
+    "vip_answers": False,
+    "has_data": False,
+    "free_mb": 40000,
+    "wal_free_mb": 40000,
+    "one_disk": True,
+}
+
+
+@pytest.mark.parametrize(
+    ("node", "sentence"),
+    [
+        ({"free_mb": 40960}, ""),
+        # 2,100 MB hold a fresh server, and not the 38 GB of WAL that it may keep.
+        ({"free_mb": 2100}, "40960 MB may be needed"),
+        ({"one_disk": False, "free_mb": 2100}, ""),
+        ({"one_disk": False, "free_mb": 2100, "wal_free_mb": 2100}, "2100 MB free for the WAL in /wal; 38912 MB"),
+        ({"has_data": True, "free_mb": 5}, ""),
+    ],
+)
+def test_disk_must_hold_the_wal_that_the_settings_keep(node: dict[str, Any], sentence: str) -> None:
+    known = {"pg_cluster_wal_room_mb": 38912, "pg_cluster_wal_dir": "/wal"}
+    found = "\n".join(problems(node={**NODE, **node}, **known))
+    assert sentence in found
+    assert bool(found) == bool(sentence)
+
+
+def test_defaults_of_postgresql_need_what_they_keep() -> None:
+    known = variables("streaming_replication")
+    assert value("__streaming_replication_wanted | sky.pg_cluster.wal_room_mb", known) == 38912
+
+
+def test_agent_of_both_nodes_is_refused() -> None:
+    pdu = [{"name": "pdu", "kind": "command", "off": "pdu off", "status": "pdu status"}]
+    known = {**variables("skyha_daemon", skyha_daemon_agents=pdu), "pg_cluster_peer": "node2"}
+    assert "would switch off the node itself" in "\n".join(value("__skyha_daemon_agent_problems", known))
+
+
+def test_node_names_must_make_slots_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    for first, second, sentence in (
+        ("a" * 64, "node2", "longer than the 63 letters"),
+        ("db-1", "db_1", "would both have the slot db_1"),
+    ):
+        known = {**variables("pg_cluster"), **UNASKED}
+        known["hostvars"] = {
+            first: {**known["hostvars"]["node1"], "inventory_hostname": first},
+            second: {**known["hostvars"]["node2"], "inventory_hostname": second},
+            "vote": known["hostvars"]["vote"],
+            "monitor": known["hostvars"]["monitor"],
+        }
+        known["groups"] = {**known["groups"], "pg_nodes": [first, second]}
+        known["inventory_hostname"] = first
+        assert sentence in "\n".join(value("__pg_cluster_found", known))
+
+
+@pytest.mark.parametrize(
+    "role", ["streaming_replication", "skyha_daemon", "os_tuning", "vote_host_balance", "nagios_nrpe"]
+)
+def test_inventory_with_ansible_host_only_gives_the_same(role: str) -> None:
+    """pg_cluster_address is ansible_host by default, of the other hosts as well: what is written is the same."""
+    host = {"vote_host_balance": "vote", "nagios_nrpe": "monitor"}.get(role, "node1")
+    known, bare = variables(role, host=host), variables(role, host=host)
+    for name, of in bare["hostvars"].items():
+        of["ansible_host"] = of.pop("pg_cluster_address")
+        if name == host:
+            bare["ansible_host"] = of["ansible_host"]
+            bare["pg_cluster_address"] = of["ansible_host"]  # this host's own default is seen
+    for path in sorted((ROLES / role / "templates").glob("*.j2")):
+        if path.name in ("addresses.j2", "restart_plan.j2"):
+            continue
+        texts = [
+            template(role, path.name, {**one, "item": "iptables", "os_tuning_ntp_servers": ["ntp.example"]})
+            for one in (known, bare)
+        ]
+        assert texts[0] == texts[1], path.name
+    assert value("pg_cluster_vote_address", bare) == "198.51.100.35"
+    assert value("pg_cluster_clusters", bare) == value("pg_cluster_clusters", known)
+
+
+def test_no_other_hosts_address_is_read_but_in_one_place() -> None:
+    """Another host's role defaults cannot be seen in hostvars, so everybody asks pg_cluster_addresses."""
+    files = [*ROLES.glob("*/*/*.yml"), *ROLES.glob("*/templates/*.j2")]
+    wrong = re.compile(
+        r"""hostvars\[[^]]*\]\.pg_cluster_address\b|extract', hostvars, 'pg_cluster_address'|attribute='pg_cluster_address'"""
+    )
+    assert [str(path) for path in files if wrong.search(path.read_text())] == []
+
+
+def test_bmc_password_longer_than_ipmi_knows_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = {**variables("pg_cluster"), **UNASKED}
+    known["pg_cluster_bmc_password"] = "x" * 21
+    assert "longer than the 20 bytes" in "\n".join(value("__pg_cluster_found", known))
+    known["pg_cluster_bmc_password"] = "x" * 20
+    assert "longer than the 20 bytes" not in "\n".join(value("__pg_cluster_found", known))
+
+
+@FEW
+@given(vip=TEXT, name=TEXT, directory=TEXT)
+def test_whatever_is_wrong_the_list_of_problems_is_whole(vip: str, name: str, directory: str) -> None:
+    found = problems(pg_cluster_vip=vip, pg_cluster_name=name, pg_cluster_socket_dir=directory)
+    assert all(isinstance(problem, str) and len(problem) > 20 for problem in found)
+    # YAML's reader leaves JSON's surrogate pairs apart; such a letter in a message may look odd.
+    # What is made of an address' characters only may be one.
+    unnamed = max(vip) > "\uffff" or set(vip) <= set("0123456789abcdefABCDEF:.")
+    assert unnamed or any(vip in problem for problem in found)
+
+
+# --- IPv6 all over ------------------------------------------------------------------------------------------------
