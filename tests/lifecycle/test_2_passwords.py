@@ -16,6 +16,7 @@ PLAY = "playbooks/rotate_passwords.yml"
 # ipmi_sim 2.0.33 keeps only the first 16 bytes of a password that is set by IPMI, and the rest of the one before: the 17th
 # is that of the lab's passwords.
 BMC = "BMC_new_password2"
+REFUSED = "BMC_new_password9"
 NEW = {
     "pg_cluster_replication_password": "REPLICA:new\\1",
     "pg_cluster_ha_password": "HA'new 1",
@@ -30,7 +31,8 @@ def extra(values: dict[str, str]) -> list[str]:
 
 def shown_in(told: str) -> list[str]:
     """The names of the secrets, old and new, that a run has printed: as they are, or as JSON and a password file have them."""
-    known = {**secrets.all_of_them(), **{f"new {name}": value for name, value in {**NEW, **ADMIN}.items()}}
+    new = {**NEW, **ADMIN, "refused": REFUSED}
+    known = {**secrets.all_of_them(), **{f"new {name}": value for name, value in new.items()}}
     del known["new pg_cluster_bmc_admin_user"]
     forms = {
         name: {value, json.dumps(value)[1:-1], value.replace("\\", "\\\\").replace(":", "\\:")}
@@ -140,3 +142,14 @@ def test_bmc_that_takes_no_such_password_leaves_all_as_it_was(primary: str) -> N
         lab.playbook(PLAY, "-vvv", *extra({"pg_cluster_bmc_password": BMC}))
     assert shown_in(str(failed.value)) == []
     assert [lab.on(node, "cat", "/etc/skyha/bmc.password") for node in lab.NODES] == before
+
+
+def test_bmc_that_takes_a_password_and_then_refuses_it_gets_the_old_one_back(primary: str, standby: str) -> None:
+    before = [lab.on(node, "cat", "/etc/skyha/bmc.password") for node in lab.NODES]
+    with pytest.raises(RuntimeError, match="then refused a login with it; the old one was put back") as failed:
+        lab.playbook(PLAY, "-vvv", "--tags", "bmc", *extra({"pg_cluster_bmc_password": REFUSED, **ADMIN}))
+    assert shown_in(str(failed.value)) == []
+    assert [lab.on(node, "cat", "/etc/skyha/bmc.password") for node in lab.NODES] == before
+    for node in lab.NODES:
+        assert "power is on" in lab.on(node, "skyctl", "fence-test")
+    assert lab.status(standby)["armed"]
