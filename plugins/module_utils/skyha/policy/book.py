@@ -1,0 +1,186 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Who may write, by the register: its row, what a holder may do at a time, what an heir may take and when. Pure.
+
+The row names the *holder*, the node that may write; *epoch* counts holders, *beat* every change of the row; the *heir* has all that was
+acknowledged, so it may take over. The row is changed by compare-and-set only: `renewal`, `naming` and `take` are those transactions,
+the rest is what the two nodes know. Times are of the node's own monotonic clock.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from enum import Enum
+
+from ..margins import by_any_clock
+
+NEVER = float("-inf")
+
+
+@dataclass(frozen=True)
+class Row:
+    """What the register says."""
+
+    holder: str
+    epoch: int
+    beat: int
+    heir: str = ""  # '': nobody may take over
+
+
+@dataclass(frozen=True)
+class Terms:
+    """The times that both nodes have agreed on."""
+
+    lease: float  # seconds for which a renewal, or an heir's promise, lets the holder write
+    watchdog: float  # seconds without food after which the holder's host is reset
+
+    @property
+    def wait(self) -> float:
+        """What the heir waits: after it the holder has stopped, or was reset, by whichever clock."""
+        return by_any_clock(self.lease + self.watchdog)
+
+
+class Proof(Enum):
+    """Why the holder does not write."""
+
+    FENCE = "fence"  # its host is off
+    LEASE = "lease"  # its lease has run out, and its watchdog has bitten
+    WORD = "word"  # it said so itself, after PostgreSQL was verified down
+
+
+# --- the register's own transactions: the new row, or None: refused ---------------------------------------------------------
+
+
+def renewal(row: Row, node: str, epoch: int) -> Row | None:
+    """The holder lives: one more beat."""
+    if row.holder != node or row.epoch != epoch:
+        return None
+    return dataclasses.replace(row, beat=row.beat + 1)
+
+
+def naming(row: Row, node: str, read: Row, heir: str) -> Row | None:
+    """The holder names its heir, or takes it back (''). It names the row that it knows, as a take does: an order that arrives
+    late, after a newer one was answered or a restart of its sender, must change nothing any more.
+    """
+    if row != read or row.holder != node:
+        return None
+    return dataclasses.replace(row, beat=row.beat + 1, heir=heir)
+
+
+def take(row: Row, node: str, read: Row) -> Row | None:
+    """The heir becomes the holder, if the row is still the one that it read before it had its proof (R2). The former holder is
+    no heir before the new one has named it: it may lack commits.
+    """
+    if row != read or row.heir != node or row.holder == node:
+        return None
+    return Row(node, row.epoch + 1, row.beat + 1)
+
+
+# --- the holder --------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A time of the holder, as it travels to the heir and back. It means something within the boot that it names only."""
+
+    at: float
+    boot: str
+
+
+@dataclass(frozen=True)
+class Hold:
+    """What a holder knows. It begins with the answer to its renewal or its take (R1)."""
+
+    row: Row  # as last answered
+    renewed_at: float = NEVER  # when the last renewal that succeeded was sent
+    promised_at: float = NEVER  # when it gave out the mark that the heir's last promise brought back
+    has_heir: bool = True  # an heir stands in the register, for all that is known
+    order: int = 0  # counts its orders to name an heir or take it back: only the last one's answer tells
+
+
+def held(node: str, row: Row, sent_at: float) -> Hold:
+    """By the answer to the first renewal, or to a take. Whether an heir stands there the row tells: an order that this node
+    gave before and forgot cannot act any more.
+    """
+    return Hold(row, renewed_at=sent_at, has_heir=row.heir not in ("", node))
+
+
+def may_write(hold: Hold | None, terms: Terms, now: float) -> bool:
+    """May PostgreSQL run as primary here? (R4, R5)"""
+    if hold is None:
+        return False
+    return not hold.has_heir or now - max(hold.renewed_at, hold.promised_at) <= terms.lease
+
+
+def may_feed(hold: Hold | None, is_down: bool, terms: Terms, now: float) -> bool:
+    """May the watchdog be fed? Never while something writes here that must not."""
+    return is_down or may_write(hold, terms, now)
+
+
+def known(hold: Hold, row: Row) -> Hold:
+    """The register has shown its row."""
+    return dataclasses.replace(hold, row=row) if row.beat > hold.row.beat else hold
+
+
+def renewed(hold: Hold, row: Row, sent_at: float) -> Hold:
+    """A renewal has succeeded: the lease counts from its sending, however late the answer is."""
+    return dataclasses.replace(known(hold, row), renewed_at=max(hold.renewed_at, sent_at))
+
+
+def promised(hold: Hold, mark: Mark, boot: str) -> Hold:
+    """The heir takes nothing by the lease for so long: that counts from the giving out of the mark that it echoes."""
+    return dataclasses.replace(hold, promised_at=max(hold.promised_at, mark.at)) if mark.boot == boot else hold
+
+
+def orders(hold: Hold, heir: str) -> Hold:
+    """It is about to ask the register for this heir, '' for none. An heir counts from the asking on (R5)."""
+    return dataclasses.replace(hold, order=hold.order + 1, has_heir=hold.has_heir or bool(heir))
+
+
+def ordered(hold: Hold, order: int, row: Row) -> Hold:
+    """The register has done so. That no heir stands there is known by the answer to the last order alone (R5)."""
+    is_gone = order == hold.order and not row.heir
+    return dataclasses.replace(known(hold, row), has_heir=hold.has_heir and not is_gone)
+
+
+# --- the heir ----------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What a node knows that does not hold."""
+
+    row: Row | None = None  # as last read in good time
+    row_at: float = NEVER  # when the newest beat was first received
+    mark: Mark | None = None  # that the answer to the last heartbeat carried
+    promised_at: float = NEVER  # when the last promise was sent
+
+
+def read(watch: Watch, row: Row, now: float) -> Watch:
+    """The register has answered. A beat that is known already begins nothing again."""
+    is_known = watch.row is not None and (row.epoch, row.beat) == (watch.row.epoch, watch.row.beat)
+    return watch if is_known else dataclasses.replace(watch, row=row, row_at=now)
+
+
+def answered(watch: Watch, mark: Mark) -> Watch:
+    """The holder has answered a heartbeat, and given out a mark."""
+    return dataclasses.replace(watch, mark=mark)
+
+
+def promises(watch: Watch, in_trouble: bool, now: float) -> tuple[Watch, Mark | None]:
+    """(what is known then, the mark to echo by the heartbeat that is sent now; None: it carries no promise). R4"""
+    if in_trouble or watch.mark is None:
+        return watch, None
+    return dataclasses.replace(watch, promised_at=now), watch.mark
+
+
+def may_take(watch: Watch, node: str, proof: Proof | None, terms: Terms, now: float) -> Row | None:
+    """The row that a take may name, None: not now (R3). For Proof.LEASE this is where the wait is looked at (R4); any other
+    proof must be younger than the row that was read.
+    """
+    row = watch.row
+    if proof is None or row is None or row.heir != node or row.holder == node:
+        return None
+    if proof is Proof.LEASE and now - max(watch.row_at, watch.promised_at) <= terms.wait:
+        return None
+    return row

@@ -1,0 +1,133 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The register's rules one by one; that they hold together is shown by tests/model/test_register.py."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy import book
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.book import (
+    Hold,
+    Mark,
+    Proof,
+    Row,
+    Terms,
+    Watch,
+)
+
+TERMS = Terms(lease=4.0, watchdog=4.0)
+ROW = Row("node1", 3, 17, heir="node2")
+
+
+def test_a_renewal_adds_a_beat():
+    assert book.renewal(ROW, "node1", 3) == Row("node1", 3, 18, "node2")
+
+
+@pytest.mark.parametrize(("node", "epoch"), [("node2", 3), ("node1", 2), ("node1", 4)])
+def test_only_the_holder_of_this_epoch_changes_the_row(node, epoch):
+    assert book.renewal(ROW, node, epoch) is None
+
+
+def test_an_heir_is_named_and_taken_back_by_the_holder_that_knows_the_row():
+    assert book.naming(ROW, "node1", ROW, "") == Row("node1", 3, 18, "")
+    assert book.naming(ROW, "node2", ROW, "") is None
+    assert book.naming(ROW, "node1", Row("node1", 3, 16, "node2"), "") is None
+
+
+def test_the_heir_takes_what_it_has_read():
+    assert book.take(ROW, "node2", ROW) == Row("node2", 4, 18, "")
+
+
+@pytest.mark.parametrize(
+    "row",
+    [Row("node1", 3, 18, "node2"), Row("node1", 4, 17, "node2"), Row("node1", 3, 17, ""), Row("node2", 3, 17, "node2")],
+)
+def test_a_take_fails_when_the_row_has_changed_since_it_was_read(row):
+    assert book.take(row, "node2", ROW) is None
+
+
+@pytest.mark.parametrize("row", [Row("node1", 3, 17, ""), Row("node2", 3, 17, "node2")])
+def test_nobody_takes_who_is_no_heir(row):
+    assert book.take(row, "node2", row) is None
+    assert book.may_take(Watch(row, row_at=0.0), "node2", Proof.FENCE, TERMS, 1000.0) is None
+
+
+def test_who_holds_nothing_writes_nothing_and_feeds_the_watchdog_only_when_down():
+    assert not book.may_write(None, TERMS, 0.0)
+    assert not book.may_feed(None, False, TERMS, 0.0)
+    assert book.may_feed(None, True, TERMS, 0.0)
+
+
+@pytest.mark.parametrize(("now", "may"), [(104.0, True), (104.1, False)])
+def test_a_lease_counts_from_the_sending(now, may):
+    hold = book.renewed(Hold(ROW), ROW, 100.0)
+    assert book.may_write(hold, TERMS, now) is may
+    assert book.may_feed(hold, False, TERMS, now) is may
+
+
+def test_an_answer_that_overtook_a_later_one_shortens_nothing():
+    assert book.renewed(book.renewed(Hold(ROW), ROW, 100.0), ROW, 99.0).renewed_at == 100.0
+    assert (
+        book.promised(book.promised(Hold(ROW), Mark(100.0, "now"), "now"), Mark(99.0, "now"), "now").promised_at
+        == 100.0
+    )
+
+
+def test_a_promise_lets_the_holder_write_from_its_mark_on():
+    assert book.may_write(book.promised(Hold(ROW, renewed_at=0.0), Mark(100.0, "now"), "now"), TERMS, 104.0)
+
+
+def test_a_mark_of_an_earlier_boot_promises_nothing():
+    assert book.promised(Hold(ROW), Mark(100.0, "then"), "now") == Hold(ROW)
+
+
+def test_without_an_heir_there_is_no_lease():
+    assert book.may_write(Hold(ROW, has_heir=False), TERMS, 1e9)
+
+
+@pytest.mark.parametrize(("heir", "has"), [("node2", True), ("", False), ("node1", False)])
+def test_who_comes_to_hold_knows_by_the_row_whether_an_heir_stands_there(heir, has):
+    hold = book.held("node1", Row("node1", 3, 18, heir), 100.0)
+    assert (hold.row.epoch, hold.renewed_at, hold.has_heir) == (3, 100.0, has)
+
+
+def test_an_heir_counts_from_the_asking_and_until_the_answer_to_the_last_order():
+    none = Row("node1", 3, 18)
+    hold = book.orders(Hold(ROW, has_heir=False), "node2")
+    assert hold.has_heir
+    hold = book.ordered(hold, hold.order, ROW)
+    assert hold.has_heir
+    first = book.orders(hold, "")
+    again = book.orders(first, "node2")
+    assert book.ordered(again, first.order, none).has_heir
+    last = book.orders(again, "")
+    assert not book.ordered(last, last.order, none).has_heir
+
+
+def test_a_beat_that_is_known_begins_no_new_wait():
+    watch = book.read(Watch(), ROW, 10.0)
+    assert book.read(watch, ROW, 20.0).row_at == 10.0
+    assert book.read(watch, book.renewal(ROW, "node1", 3), 20.0).row_at == 20.0
+
+
+def test_a_look_in_trouble_or_without_a_mark_carries_no_promise():
+    assert book.promises(Watch(), False, 10.0) == (Watch(), None)
+    watch = book.answered(Watch(), Mark(777.0, "now"))
+    assert book.promises(watch, True, 10.0) == (watch, None)
+    watch, mark = book.promises(watch, False, 10.0)
+    assert (mark, watch.promised_at) == (Mark(777.0, "now"), 10.0)
+
+
+@pytest.mark.parametrize(("row_at", "promised_at"), [(100.0, 0.0), (0.0, 100.0)])
+def test_by_the_lease_the_heir_waits_from_the_later_of_beat_and_promise(row_at, promised_at):
+    watch = Watch(ROW, row_at=row_at, promised_at=promised_at)
+    assert TERMS.wait == pytest.approx(8.8)
+    assert book.may_take(watch, "node2", Proof.LEASE, TERMS, 108.7) is None
+    assert book.may_take(watch, "node2", Proof.LEASE, TERMS, 108.9) == ROW
+
+
+@pytest.mark.parametrize("proof", [Proof.FENCE, Proof.WORD])
+def test_another_proof_needs_no_wait_and_none_takes_nothing(proof):
+    watch = Watch(ROW, row_at=100.0)
+    assert book.may_take(watch, "node2", proof, TERMS, 100.0) == ROW
+    assert book.may_take(watch, "node2", None, TERMS, 1000.0) is None
+    assert book.may_take(Watch(), "node2", proof, TERMS, 100.0) is None
