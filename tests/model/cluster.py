@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Do, Power, Task
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Do, Order, Power, Task
 
 from .build import CHORES, Decided, Ended, Memories, Told, asks_bmc, decided, first_memory
 from .events import Stages, events, healed
@@ -73,6 +73,9 @@ class Cluster:
         """One cycle; and is it the last one of this step?"""
         node = world.nodes[i]
         memory, made = self.decide(i, node.memory, told(world, i))
+        if Order.PAUSE in node.orders:  # an order that its host did not live to take was never given
+            node = node._replace(paused=True)
+            world = put(world, i, paused=True)
         if tale is not None:
             tale.append(f"node{i + 1}: {made.sentence}")
         if made.broken:

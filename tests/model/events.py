@@ -74,7 +74,7 @@ def _orders(world: World, i: int) -> Iterator[tuple[str, World]]:
     has_all = node.branch == len(world.branches) - 1
     if accepts(node):
         yield f"an operator orders a switchover on node{i + 1}", put(world, i, orders=(Order.SWITCHOVER,))
-        yield f"an operator pauses the cluster on node{i + 1}", put(world, i, orders=(Order.PAUSE,), paused=True)
+        yield f"an operator pauses the cluster on node{i + 1}", put(world, i, orders=(Order.PAUSE,))
     if not other.power and not other.mains and has_all:
         yield f"an operator confirms on node{i + 1} that the other is off", put(world, i, orders=(Order.CONFIRM_OFF,))
         yield f"an operator orders node{i + 1} to take over", put(world, i, orders=(Order.TAKEOVER,))
