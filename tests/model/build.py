@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 from typing import Any, NamedTuple
 
@@ -11,7 +12,12 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.margins import TAKEN_BACK, by_any_clock
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy import decide as room
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import Memory
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.record import Record, Stage, adopt
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.record import (
+    Record,
+    Stage,
+    adopt,
+    record_from_json,
+)
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import (
     Action,
     Beat,
@@ -154,7 +160,7 @@ def asks_bmc(memory: Memory) -> bool:
 
 def kept(memory: Memory) -> Memory:
     """What is left of a memory when its daemon dies: the record."""
-    return Memory(started_at=0.0, record=memory.record)
+    return Memory(started_at=0.0, record=record_from_json(json.loads(json.dumps(memory.record.to_json()))))
 
 
 def decided(node: int, memory: Memory, told: Told) -> Decided:
