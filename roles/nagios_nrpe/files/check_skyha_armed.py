@@ -1,9 +1,10 @@
 #!/usr/bin/python3 -ES
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Would a failover to this node work now, and if not, what would stop it?
+"""Would a failover work now, and if not, what would stop it? A primary answers for its standby, by what its skyha says.
 
-OK        this node is the primary, or an armed standby, or a standby that only waits until a second failover may follow
-WARNING   what stops a failover was ordered or passes by itself (paused, switchover, catching up); or one is under way
+OK        the standby is armed, or only waits until a second failover may follow; or this primary cannot ask it at all
+WARNING   what stops a failover was ordered or passes by itself (paused, switchover, catching up); or one is under way; or
+          the standby's skyha does not answer this primary
 CRITICAL  something that a failover needs does not work; or skyha does not run, so that there would be none
 
 -w and -c are ranges of the number of reasons; what skyha calls a warning counts for -w only.
@@ -26,8 +27,19 @@ def check(options: argparse.Namespace, load: Callable[[], sky.Snapshot]) -> tupl
         status = load()
     except sky.Unreadable as error:
         return sky.CRITICAL, f"nothing would fail over to this node: {error}", ()
-    if status.role == "primary":
-        return sky.OK, f"this node is the primary; ask its standby {status.get('peer', str)}", ()
+    if status.role != "primary":
+        return _standby(options, status)
+    peer, problem = status.of_peer()
+    who = f"its standby {status.get('peer', str)}"
+    if problem:
+        return sky.WARNING, f"this node is the primary, and whether {who} would take over is not known: {problem}", ()
+    if peer is None:
+        return sky.OK, f"this node is the primary; ask {who}", ()
+    state, text, items = _standby(options, peer)
+    return state, f"this node is the primary, and {who} says: {text}", items
+
+
+def _standby(options: argparse.Namespace, status: sky.Snapshot) -> tuple[int, str, Sequence[str]]:
     armed, reasons = status.get("armed", bool, type(None)), status.texts("not_armed")
     event = reasons.pop(FAILOVER, "")
     count = max(len(reasons), 0 if armed or event else 1)

@@ -169,6 +169,16 @@ class Snapshot:
                 raise Unknown(f"{path!r} in the snapshot holds something else than sentences")
         return dict(value)
 
+    def of_peer(self) -> tuple[Snapshot | None, str]:
+        """What the peer's skyha says of itself, and why that says nothing of now ('' where it does).
+
+        (None, '') where it cannot be asked: no address in [http] listen is one that the peer could have too.
+        """
+        if not self._data.get("peer_status") or not self.get("peer_http", str):
+            return None, ""
+        problem, told = self.get("peer_status.problem", str), self.get("peer_status.status", dict, type(None))
+        return (None, problem or "it told nothing") if problem or told is None else (Snapshot(told, self.age), "")
+
     def is_critical(self, code: str) -> bool:
         """Does skyha call this alarm or reason critical? One that it says nothing of is."""
         return self._of_code(code, "severity") != "warning"

@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import Callable
 
 import pytest
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.cli.main import _code
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.cli.sources import View, _fresh
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.cli.table import table
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.cli.text import Paint
@@ -56,6 +57,20 @@ def test_both_nodes_stand_side_by_side_by_name_with_no_alarm() -> None:
     assert row(text, "WAL") == "write 0/3000148 replay 0/3000148"
     assert row(text, "lag").startswith("- 0.0 s, 0 bytes")
     assert "No alarms." in text
+
+
+def test_primary_whose_standby_was_not_heard_is_no_all_well() -> None:
+    text = shown(view(PRIMARY))
+    assert "No alarms, but node1: Whether a failover would work is not known." in text
+    assert "No alarms." not in text
+
+
+def test_what_the_peer_says_now_counts_before_what_was_heard_of_it() -> None:
+    """A primary's skyha that has just started was told nothing yet; skyctl has asked its standby itself."""
+    mine, theirs = view(PRIMARY), view(STANDBY)
+    assert _code(mine, theirs) == 0
+    assert _code(theirs, mine) == 0
+    assert _code(mine, GONE) == 4
 
 
 def test_alarms_name_their_node() -> None:

@@ -93,7 +93,7 @@ def altered(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
         place = made
         for key in parents:
             place = place[key]
-        place[last] = value
+        place[last] = copy.deepcopy(value)
     for code in (code for name in ("alarms", "not_armed") if isinstance(made[name], dict) for code in made[name]):
         alarm = of(code)
         made["codes"][code] = {"severity": alarm.severity.value, "check": alarm.check}

@@ -15,7 +15,7 @@ import yaml
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon import status
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.board import Board
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.metrics import metrics
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.decision import Decision, Wants
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.decision import Decision, Readiness, Wants
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.record import Record
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import (
     Local,
@@ -71,7 +71,7 @@ def real(role: Role, failover: dict[str, Any] | None = None) -> dict[str, Any]:
         CONFIG,
         memory,
         Seen(local),
-        Decision(memory, "fine", Wants(1.0)),
+        Decision(memory, "fine", Wants(1.0), readiness=Readiness({}) if role is Role.STANDBY else None),
         board,
         status.Moment(NOW - 0.5, 1.7e9, 1.6e9, 42),
         (),

@@ -78,8 +78,28 @@ LAG = [
     (CRITICAL, STANDBY, {"role": "none", "sentence": "no data directory"}, (), "no data directory"),
     (UNKNOWN, STANDBY, {"written_monotonic": 4900.0}, (), "100 s"),
 ]
+# What a primary was told by its standby.
+KNOWING = {"peer_http": "198.51.100.111:8008", "peer_status": {"status": STANDBY, "age": 1.0, "problem": ""}}
 ARMED = [
     (OK, PRIMARY, {}, (), "ask its standby node2"),
+    (OK, PRIMARY, KNOWING, (), "its standby node2 says: armed: a failover to this standby would work now"),
+    (OK, PRIMARY, {**KNOWING, "peer_http": ""}, (), "ask its standby node2"),
+    (
+        CRITICAL,
+        PRIMARY,
+        {**KNOWING, "peer_status.status.armed": False, "peer_status.status.not_armed": {"bmc": "BMC silent"}},
+        (),
+        "its standby node2 says: not armed: BMC silent",
+    ),
+    (WARNING, PRIMARY, {**KNOWING, "peer_status.problem": "node2 does not answer"}, (), "not known: node2 does not"),
+    (WARNING, PRIMARY, {**KNOWING, "peer_status.status": None}, (), "not known: it told nothing"),
+    (
+        CRITICAL,
+        PRIMARY,
+        {**KNOWING, "peer_status.status.armed": None, "peer_status.status.role": "none"},
+        (),
+        "no standby (role none)",
+    ),
     (OK, STANDBY, {}, (), "reasons=0;0;0;0"),
     (
         WARNING,

@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.decide import decide
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.decision import Decision, Readiness
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import Memory, Trouble
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.record import Stage
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import (
@@ -90,3 +93,59 @@ class TestTooLate:
         decision = decide(NODE2, late, Seen(STANDBY, GONE, OFF), NOW)
         assert decision.memory.record.intent is not None
         assert decision.memory.record.intent.stage in (Stage.FENCING, Stage.LISTENING)
+
+
+class TestReadiness:
+    """Whether a failover would work is judged once; the sentence and the alarms say the same."""
+
+    @staticmethod
+    def armed() -> Memory:
+        return changed(
+            FOLLOWER,
+            heard={
+                "at": {Path.VIP: NOW, Path.VOTE: NOW},
+                "recorded_at": NOW,
+                "sampled_at": NOW,
+                "covered_at": NOW,
+            },
+            stream={"at": NOW},
+            upkeep={"bmc_ok_at": NOW, "bmc_on_at": NOW, "record_ok_at": NOW},
+        )
+
+    @staticmethod
+    def judged(remembered: Memory, looks: dict[Path, Look]) -> Decision:
+        decision = decide(NODE2, remembered, Seen(STANDBY, looks), NOW)
+        assert decision.readiness is not None
+        return decision
+
+    def test_standby_in_good_order_is_armed_and_says_so(self) -> None:
+        decision = self.judged(self.armed(), CALM)
+        assert decision.readiness == Readiness({})
+        assert decision.sentence.endswith(", armed")
+
+    @pytest.mark.parametrize("sight", [Sight.UNREACHABLE, Sight.REFUSED, Sight.STALLED])
+    def test_vip_path_that_fails_beside_a_good_vote_path_disarms_nobody(self, sight: Sight) -> None:
+        """The alarm is told beside the verdict, and is no reason against a failover."""
+        decision = self.judged(self.armed(), {**CALM, Path.VIP: Look(sight)})
+        assert decision.readiness == Readiness({})
+        assert "path_vip" in decision.alarms
+        assert ", armed; the heartbeat along the vip path fails" in decision.sentence
+
+    def test_reason_is_an_alarm_and_stands_in_the_sentence(self) -> None:
+        decision = self.judged(changed(self.armed(), upkeep={"bmc_error": "wrong password"}), CALM)
+        assert decision.readiness == Readiness({"bmc": decision.alarms["bmc"]})
+        assert f", NOT armed: {decision.alarms['bmc']}" in decision.sentence
+
+    def test_in_trouble_the_evidence_from_before_counts(self) -> None:
+        assert self.judged(self.armed(), GONE).readiness == Readiness({})
+        lame = self.judged(changed(self.armed(), stream={"at": None}), GONE)
+        assert lame.readiness is not None
+        assert set(lame.readiness.reasons) == {"evidence"}
+
+    def test_cut_off_is_a_reason_by_itself(self) -> None:
+        decision = self.judged(self.armed(), {path: Look(Sight.UNREACHABLE) for path in Path})
+        assert decision.readiness == Readiness({"cut_off": decision.alarms["cut_off"]})
+
+    def test_primary_is_not_judged(self) -> None:
+        serving = replace(STANDBY, role=Role.PRIMARY)
+        assert decide(NODE2, self.armed(), Seen(serving), NOW).readiness is None

@@ -235,9 +235,7 @@ def _as_data(mine: sources.View, theirs: sources.View) -> dict[str, Any]:
 def _code(mine: sources.View, theirs: sources.View) -> int:
     if not mine.is_live or mine.status is None:
         return 5 if mine.problem == sources.CLOSED else 3
-    views = [view.status for view in (mine, theirs) if view.is_live and view.status is not None]
-    well = theirs.is_live and all(map(is_well, views))
-    return 0 if well else 4
+    return 0 if theirs.is_live and all(map(is_well, sources.acquainted(mine, theirs))) else 4
 
 
 def _history(asked: argparse.Namespace, config: Config, out: TextIO, paint: Paint) -> int:

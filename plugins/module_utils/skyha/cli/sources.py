@@ -110,6 +110,16 @@ def peer(config: Config) -> View:
     return over_http(address, PEER_DEADLINE)
 
 
+def acquainted(mine: View, theirs: View) -> list[Status]:
+    """The statuses that are live, each with what the other node says now: newer than what its skyha was told of it."""
+    live = [view.status for view in (mine, theirs) if view.is_live and view.status is not None]
+    if len(live) < 2:
+        return live
+    return [
+        {**one, "peer_status": {"status": other, "age": 0.0, "problem": ""}} for one, other in zip(live, reversed(live))
+    ]
+
+
 def over_http(address: str, deadline: float = DEADLINE) -> View:
     """The status that is served at ADDRESS:PORT."""
     host, _, port = address.rpartition(":")

@@ -11,8 +11,8 @@ from ..alarms import Severity
 from ..alarms import of as meaning_of
 from ..config import slot_of
 from ..daemon.page import lsn_text, replication
-from ..daemon.status import role_text
-from .sources import Status, View
+from ..daemon.status import is_well, role_text, wanting
+from .sources import Status, View, acquainted
 from .text import Paint, clean, duration, fit, wrap
 
 NAME = 13
@@ -44,7 +44,7 @@ def table(mine: View, theirs: View, paint: Paint) -> str:
     if len(both) == 1:
         lines += ["", paint(wrap(f"{status['peer']}: {theirs.problem}"), "warn")]
     if mine.is_live:
-        lines += _alarms(both, paint)
+        lines += _alarms(acquainted(mine, theirs), paint)
     return "\n".join(lines)
 
 
@@ -176,4 +176,9 @@ def _alarms(both: Sequence[Status], paint: Paint) -> list[str]:
         for code, text in status["alarms"].items():
             kind = "bad" if meaning_of(code).severity is Severity.CRITICAL else "warn"
             lines.append(paint(wrap(text, f"  {status['node']}: ", "    "), kind))
-    return ["", paint("Alarms", "bold"), *lines] if lines else ["", paint("No alarms.", "good")]
+    if lines:
+        return ["", paint("Alarms", "bold"), *lines]
+    wants = [f"{status['node']}: {wanting(status)}." for status in both if not is_well(status)]
+    if not wants:
+        return ["", paint("No alarms.", "good")]
+    return ["", *(paint(wrap(text, "No alarms, but ", "  "), "warn") for text in wants)]

@@ -11,7 +11,7 @@ from typing import Any
 from ..alarms import ALARMS, Severity
 from ..alarms import of as meaning_of
 from .drawing import OLD, drawing
-from .status import STALE_AFTER, Snapshot, failover_works, is_well, role_text
+from .status import STALE_AFTER, Snapshot, failover_works, is_well, role_text, wanting
 
 REFRESH = 5
 NEWEST_EVENTS = 12
@@ -120,7 +120,7 @@ def _verdict(status: Snapshot, age: float) -> tuple[str, str, str]:
         count = "1 alarm" if len(alarms) == 1 else f"{len(alarms)} alarms"
         return "bad" if bad else "warn", count + (f", {bad} critical" if bad and len(alarms) > 1 else ""), listed
     if not is_well(status):
-        return "warn", _wanting(status), sentence
+        return "warn", wanting(status), sentence
     return "good", "All is well", sentence
 
 
@@ -150,19 +150,6 @@ def _peer_now(status: Snapshot) -> Mapping[str, Any] | None:
     """What the peer's skyha says, where that is of now."""
     told = status.get("peer_status") or {}
     return None if told.get("problem", "?") else told["status"]
-
-
-def _wanting(status: Snapshot) -> str:
-    """What is not as it should be, before it becomes an alarm."""
-    if status.get("server") != "up":
-        return f"PostgreSQL is {status.get('server', 'not looked at yet')}"
-    if status.get("streaming") is None:
-        return "Whether replication streams is not known"
-    if not status["streaming"]:
-        return "Replication does not stream"
-    if failover_works(status) is None:
-        return "Whether a failover would work is not known"
-    return "No failover would work now"
 
 
 def _readiness(status: Snapshot) -> str:

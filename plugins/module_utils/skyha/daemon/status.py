@@ -17,7 +17,7 @@ from typing import Any
 
 from .. import __version__, alarms
 from ..config import Config
-from ..policy.armed import bmc_problem, lag_bytes, lag_seconds, not_armed, unfit
+from ..policy.armed import bmc_problem, lag_bytes, lag_seconds
 from ..policy.decision import Decision
 from ..policy.memory import Memory, guard_left
 from ..policy.record import Record
@@ -104,7 +104,8 @@ def snapshot(
             "for": _since(now, memory.watch.trouble.since),
             "not_armed": list(memory.watch.trouble.not_armed),
         }
-    result.update(_armed(config, memory, local, decision, now))
+    ready = decision.readiness
+    result.update(armed=ready.armed if ready else None, not_armed=dict(ready.reasons) if ready else {})
     result["codes"] = _codes({**decision.alarms, **result["not_armed"]}, board, now)
     return result
 
@@ -144,6 +145,19 @@ def failover_works(status: Snapshot) -> bool | None:
     if told.get("problem") or not peer or peer.get("role") != Role.STANDBY.value:
         return None
     return peer["armed"]
+
+
+def wanting(status: Snapshot) -> str:
+    """What is not as it should be though nothing alarms, as a sentence without its end; of a status that is not well."""
+    if status.get("server") != Server.UP.value:
+        return f"PostgreSQL is {status.get('server', 'not looked at yet')}"
+    if status.get("streaming") is None:
+        return "Whether replication streams is not known"
+    if not status["streaming"]:
+        return "Replication does not stream"
+    if failover_works(status) is None:
+        return "Whether a failover would work is not known"
+    return "No failover would work now"
 
 
 def broken(config: Config | None, state: str, problems: Iterable[str], moment: Moment) -> dict[str, Any]:
@@ -187,27 +201,6 @@ def _identity(config: Config, moment: Moment, state: str) -> dict[str, Any]:
         "written_monotonic": round(moment.now, 3),
         "pid": moment.pid,
     }
-
-
-def _armed(config: Config, memory: Memory, local: Local, decision: Decision, now: float) -> dict[str, Any]:
-    """Would a failover work? Only a standby can say so; while the primary shows no life what it found then counts."""
-    if local.role is not Role.STANDBY:
-        return {"armed": None, "not_armed": {}}
-    if memory.watch.trouble is None and memory.record.intent is None:
-        reasons = dict(not_armed(config, memory, local, now))
-    else:
-        reasons = dict(unfit(config, memory, local, now))
-        if memory.watch.trouble is not None and memory.watch.trouble.not_armed:
-            reasons["evidence"] = "when the trouble began: " + "; ".join(memory.watch.trouble.not_armed)
-    stopped = {
-        code: decision.alarms[code]
-        for code in ("blind", "cut_off", "fence_failed", "vip_elsewhere", "stopping")
-        if code in decision.alarms
-    }
-    if not reasons and not stopped and "no_failover" in decision.alarms:
-        stopped = {"no_failover": decision.alarms["no_failover"]}
-    reasons.update(stopped)
-    return {"armed": not reasons, "not_armed": reasons}
 
 
 def _lag(memory: Memory, local: Local) -> dict[str, Any]:

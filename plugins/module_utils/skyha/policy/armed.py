@@ -8,9 +8,27 @@ from collections.abc import Mapping
 from ..config import Config
 from ..margins import MISSED_CHECKS, RECORD_EVERY, STREAM_LINGERS
 from ..words import Local, Path, Role, Server
+from .decision import Readiness
 from .memory import Memory, age, guard_left
 from .record import is_paused
 from .storage import not_whole
+
+# Alarms of a standby that say by themselves that no failover begins now.
+STOPS = ("blind", "cut_off", "fence_failed", "vip_elsewhere", "stopping")
+
+
+def readiness(config: Config, memory: Memory, local: Local, alarms: Mapping[str, str], now: float) -> Readiness:
+    """The judgement on a standby; `alarms`: what this cycle found. While the primary shows no life the evidence from before counts."""
+    if memory.watch.trouble is None and memory.record.intent is None:
+        reasons = dict(not_armed(config, memory, local, now))
+    else:
+        reasons = dict(unfit(config, memory, local, now))
+        if memory.watch.trouble is not None and memory.watch.trouble.not_armed:
+            reasons["evidence"] = "when the trouble began: " + "; ".join(memory.watch.trouble.not_armed)
+    reasons.update((code, alarms[code]) for code in STOPS if code in alarms)
+    if not reasons and "no_failover" in alarms:
+        reasons["no_failover"] = alarms["no_failover"]
+    return Readiness(reasons)
 
 
 def lag_seconds(memory: Memory) -> float:

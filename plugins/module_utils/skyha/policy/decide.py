@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from ..config import Config
 from ..words import Action, Do, Order, Role, Seen, Server, Task
+from .armed import readiness
 from .belongs import adopt_cluster, foreign_peer, not_ours, only_own_cluster
 from .boot import decide_down
 from .decision import Decision, Wants
@@ -64,6 +65,9 @@ def decide(config: Config, memory: Memory, seen: Seen, now: float) -> Decision:
         seen.local.vip_held and seen.local.role is Role.STANDBY and Do.DROP_VIP not in {a.do for a in decision.actions}
     ):
         decision = replace(decision, actions=(Action(Do.DROP_VIP),) + decision.actions)
+    if seen.local.role is Role.STANDBY and decision.readiness is None:
+        ready = readiness(config, decision.memory, seen.local, decision.alarms, now)
+        decision = replace(decision, readiness=ready)
     # A resume is what starts a stopped node: it is written down when there is a server to write to.
     request = memory.word.pause_request if memory.word.pause_written_at is None else None
     if request is not None and (request.order is Order.PAUSE or seen.local.server is Server.UP):

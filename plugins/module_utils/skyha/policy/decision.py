@@ -23,6 +23,18 @@ class Wants:
 
 
 @dataclass(frozen=True)
+class Readiness:
+    """Would this standby take over if its primary died now? Judged in armed.py alone."""
+
+    reasons: Mapping[str, str]  # what would stop it: code -> sentence
+
+    @property
+    def armed(self) -> bool:
+        """Nothing would."""
+        return not self.reasons
+
+
+@dataclass(frozen=True)
 class Decision:
     """What one cycle decided."""
 
@@ -32,3 +44,4 @@ class Decision:
     actions: tuple[Action, ...] = ()
     events: tuple[Event, ...] = ()
     alarms: Mapping[str, str] = field(default_factory=dict)  # what is wrong now: code -> sentence
+    readiness: Readiness | None = None  # None: this node is no standby

@@ -11,7 +11,7 @@ from dataclasses import replace
 from ..config import Config
 from ..margins import FLAPPING, FREE_HOLDS, START_HOLDS, STOP_LIMIT, WAL_FRESH
 from ..words import Action, Do, Event, Look, Path, Role, Seen, Sight, Task
-from .armed import evidence_missing, lag_seconds, not_armed, replay_lag, unfit
+from .armed import evidence_missing, lag_seconds, readiness, replay_lag, unfit
 from .decision import Decision, Wants
 from .failover import fence_once
 from .memory import Memory, Trouble, age, ended
@@ -103,24 +103,24 @@ def _quiet(config: Config, memory: Memory, seen: Seen, now: float, life: str) ->
         memory = replace(memory, watch=replace(memory.watch, slots_copied_at=now))
         actions += (Action(Do.COPY_SLOTS, config.failover.keep_slots),)
     memory, fresh = _newly(config, memory, seen, now)
-    alarms = dict(not_armed(config, memory, seen.local, now))
-    alarms.update(_path_alarms(seen.looks))
-    alarms.update(wal_alarms(config, memory, seen.local, now))
+    alarms = {**_path_alarms(seen.looks), **wal_alarms(config, memory, seen.local, now)}
     alone = living(seen.looks, config.failover.tablespace_policy, but_standbys=True) is None
     if alone:
         alarms["no_failover"] = (
             f"nothing answers for {config.peer.name} but a standby, and nothing is promoted: {life}; {INSTEAD}"
         )
-    if seen.local.detail and "local" not in alarms:
+    ready = readiness(config, memory, seen.local, alarms, now)
+    if seen.local.detail and "local" not in ready.reasons:
         alarms["local"] = f"PostgreSQL here answers skyha with an error: {seen.local.detail}"
-    why = "; ".join(alarms.values())
-    lag = lag_seconds(memory)
-    answers = "no primary answers" if alone else "primary answers"
-    sentence = f"standby, {answers}, lag {lag:.1f} s, " + ("armed" if not alarms else f"NOT armed: {why}")
     waits = replay_lag(config, memory, seen.local)
     if waits is not None:
-        sentence, alarms = f"{sentence}; {waits}", {**alarms, "replay_lag": waits}
-    return Decision(memory, sentence, look_at_primary(config, config.timing.interval, fresh), actions, events, alarms)
+        alarms["replay_lag"] = waits
+    answers = "no primary answers" if alone else "primary answers"
+    verdict = "armed" if ready.armed else "NOT armed: " + "; ".join(ready.reasons.values())
+    besides = [text for code, text in alarms.items() if code not in ready.reasons]
+    sentence = "; ".join([f"standby, {answers}, lag {lag_seconds(memory):.1f} s, {verdict}", *besides])
+    wants = look_at_primary(config, config.timing.interval, fresh)
+    return Decision(memory, sentence, wants, actions, events, {**ready.reasons, **alarms}, ready)
 
 
 def _blind(config: Config, memory: Memory, seen: Seen, now: float) -> Decision:
