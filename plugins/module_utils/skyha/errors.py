@@ -7,6 +7,7 @@
                        (of both: `may_pass`, where it may be otherwise a moment later)
       WorldError       an action on this host failed (systemctl, ip, pg_ctl ...)
       FenceError       a BMC or fence agent could not be asked
+        RefusedUser    it answers, and does not let this user in
 
 Each message says what, where, why and the next step; none ever holds a password.
 """
@@ -53,3 +54,7 @@ class WorldError(SkyhaError):
 
 class FenceError(SkyhaError):
     """A BMC or fence agent could not be asked, or did not do as told."""
+
+
+class RefusedUser(FenceError):
+    """A BMC answers, and does not let this user in: wrong name, password or privilege."""

@@ -100,6 +100,24 @@ def test_stranger_on_the_control_socket_is_no_skyha(
         sources.ask(".", {"order": "status"})
 
 
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        ({"ok": False, "code": "not_permitted", "error": "in whatever words"}, sources.NotAllowed),
+        ({"ok": False, "code": "paused", "error": "orders are taken from root only"}, sources.Refused),
+        ({"ok": False, "error": "a skyha of before the codes"}, sources.Refused),
+    ],
+)
+def test_answer_is_told_apart_by_its_code(
+    serve: Serve, tmp_path: Path, answer: dict[str, object], kind: type[Exception]
+) -> None:
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(tmp_path / "skyha.sock"))
+    serve(listener, json.dumps(answer).encode() + b"\n")
+    with pytest.raises(kind, match=str(answer["error"])):
+        sources.ask(str(tmp_path), {"order": "pause"})
+
+
 def test_refusal_is_told(serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     listener = socket.socket(socket.AF_UNIX)

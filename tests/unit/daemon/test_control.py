@@ -7,14 +7,16 @@ import json
 import os
 import socket
 import stat
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path as File
 from typing import Any
 
 import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.control import Control, unix_listener
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Local, Order, Request
-from daemon_samples import PRIMARY, STANDBY, World
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.record import Intent, Stage
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Local, Order, Path, Request, Server
+from daemon_samples import DROPPED, PRIMARY, SILENT, STANDBY, World
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -23,14 +25,39 @@ class Office:
     """A control socket's answers without the socket's thread."""
 
     def __init__(self, local: Local, uid: int | None = 0, turns: int = 3) -> None:
-        self.status = World(local, "/nonexistent").turn(turns)
+        self.world = World(local, "/nonexistent")
+        self.world.turn(turns)
         self.taken: list[Request] = []
         self.fence_tests = 0
-        self.control = Control("/nonexistent", lambda: self.status, self.taken.append, self._test, lambda: 7, owner=999)
+        daemon = self.world.daemon
+        self.control = Control(
+            "/nonexistent", lambda: daemon.status, daemon._refusal, self.taken.append, self._test, lambda: 7, owner=999
+        )
         self.uid = uid
 
     def _test(self) -> None:
         self.fence_tests += 1
+
+    def after(self, **alarms: str) -> Office:
+        """With these alarms after the last cycle."""
+        loop = self.world.daemon.loop
+        assert loop.decision is not None
+        loop.decision = replace(loop.decision, alarms=alarms)
+        return self
+
+    def paused(self) -> Office:
+        self.world.daemon.submit(Request(Order.PAUSE, "anna"))
+        self.world.turn(1)
+        return self
+
+    def begun(self, stage: Stage) -> Office:
+        """In the middle of this."""
+        loop = self.world.daemon.loop
+        assert loop.decision is not None
+        memory = loop.decision.memory
+        record = replace(memory.record, intent=Intent(stage, 1.0, 1.0, "why"))
+        loop.decision = replace(loop.decision, memory=replace(memory, record=record))
+        return self
 
     def ask(self, data: bytes, whole: bool = True) -> dict[str, Any]:
         return json.loads(self.raw(data, whole))  # type: ignore[no-any-return]
@@ -84,38 +111,58 @@ def test_confirm_off_needs_a_primary_that_is_gone() -> None:
 def test_takeover_is_for_a_node_that_does_not_serve() -> None:
     assert "nothing to take over" in Office(PRIMARY).order("takeover")["error"]
     assert Office(STANDBY).order("takeover")["ok"] is True
-    office = Office(STANDBY)
-    office.status = {**office.status, "paused": {"on": True, "left": None}}
-    assert "skyctl resume" in office.order("takeover")["error"]
-    office = Office(PRIMARY)
-    office.status = {**office.status, "alarms": {"unlawful": "why"}}
-    assert office.order("takeover")["ok"] is True
+    assert "skyctl resume" in Office(STANDBY).paused().order("takeover")["error"]
+    assert Office(PRIMARY).after(unlawful="why").order("takeover")["ok"] is True
 
 
 def test_switchover_waits_for_the_end_of_a_pause_and_of_another_one() -> None:
-    office = Office(PRIMARY)
-    office.status = {**office.status, "paused": {"on": True, "left": None}}
-    assert "skyctl resume" in office.order("switchover")["error"]
-    office.status = {**office.status, "paused": {"on": False}, "intent": {"stage": "switching"}}
-    assert office.order("switchover")["error"] == "switching is under way"
-    assert not office.taken
+    paused = Office(PRIMARY).paused()
+    assert "skyctl resume" in paused.order("switchover")["error"]
+    begun = Office(PRIMARY).begun(Stage.SWITCHING)
+    assert begun.order("switchover")["error"] == "switching is under way"
+    assert not paused.taken + begun.taken
 
 
-@pytest.mark.parametrize("what", [{"trouble": {"for": 1.0}}, {"intent": {"stage": "fencing"}}, {"server": "down"}])
-def test_confirm_off_is_taken_once_the_primary_is_gone(what: dict[str, Any]) -> None:
+def test_switchover_to_a_standby_that_does_not_stream_is_refused_at_once() -> None:
+    answer = Office(replace(PRIMARY, peer_streaming=False)).order("switchover")
+    assert (answer["ok"], answer["code"]) == (False, "not_ready")
+    assert "node2 does not stream" in answer["error"]
+
+
+def test_daemon_that_has_not_looked_yet_asks_for_patience() -> None:
+    for order in ("switchover", "rejoin"):
+        assert Office(PRIMARY, turns=0).order(order)["code"] == "not_looked"
+    assert Office(PRIMARY, turns=0).order("pause")["ok"] is True
+
+
+def gone() -> Office:
     office = Office(STANDBY)
-    office.status = {**office.status, **what}
+    office.world.eyes.looks = {Path.VIP: SILENT, Path.VOTE: DROPPED}
+    office.world.turn(1)
+    return office
+
+
+def down() -> Office:
+    office = Office(STANDBY)
+    office.world.eyes.here = replace(STANDBY, server=Server.DOWN)
+    office.world.turn(1)
+    return office
+
+
+@pytest.mark.parametrize("what", [gone, lambda: Office(STANDBY).begun(Stage.FENCING), down])
+def test_confirm_off_is_taken_once_the_primary_is_gone(what: Callable[[], Office]) -> None:
+    office = what()
     assert office.order("confirm_off") == {"ok": True, "seq": 7}
     assert office.taken == [Request(Order.CONFIRM_OFF, "(uid 0)")]
 
 
-def test_socket_in_a_directory_that_is_missing_is_an_error(directory: Path) -> None:
+def test_socket_in_a_directory_that_is_missing_is_an_error(directory: File) -> None:
     with pytest.raises(OSError, match="No such file"):
         unix_listener("missing/x.sock")
 
 
-def test_socket_that_a_killed_daemon_left_half_made_is_replaced(directory: Path) -> None:
-    Path(f"x.sock.{os.getpid()}").touch()
+def test_socket_that_a_killed_daemon_left_half_made_is_replaced(directory: File) -> None:
+    File(f"x.sock.{os.getpid()}").touch()
     unix_listener("x.sock").close()
     assert [path.name for path in directory.iterdir()] == ["x.sock"]
 
@@ -165,15 +212,15 @@ def test_deeply_nested_question_is_no_order() -> None:
 
 
 @pytest.fixture
-def directory(tmp_path: Path) -> Iterator[Path]:
+def directory(tmp_path: File) -> Iterator[File]:
     # A Unix socket's path is short.
     here = os.getcwd()
     os.chdir(tmp_path)
-    yield Path(".")
+    yield File(".")
     os.chdir(here)
 
 
-def test_socket_is_for_user_and_group_and_replaces_a_stale_one(directory: Path) -> None:
+def test_socket_is_for_user_and_group_and_replaces_a_stale_one(directory: File) -> None:
     for _ in range(2):
         listener = unix_listener("x.sock")
         assert stat.S_IMODE(os.stat("x.sock").st_mode) == 0o660

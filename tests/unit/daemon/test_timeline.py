@@ -18,9 +18,9 @@ FAILOVER = [
 ]
 
 
-def entries(*pairs: tuple[float, str], text: str = "") -> list[dict[str, Any]]:
+def entries(*pairs: tuple[float, str], text: str = "", **facts: str) -> list[dict[str, Any]]:
     return [
-        {"wall": 1000.0 + at, "monotonic": at, "kind": kind, "text": text, "level": "info", "facts": {}}
+        {"wall": 1000.0 + at, "monotonic": at, "kind": kind, "text": text, "level": "info", "facts": facts}
         for at, kind in pairs
     ]
 
@@ -59,7 +59,7 @@ def test_fence_that_is_tried_again_counts_to_its_proof() -> None:
 
 
 def test_daemon_that_takes_up_where_it_was_continues_the_story() -> None:
-    middle = entries((12.5, "started"), text="skyha starts, in the middle of: fencing")
+    middle = entries((12.5, "started"), text="skyha starts, in the middle of: fencing", goes_on="fencing")
     [story] = stories(entries(*FAILOVER[:2]) + middle + entries(*FAILOVER[3:]))
     assert story.result == "done"
 

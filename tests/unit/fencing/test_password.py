@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 import pytest
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.errors import FenceError
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.errors import FenceError, RefusedUser
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.fencing.password import Change, change, in_child
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Power
 
@@ -42,7 +42,7 @@ class _Session:
         if self._bmc.passwords.get(self._user) != self._password:
             if self._bmc.silent:
                 raise FenceError("BMC fake: no answer to status within 15 s; see to the network")
-            raise FenceError(f"BMC fake: refuses user {self._user}: Incorrect password")
+            raise RefusedUser(f"BMC fake: refuses user {self._user}: Incorrect password")
 
     def status(self, _deadline: float) -> Power:
         self._log_in()
@@ -137,12 +137,12 @@ def test_work_in_a_process_of_its_own_answers_as_it_would_here() -> None:
     assert not in_child(lambda: False)
 
     def refuse() -> bool:
-        raise FenceError("BMC fake: refuses user test")
+        raise RefusedUser("BMC fake: refuses user test")
 
     def break_down() -> bool:
         os._exit(1)
 
-    with pytest.raises(FenceError, match="refuses user test"):
+    with pytest.raises(RefusedUser, match="refuses user test"):
         in_child(refuse)
     with pytest.raises(FenceError, match="ZeroDivisionError"):
         in_child(lambda: bool(1 / 0))

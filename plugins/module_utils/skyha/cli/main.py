@@ -162,7 +162,7 @@ def main(arguments: Sequence[str] | None = None, out: TextIO | None = None) -> i
         return 5
     except sources.Refused as error:
         sys.stderr.write(wrap(f"refused: {error}") + "\n")
-        return 5 if "taken from root" in str(error) else 1
+        return 1
     except sources.NotRunning as error:
         sys.stderr.write(
             wrap(f"skyha does not run here ({error}). Next: 'systemctl status skyha', 'journalctl -u skyha -n 50'")
@@ -234,7 +234,7 @@ def _as_data(mine: sources.View, theirs: sources.View) -> dict[str, Any]:
 
 def _code(mine: sources.View, theirs: sources.View) -> int:
     if not mine.is_live or mine.status is None:
-        return 5 if mine.problem == sources.CLOSED else 3
+        return 5 if mine.gap is sources.Gap.CLOSED else 3
     return 0 if theirs.is_live and all(map(is_well, sources.acquainted(mine, theirs))) else 4
 
 

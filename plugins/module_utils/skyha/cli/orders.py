@@ -51,7 +51,8 @@ class Desk:
 
     def status(self) -> Status:
         """How things stand now; raises as sources.ask."""
-        return self.ask(self.config.paths.run_dir, {"order": "status"})["status"]
+        status: Status = self.ask(self.config.paths.run_dir, {"order": "status"})["status"]
+        return status
 
 
 def _who() -> str:

@@ -10,21 +10,29 @@ import socket
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 from ..config import Config
 from ..daemon.control import FILE as SOCKET
-from ..daemon.control import STATUS
+from ..daemon.control import NOT_PERMITTED, STATUS
 from ..daemon.status import FILE as STATUS_FILE
 from ..daemon.status import STALE_AFTER
 
 DEADLINE = 3.0
 PEER_DEADLINE = 1.5
 MOST_BYTES = 1 << 20
-STARTS = "skyha has just started and has completed no cycle yet: ask again in a moment"
-CLOSED = "this user may read neither the control socket nor any [http] listen address: run it as root"
+_STARTS = "skyha has just started and has completed no cycle yet: ask again in a moment"
+_CLOSED = "this user may read neither the control socket nor any [http] listen address: run it as root"
 
 Status = Mapping[str, Any]
+
+
+class Gap(Enum):
+    """Why a view says nothing of whether skyha runs and takes over here."""
+
+    STARTS = "it has just started"
+    CLOSED = "this user may not ask it"
 
 
 class Refused(Exception):
@@ -46,6 +54,7 @@ class View:
     status: Status | None
     problem: str = ""  # why it is not (or no longer) so
     age: float = 0.0  # seconds since the last completed cycle
+    gap: Gap | None = None
 
     @property
     def is_live(self) -> bool:
@@ -55,7 +64,7 @@ class View:
     @property
     def is_unknown(self) -> bool:
         """It says nothing of whether skyha runs and takes over here."""
-        return self.problem in (STARTS, CLOSED)
+        return self.gap is not None
 
 
 def ask(run_dir: str, question: Mapping[str, Any], deadline: float = DEADLINE) -> Mapping[str, Any]:
@@ -79,12 +88,13 @@ def ask(run_dir: str, question: Mapping[str, Any], deadline: float = DEADLINE) -
     except OSError as error:
         raise NotRunning(f"nobody answers on {path}: {error}") from error
     try:
-        answer = json.loads(data)
+        answer: Mapping[str, Any] = json.loads(data)
         good = answer["ok"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise NotRunning(f"what came from {path} is no answer of skyha") from error
     if not good:
-        raise Refused(str(answer.get("error", "no reason given")))
+        kind = NotAllowed if answer.get("code") == NOT_PERMITTED else Refused
+        raise kind(str(answer.get("error", "no reason given")))
     return answer
 
 
@@ -97,7 +107,7 @@ def here(run_dir: str, http: tuple[str, ...] = ()) -> View:
             view = over_http(address)
             if view.status is not None:
                 return view
-        return View(None, CLOSED)
+        return View(None, _CLOSED, gap=Gap.CLOSED)
     except (NotRunning, Refused) as error:
         return _from_file(os.path.join(run_dir, STATUS_FILE), str(error))
 
@@ -150,7 +160,7 @@ def _fresh(status: Status) -> View:
 
 def _state_of(status: Status, age: float) -> View:
     if status.get("state") == "starting":
-        return View(status, STARTS, age)
+        return View(status, _STARTS, age, Gap.STARTS)
     if status.get("state") != "running":
         return View(status, str(status.get("sentence", "skyha does not run")), age)
     if age > STALE_AFTER:

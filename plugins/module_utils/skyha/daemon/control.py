@@ -2,7 +2,7 @@
 """The control socket: an operator's orders come in here, one JSON object on one line, and are answered with one.
 
     {"order": "pause", "seconds": 1800, "by": "root"}   ->   {"ok": true, "seq": 41}
-    {"order": "switchover"}                             ->   {"ok": false, "error": "why, and the next step"}
+    {"order": "switchover"}                             ->   {"ok": false, "code": "paused", "error": "why, and the next step"}
 
 `seq` is the number of the newest event at that time: what comes of the order is told by later events. Whether the
 caller may give orders is decided by the kernel's word on who it is (SO_PEERCRED), not by what it says.
@@ -18,6 +18,7 @@ import struct
 from collections.abc import Mapping
 from typing import Any, Callable
 
+from ..policy.refusal import Refusal
 from ..words import Order, Request
 from .serve import BACKLOG, Door
 from .status import Snapshot
@@ -25,13 +26,15 @@ from .status import Snapshot
 FILE = "skyha.sock"
 STATUS = "status"
 FENCE_TEST = "fence_test"
+# Codes of answers that are no; those of orders that make no sense now are in policy/refusal.py.
+NOT_AN_ORDER, NOT_PERMITTED = "not_an_order", "not_permitted"
 MOST_PAUSE = 30 * 86400.0
 
 
 class Control:
     """Answers on the control socket.
 
-    status: the newest snapshot. submit: hands a Request to the loop and wakes it. fence_test: has the peer's BMC asked
+    status: the newest snapshot. refusal: why an order makes no sense now. submit: hands a Request to the loop and wakes it. fence_test: has the peer's BMC asked
     for its power status now. seq: the number of the newest event. owner: the daemon's own user id.
     """
 
@@ -39,6 +42,7 @@ class Control:
         self,
         path: str,
         status: Callable[[], Snapshot],
+        refusal: Callable[[Order], Refusal | None],
         submit: Callable[[Request], None],
         fence_test: Callable[[], None],
         seq: Callable[[], int],
@@ -46,6 +50,7 @@ class Control:
     ) -> None:
         self._path = path
         self._status = status
+        self._refusal = refusal
         self._submit = submit
         self._fence_test = fence_test
         self._seq = seq
@@ -66,7 +71,7 @@ class Control:
         try:
             reply = self._reply(question, whole, _uid(connection))
         except (ValueError, TypeError, RecursionError) as error:
-            reply = {"ok": False, "error": f"this is not an order: {error}"}
+            reply = _no(NOT_AN_ORDER, f"this is not an order: {error}")
         return json.dumps(reply, default=str).encode() + b"\n"
 
     def _reply(self, question: bytes, whole: bool, uid: int | None) -> Mapping[str, Any]:
@@ -79,18 +84,22 @@ class Control:
         if name == STATUS:
             return {"ok": True, "status": self._status()}
         if uid not in (0, self._owner):
-            return {"ok": False, "error": "orders are taken from root and from the daemon's own user only"}
+            return _no(NOT_PERMITTED, "orders are taken from root and from the daemon's own user only")
         seq = self._seq()
         if name == FENCE_TEST:
             checks = self._status().get("bmc", {}).get("checks", 0)
             self._fence_test()
             return {"ok": True, "seq": seq, "checks": checks}
         request = _request(asked, uid)
-        refusal = why_not(request.order, self._status())
+        refusal = self._refusal(request.order)
         if refusal is not None:
-            return {"ok": False, "error": refusal}
+            return _no(refusal.code, refusal.text)
         self._submit(request)
         return {"ok": True, "seq": seq}
+
+
+def _no(code: str, text: str) -> Mapping[str, Any]:
+    return {"ok": False, "code": code, "error": text}
 
 
 def _request(asked: Mapping[str, Any], uid: int | None) -> Request:
@@ -106,32 +115,6 @@ def _request(asked: Mapping[str, Any], uid: int | None) -> Request:
         if not 0 < seconds <= MOST_PAUSE:
             raise ValueError(f"seconds must be above 0 and at most {MOST_PAUSE:.0f}")
     return Request(order, by=f"{str(asked.get('by', ''))[:64]} (uid {uid})".strip(), seconds=seconds)
-
-
-def why_not(order: Order, status: Snapshot) -> str | None:
-    """Why this order makes no sense now, with the next step; None when it does. The loop would only ignore it."""
-    role, server, peer = status.get("role"), status.get("server"), status.get("peer", "the peer")
-    if order is Order.SWITCHOVER:
-        if role != "primary" or server != "up":
-            return f"a switchover is driven by the primary, which this node is not: run 'skyctl switchover' on {peer}"
-        if status.get("paused", {}).get("on"):
-            return "the cluster is paused; run 'skyctl resume' first"
-        if status.get("intent"):
-            return f"{status['intent']['stage']} is under way"
-    serves = role == "primary" and server == "up" and "unlawful" not in status.get("alarms", {})
-    if order is Order.TAKEOVER:
-        if serves:
-            return "this node is the running primary: there is nothing to take over"
-        if status.get("paused", {}).get("on"):
-            return "the cluster is paused; run 'skyctl resume' first"
-    if order is Order.CONFIRM_OFF:
-        if serves:
-            return "this node is the running primary: there is nothing to confirm"
-        if server == "up" and not status.get("trouble") and not status.get("intent"):
-            return f"the primary on {peer} answers: there is nothing to confirm"
-    if order is Order.REJOIN and server != "down":
-        return f"PostgreSQL is {server} here: there is nothing to rejoin"
-    return None
 
 
 def unix_listener(path: str) -> socket.socket:
@@ -157,4 +140,4 @@ def _uid(connection: socket.socket) -> int | None:
     except OSError:
         return None
     _pid, uid, _gid = struct.unpack("3i", data)
-    return uid
+    return int(uid)

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..config import Config
-from ..words import Event, Request, Task
+from ..policy.refusal import Refusal, refusal
+from ..words import Event, Order, Request, Task
 from .board import Board, alarmed, count_events, observe
 from .control import FILE as SOCKET
 from .control import Control
@@ -77,6 +78,7 @@ class Daemon:
         control = Control(
             os.path.join(self.config.paths.run_dir, SOCKET),
             lambda: self.status,
+            self._refusal,
             self.submit,
             self.ask_bmc,
             lambda: self.teller.seq,
@@ -87,6 +89,9 @@ class Daemon:
     def log(self, level: str, text: str) -> None:
         """One line in the log."""
         _LOG.log(logging.INFO if level == "info" else logging.WARNING, "%s", text)
+
+    def _refusal(self, order: Order) -> Refusal | None:
+        return refusal(order, self.config, self.loop.decision, self.loop.seen, self._clock.monotonic())
 
     # --- the decision thread ----------------------------------------------------------------------------------------
 

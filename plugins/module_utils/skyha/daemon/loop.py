@@ -17,6 +17,7 @@ from ..policy.memory import Memory
 from ..policy.record import Record, adopt, record_from_json
 from ..ports import Clock, Eyes, Hands, Pause, Store, Tasks
 from ..words import Action, Do, Event, Look, Path, Peer, Request, Seen, Task
+from .timeline import GOES_ON
 
 SAVE_RETRY = 1.0  # seconds after which a record that could not be written is tried again
 TELL_FOR = 10.0  # seconds that a failure stays an alarm after it was last seen, so that a retried one does not flicker
@@ -85,7 +86,7 @@ class Loop:
         self.seen: Seen | None = None
         self.decision: Decision | None = None
         text = "skyha starts" + (f", in the middle of: {record.intent.stage.value}" if record.intent else "")
-        ports.history.add(Event("started", text))
+        ports.history.add(Event("started", text, facts={GOES_ON: record.intent.stage.value} if record.intent else {}))
 
     def cycle(self) -> Decision:
         """One look, one decision, its actions. Raises nothing for what the world does."""

@@ -138,13 +138,14 @@ def is_well(status: Snapshot) -> bool:
 
 def failover_works(status: Snapshot) -> bool | None:
     """Would the standby take over if the primary died now? A primary knows it from its peer only; None: not known."""
-    if status.get("role") != Role.PRIMARY.value:
-        return status.get("armed")
-    told = status.get("peer_status") or {}
-    peer = told.get("status")
-    if told.get("problem") or not peer or peer.get("role") != Role.STANDBY.value:
-        return None
-    return peer["armed"]
+    standby: Snapshot | None = status
+    if status.get("role") == Role.PRIMARY.value:
+        told = status.get("peer_status") or {}
+        standby = None if told.get("problem") else told.get("status")
+        if not standby or standby.get("role") != Role.STANDBY.value:
+            return None
+    armed = None if standby is None else standby.get("armed")
+    return armed if isinstance(armed, bool) else None
 
 
 def wanting(status: Snapshot) -> str:

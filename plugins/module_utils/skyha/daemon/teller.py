@@ -44,7 +44,14 @@ class Teller:
         at = self._wall()
         self._history.add(event)
         self._note(at, event)
-        self._entries.append({"wall": at, "monotonic": self._monotonic(), "kind": event.kind, "text": event.text})
+        entry = {
+            "wall": at,
+            "monotonic": self._monotonic(),
+            "kind": event.kind,
+            "text": event.text,
+            "facts": event.facts,
+        }
+        self._entries.append(entry)
         self._fresh.append(event)
         if event.kind == "vip_taken":
             self._story = last_failover(self._entries)

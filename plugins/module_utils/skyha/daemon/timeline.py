@@ -30,8 +30,8 @@ _END = {
     "switchover": ("switched", "switchover_failed"),
     "taking over": ("vip_taken",),
 }
-# In the text of a 'started' event (daemon/loop.py): a daemon took up what the one before it had begun.
-GOES_ON = "in the middle of"
+# The fact of a 'started' event that names what this daemon took up, begun by the one before it.
+GOES_ON = "goes_on"
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def stories(entries: Iterable[Entry]) -> list[Story]:
         what = str(entry.get("kind", ""))
         if not isinstance(entry.get("wall"), (int, float)):
             continue
-        if current and what == "started" and GOES_ON not in str(entry.get("text", "")):
+        if current and what == "started" and not _goes_on(entry):
             if kind != "failover" or _fenced(current):
                 found.append(Story(kind, tuple(current), "broken off"))
             current, kind = [], ""
@@ -105,6 +105,11 @@ def stories(entries: Iterable[Entry]) -> list[Story]:
     if current and (kind != "failover" or _fenced(current)):
         found.append(Story(kind, tuple(current), "under way"))
     return found
+
+
+def _goes_on(entry: Entry) -> bool:
+    facts = entry.get("facts")
+    return isinstance(facts, Mapping) and GOES_ON in facts
 
 
 def _result(kind: str) -> str:

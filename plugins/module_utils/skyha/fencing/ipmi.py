@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Callable
 
-from ..errors import FenceError
+from ..errors import FenceError, RefusedUser
 from ..words import Power
 
 try:
@@ -166,29 +166,29 @@ class IpmiAgent:
             ) from None
         except Exception as error:  # pyghmi lets whatever a strange BMC's answer caused go through
             self._session = None
-            raise FenceError(self._explain(verb, str(error), time.monotonic() - began)) from None
+            raise self._explained(verb, str(error), time.monotonic() - began) from None
         if with_refusal and isinstance(answer, dict) and answer.get("code"):
             return answer
         if not isinstance(answer, dict) or "error" in answer:
             said = str(answer["error"]) if isinstance(answer, dict) else "no answer"
-            raise FenceError(self._explain(verb, said, time.monotonic() - began))
+            raise self._explained(verb, said, time.monotonic() - began)
         return answer
 
-    def _explain(self, verb: str, text: str, took: float) -> str:
+    def _explained(self, verb: str, text: str, took: float) -> FenceError:
         if text == "None":  # pyghmi's, of a login that ended without an answer
             text = ""
         low = text.lower()
         if any(word in low for word in _REFUSALS):
-            return (
+            return RefusedUser(
                 f"{self.where}: refuses user {self._user}: {text}; check the user, its password file and its privilege "
                 "level on the BMC"
             )
         if "timeout" in low or "no longer connected" in low or "failed to initialize" in low or not text:
-            return (
+            return FenceError(
                 f"{self.where}: no answer to {verb} after {took:.1f} s ({text or 'silence'}); see to the network between "
                 "this host and the BMC, and whether IPMI over LAN is enabled there"
             )
-        return f"{self.where}: {verb} failed: {text}"
+        return FenceError(f"{self.where}: {verb} failed: {text}")
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..errors import FenceError
+from ..errors import FenceError, RefusedUser
 from ..words import Power
 from .ipmi import IpmiAgent
 
@@ -54,7 +54,7 @@ def in_child(work: Callable[[], bool]) -> bool:
         try:
             answer: dict[str, object] = {"value": work()}
         except FenceError as error:
-            answer = {"error": str(error)}
+            answer = {"error": str(error), "refused": isinstance(error, RefusedUser)}
         except BaseException as error:
             answer = {"error": f"{type(error).__name__}: {error}"}
         os.write(write, json.dumps(answer).encode("utf-8")[:_PIPE])
@@ -70,7 +70,7 @@ def in_child(work: Callable[[], bool]) -> bool:
     except ValueError:
         raise FenceError("the process that spoke to the BMC died; run this again") from None
     if "error" in said:
-        raise FenceError(str(said["error"]))
+        raise (RefusedUser if said.get("refused") else FenceError)(str(said["error"]))
     return bool(said["value"])
 
 
@@ -79,10 +79,8 @@ def is_accepted(connect: Connect, user: str, password: str, privilege: str, dead
     agent = connect(user, password, privilege)
     try:
         return agent.status(deadline) is not Power.UNKNOWN
-    except FenceError as error:
-        if "refuses user" in str(error):
-            return False
-        raise
+    except RefusedUser:
+        return False
     finally:
         agent.close()
 
@@ -117,9 +115,9 @@ def change(connect: Connect, wanted: Change, deadline: float, dry: bool = False,
 
     try:
         give(wanted.new)
+    except RefusedUser as error:
+        raise FenceError(_with_advice(str(error), by[0])) from None
     except FenceError as error:
-        if "refuses user" in str(error):
-            raise FenceError(_with_advice(str(error), by[0])) from None
         # BMCs refuse a privilege in many words, or just drop the session.
         if not wanted.admin_user:
             worked = f"{error}. A login of user {wanted.user} as {wanted.privilege} succeeded just before"

@@ -19,6 +19,7 @@ from .orders import confirmed, refused, takeover_answered
 from .patience import blind, facts, living, look_at_primary
 from .proof import by_operator
 from .record import Intent, Stage, is_paused
+from .refusal import PAUSED
 from .storage import not_whole
 
 UNDER_WAY = (Stage.LISTENING, Stage.PROMOTING)
@@ -57,7 +58,7 @@ def obstacle(config: Config, memory: Memory, seen: Seen, now: float) -> str | No
     """Why not even an operator's order makes this standby the primary, with the next step; None when it does."""
     peer = seen.peer
     if is_paused(memory.record, now):
-        return "the cluster is paused; run 'skyctl resume' first"
+        return PAUSED.text
     missing = not_whole(memory, seen.local)
     if missing is not None:
         return missing.text
