@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import stat
 from pathlib import Path
 
@@ -95,6 +96,15 @@ def test_file_is_readable_by_all_and_written_whole(tmp_path: Path) -> None:
 def test_password_file_is_not_named(tmp_path: Path) -> None:
     told = module.as_text(World(STANDBY, str(tmp_path)).turn(1))
     assert not [agent.password_file for agent in World(STANDBY, "").config.agents if agent.password_file in told]
+
+
+def test_every_field_is_documented_and_every_documented_one_is_there(tmp_path: Path) -> None:
+    """docs/status.md is what scripts of others are written by."""
+    rows = re.findall(r"^\| (`.*?) \|", (Path(__file__).parents[3] / "docs/status.md").read_text(), re.MULTILINE)
+    documented = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    always = {name for row in rows if row.endswith("*") for name in re.findall(r"`(\w+)`", row)}
+    assert documented == {*World(STANDBY, str(tmp_path)).turn(1), "age"}  # web.py adds the age
+    assert always <= set(module.broken(None, "misconfigured", [], module.Moment(1.0, 2.0, 2.0, 3)))
 
 
 def test_misconfigured_lists_every_problem() -> None:
