@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import json
+import time
+
 import psycopg2
 
 from tests.faults import disk
 from tests.faults.rows import row
-from tests.faults.scene import Scene
+from tests.faults.scene import CONF, Scene
 from tests.lab import faults, lab
 
 HA = "sky_pg_cluster"
@@ -89,6 +92,62 @@ def postmaster_stopped(scene: Scene) -> None:
 def walsender_stopped(scene: Scene) -> None:
     lab.on(scene.primary, "sh", "-c", "kill -STOP $(pgrep -f '[p]ostgres: .*walsender')")
     scene.alarm(scene.standby, "lag", within=120)
+
+
+# The time after which a primary takes itself for alone is 20 minutes, by design. Here less: patience and margins of the installed
+# runtime are cut short on the primary, and it follows from them (config.Timing.alone_after).
+ALONE_AFTER = 55.0
+MARGINS, SHORT = "/opt/skyha/current/skyha/margins.py", {"STOP_LIMIT": 1.0, "STREAM_LINGERS": 2.0, "TAKEN_BACK": 1.0}
+PATIENCE = {"arming_window": 6, "fence_attempts": 1, "fence_deadline": 3, "switchover_deadline": 5}
+
+
+def _is_recorded(node: str) -> bool:
+    """Does skyha's record say that a standby streams, and may be promoted?"""
+    return bool(json.loads(lab.on(node, "cat", "/var/lib/skyha/state.json"))["record"]["standby_recorded"])
+
+
+@row("the primary's own look at its server ends in an error, for longer than it waits until it is alone", "N", outage=5)
+def own_look_fails(scene: Scene) -> None:
+    """pg_hba.conf locks skyha out of the socket. What it cannot see is no 'no standby streams': the record stays."""
+    node, hba = scene.primary, f"{faults.DATA}/pg_hba.conf"
+    shorter = "; ".join(f"s/^{name} = .*/{name} = {value}/" for name, value in SHORT.items())
+    patience = "\\n".join(f"{key} = {value}" for key, value in PATIENCE.items())
+    lab.on(node, "sh", "-c", f"cp -p {MARGINS} {MARGINS}.kept; sed -i '{shorter}' {MARGINS}")
+    lab.on(
+        node,
+        "sh",
+        "-c",
+        f"cp -p {CONF} {CONF}.kept; sed -i 's/^profile = .*/&\\n{patience}/' {CONF}; systemctl restart skyha",
+    )
+    scene.later(
+        lab.on, node, "sh", "-c", f"mv {MARGINS}.kept {MARGINS}; mv {CONF}.kept {CONF}; systemctl restart skyha"
+    )
+    lab.wait_for("the cluster armed with it", lambda: lab.is_whole() and _is_recorded(node), 60, every=0.5)
+
+    back = f"test ! -e {hba}.kept || mv {hba}.kept {hba}; systemctl reload sky-postgresql"
+    scene.later(lab.on, node, "sh", "-c", back)
+    lab.on(
+        node,
+        "sh",
+        "-c",
+        f"cp -p {hba} {hba}.kept; sed -i '1i local all postgres reject' {hba}; systemctl reload sky-postgresql",
+    )
+    with lab.connect() as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE client_addr IS NULL AND usename = 'postgres'"
+        )
+    scene.quiet(ALONE_AFTER + 15)
+    status = lab.status(node)
+    assert (status["server"], "reject" in status["detail"]) == ("up", True), status
+    assert _is_recorded(node)
+    assert lab.status(scene.standby)["armed"]
+    lab.on(node, "sh", "-c", back)
+
+    # The time is a real one: without a standby the same record changes within it.
+    lab.on(scene.standby, "sh", "-c", "systemctl stop skyha; systemctl stop sky-postgresql")
+    stopped = time.monotonic()
+    lab.wait_for("the primary alone on record", lambda: not _is_recorded(node), ALONE_AFTER + 30, every=0.5)
+    assert time.monotonic() - stopped > ALONE_AFTER - 5
 
 
 @row("slow disk, heartbeats still commit in time", "N", outage=5, before=disk.for_wal)
