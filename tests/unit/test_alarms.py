@@ -17,8 +17,8 @@ SKYHA = ROOT / "plugins/module_utils/skyha"
 # Where alarms and reasons are made: dictionaries from a code to a sentence.
 SOURCES = (*sorted((SKYHA / "policy").glob("*.py")), SKYHA / "daemon/loop.py", SKYHA / "daemon/status.py")
 NAMES = ("alarms", "found", "reasons", "against", "stopped", "_failures")
-# Such keys that are no code: the evidence of an event (policy/patience.py), the version of the record (policy/record.py).
-FACTS = {"receive_lsn", "version"}
+# Such keys that are no code: the evidence of an event (policy/patience.py), fields of the record on disk (policy/record.py).
+FACTS = {"receive_lsn", "version", "by_operator"}
 
 
 def codes_in(file: File) -> set[str]:
