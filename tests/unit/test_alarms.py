@@ -18,7 +18,7 @@ SKYHA = ROOT / "plugins/module_utils/skyha"
 SOURCES = (*sorted((SKYHA / "policy").glob("*.py")), SKYHA / "daemon/loop.py", SKYHA / "daemon/status.py")
 NAMES = ("alarms", "found", "reasons", "against", "stopped", "_failures")
 # Such keys that are no code: the evidence of an event (policy/patience.py), fields of the record on disk (policy/record.py).
-FACTS = {"receive_lsn", "version", "by_operator"}
+FACTS = {"receive_lsn", "version", "by_operator", "intent"}
 
 
 def codes_in(file: File) -> set[str]:
