@@ -26,6 +26,11 @@ address = 198.51.100.212
 user = test
 password_file = /etc/skyha/bmc.password
 """
+REGISTER = """
+[register]
+engine = vote_host
+address = 198.51.100.35
+"""
 
 
 def problems(text: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha import config, config_file
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.errors import ConfigError
-from config_samples import GOOD, problems
+from config_samples import GOOD, REGISTER, problems
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -58,6 +58,32 @@ def test_profile_document_can_be_overridden_value_by_value() -> None:
 )
 def test_each_mistake_is_named(change: tuple[str, str], sentence: str) -> None:
     assert sentence in problems(GOOD.replace(*change))
+
+
+def test_no_register_is_asked_unless_one_is_set() -> None:
+    assert not config_file.parse(GOOD).has_register
+    read = config_file.parse(GOOD + REGISTER + "[watchdog]\ndevice = /dev/watchdog0\n")
+    assert read.has_register
+    assert (read.register.port, read.register.lease, read.register_user) == (11920, 3.0, "register_sky")
+    assert (read.watchdog.device, read.watchdog.timeout) == ("/dev/watchdog0", 4)
+    assert config_file.parse(GOOD + REGISTER + "user = other\n").register_user == "other"
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("[register]\nengine = raft\n", "[register] engine = 'raft': must be one of none, vote_host, external"),
+        ("[register]\nengine = external\n", "[register] address is missing; engine external needs it"),
+        (REGISTER + "lease = 0\n", "[register] lease = '0': must be more than 0"),
+        (REGISTER + "lease = 2.8\n", "[register] lease = 2.8 is too short"),
+        (REGISTER + "[timing]\nprofile = document\n", "[register] lease = 3 is too short"),
+        (REGISTER + "[watchdog]\ntimeout = 2.5\n", "[watchdog] timeout = '2.5': must be a whole number"),
+        (REGISTER + "[watchdog]\ntimeout = 2\n", "[watchdog] timeout = 2 is too short"),
+        ("[watchdog]\ndevice = /dev/watchdog\n", "but [register] engine is none: nothing would feed it"),
+    ],
+)
+def test_register_and_watchdog_that_do_not_go_together_are_refused(text: str, sentence: str) -> None:
+    assert sentence in problems(GOOD + text)
 
 
 def test_all_problems_are_told_at_once() -> None:

@@ -10,7 +10,13 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha import margins
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import DOCUMENT, PROFILES, Timing
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import (
+    DOCUMENT,
+    PROFILES,
+    Register,
+    Timing,
+    Watchdog,
+)
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config_file import parse
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.world.tasks import RECORD_DEADLINE
 from config_samples import GOOD, problems
@@ -52,6 +58,24 @@ class TestOneNodeWaitsForTheOther:
         unreachable = timing.failures_before_failover * (timing.retry_interval + 2 * timing.look_deadline)
         longest = margins.STOP_LIMIT + max(timing.hang_timeout, timing.restart_grace, unreachable)
         assert timing.failover_limit >= longest + timing.fence_attempts * timing.fence_deadline
+
+
+class TestTheLease:
+    """Host and BMC lose power together, just after a renewal was answered."""
+
+    def test_costs_at_most_ten_seconds(self) -> None:
+        """1.1 x (3 + 4) s waits the heir, then it looks once more, and promotes."""
+        heir_waits = margins.by_any_clock(Register().lease + Watchdog().timeout)
+        assert round(heir_waits + Timing().troubled_cycle + margins.ORDER_TAKES, 6) <= 10.0
+
+    def test_outlasts_a_renewal_that_is_lost(self) -> None:
+        """Sent, a cycle later lost, and sent again, answered at its deadline."""
+        timing = Timing()
+        assert Register().lease >= timing.interval + 3 * timing.look_deadline + timing.retry_interval
+
+    def test_the_watchdog_is_fed_before_it_bites_and_skyha_is_back_before_it_does(self) -> None:
+        assert Watchdog().timeout > Timing().interval + 2 * Timing().look_deadline
+        assert Watchdog().timeout > margins.RESTART + Timing().look_deadline
 
 
 @pytest.mark.parametrize("profile", PROFILES)

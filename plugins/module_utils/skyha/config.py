@@ -14,7 +14,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Callable
 
-from .margins import ORDER_TAKES, PROOF_FRESH, PROOF_LATE, STALE, STOP_LIMIT, STREAM_LINGERS, TAKEN_BACK, by_any_clock
+from .margins import (
+    MAX_WAIT,
+    ORDER_TAKES,
+    PROOF_FRESH,
+    PROOF_LATE,
+    STALE,
+    STOP_LIMIT,
+    STREAM_LINGERS,
+    TAKEN_BACK,
+    by_any_clock,
+)
 
 # --- the rules, each raises ValueError with what a value must be -----------------------------------------------------------
 
@@ -138,6 +148,27 @@ class Fence:
 
 
 @dataclass(frozen=True)
+class Register:
+    """[register]: where it stands which node may write."""
+
+    # none: nowhere, so the fence is the only proof; external: a PostgreSQL that exists, with the same functions
+    engine: Annotated[str, _one_of("none", "vote_host", "external")] = "none"
+    address: Address = ""
+    port: Port = 11920
+    user: str = ""  # '': register_CLUSTER
+    passfile: str = "/etc/skyha/register.pgpass"  # in libpq's format, a line for this user; mode 0600
+    lease: Seconds = 3.0  # for so long a renewal lets the holder write, while an heir stands in the register
+
+
+@dataclass(frozen=True)
+class Watchdog:
+    """[watchdog]: the timer that resets this host unless skyha feeds it."""
+
+    device: str = ""  # '': none, so there is no lease
+    timeout: Count = 4  # whole seconds, as drivers have it
+
+
+@dataclass(frozen=True)
 class Agent:
     """[agent NAME]: one way to reach the peer's power."""
 
@@ -218,6 +249,16 @@ class Timing:
         return STOP_LIMIT + max(self.hang_timeout, self.restart_grace, unreachable) + self.troubled_cycle
 
     @property
+    def quiet_cycle(self) -> float:
+        """The longest time from one look of a node without trouble to the next: its own, the peer's, the pause."""
+        return min(self.interval, MAX_WAIT) + 2 * self.look_deadline
+
+    @property
+    def least_lease(self) -> float:
+        """The shortest lease in which a renewal may be lost, and the next one is answered, with the server here and the peer well."""
+        return min(self.interval, MAX_WAIT) + self.look_deadline + self.troubled_cycle
+
+    @property
     def failover_limit(self) -> float:
         """The longest time from the begin of the trouble to the begin of the last attempt to fence."""
         return self.patience + self.fence_attempts * (self.fence_deadline + self.fence_interval)
@@ -274,11 +315,23 @@ class Config:
     postgresql: Postgresql = Postgresql()
     failover: Failover = Failover()
     fence: Fence = Fence()
+    register: Register = Register()
+    watchdog: Watchdog = Watchdog()
     agents: tuple[Agent, ...] = ()
     http: Http = Http()
     paths: Paths = Paths()
     hooks: Hooks = Hooks()
     timing: Timing = Timing()
+
+    @property
+    def has_register(self) -> bool:
+        """Does a register say who may write?"""
+        return self.register.engine != "none"
+
+    @property
+    def register_user(self) -> str:
+        """Its login for this cluster, as role vote_host_register makes it."""
+        return self.register.user or f"register_{self.cluster.name}"
 
     @property
     def peer_http(self) -> str | None:

@@ -19,7 +19,7 @@ from typing import Any, Callable
 
 from .config import PROFILES, Agent, Config, Timing, slot_of
 from .errors import ConfigError, may_pass
-from .margins import MAX_WAIT, PROOF_FRESH
+from .margins import PROOF_FRESH
 
 # The sections by name; those of the agents have names of their own.
 _SECTIONS = {name: kind for name, kind in typing.get_type_hints(Config).items() if name != "agents"}
@@ -158,7 +158,7 @@ _CONVERT: Mapping[object, Callable[[str], Any]] = {
 def _never_fails_over(timing: Timing) -> list[str]:
     """Times with which a standby says 'armed', and no failover would ever get through."""
     found = []
-    cycle = max(min(timing.interval, MAX_WAIT) + 2 * timing.look_deadline, timing.troubled_cycle)
+    cycle = max(timing.quiet_cycle, timing.troubled_cycle)
     if timing.arming_window < 2 * cycle:
         found.append(
             f"[timing] arming_window = {timing.arming_window:g} is too short: two looks may be {cycle:g} s apart (interval or "
@@ -174,9 +174,35 @@ def _never_fails_over(timing: Timing) -> list[str]:
     return found
 
 
+def _no_lease(config: Config) -> list[str]:
+    """A register, a lease and a watchdog that do not go together."""
+    found = []
+    register, watchdog, timing = config.register, config.watchdog, config.timing
+    if not config.has_register:
+        if watchdog.device:
+            found.append(
+                f"[watchdog] device = {watchdog.device}, but [register] engine is none: nothing would feed it; leave it out, or "
+                "set a register"
+            )
+        return found
+    if not register.address:
+        found.append(f"[register] address is missing; engine {register.engine} needs it")
+    if register.lease < timing.least_lease:
+        found.append(
+            f"[register] lease = {register.lease:g} is too short: with interval, retry_interval and look_deadline as they are a "
+            f"renewal that is lost and the next one take {timing.least_lease:g} s; set at least that"
+        )
+    if watchdog.timeout <= timing.quiet_cycle:
+        found.append(
+            f"[watchdog] timeout = {watchdog.timeout} is too short: it is fed once in a cycle, which takes up to "
+            f"{timing.quiet_cycle:g} s; set more"
+        )
+    return found
+
+
 def _contradictions(config: Config) -> list[str]:
     """What each value allows but all together do not."""
-    found = _never_fails_over(config.timing)
+    found = _never_fails_over(config.timing) + _no_lease(config)
     addresses = {
         "[node] address": config.node.address,
         "[peer] address": config.peer.address,
