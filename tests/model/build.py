@@ -9,6 +9,7 @@ import re
 from typing import Any, NamedTuple
 
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import Timing
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.record_json import from_json, to_json
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.margins import TAKEN_BACK, by_any_clock
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy import decide as room
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import Memory
@@ -16,7 +17,6 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.record
     Record,
     Stage,
     adopt,
-    record_from_json,
 )
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import (
     Action,
@@ -160,7 +160,7 @@ def asks_bmc(memory: Memory) -> bool:
 
 def kept(memory: Memory) -> Memory:
     """What is left of a memory when its daemon dies: the record."""
-    return Memory(started_at=0.0, record=record_from_json(json.loads(json.dumps(memory.record.to_json()))))
+    return Memory(started_at=0.0, record=from_json(json.loads(json.dumps(to_json(memory.record)))))
 
 
 def decided(node: int, memory: Memory, told: Told) -> Decided:

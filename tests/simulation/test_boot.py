@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.record_json import to_json
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.record import Intent, Record, Stage
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Role
 
@@ -37,7 +38,7 @@ def boots(record, peer, standby_data):
     """node1 boots; seconds later the world."""
     world = World(running=False)
     node1, node2 = world.node1, world.node2
-    node1.store = None if record is None else json.dumps(record.to_json())
+    node1.store = None if record is None else json.dumps(to_json(record))
     node1.pg.is_standby = standby_data
     node2.skyha_off = True
     if record is not None and record.intent is not None and record.intent.stage is Stage.REWINDING:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.record_json import to_json
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.boot import Step
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.record import Intent, Record, Stage
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Role
@@ -29,7 +30,7 @@ def node_as(world: World, own: str) -> None:
         REWINDING: Record(old, Role.PRIMARY, 1, old, intent=Intent(Stage.REWINDING, 1.0, 1.0, "test")),
     }
     record = records[own]
-    host.store = None if record is None else json.dumps(record.to_json())
+    host.store = None if record is None else json.dumps(to_json(record))
     pg.is_standby = own == "standby"
     pg.exists = own != "no data directory"
     pg.unreadable = own == "data directory unreadable"

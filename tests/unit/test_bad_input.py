@@ -17,11 +17,12 @@ from typing import Any
 
 import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha import config_file
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.record_json import from_json, to_json
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.errors import ConfigError, FenceError, StateError
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.fencing.command import CommandAgent
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.fencing.ipmi import IpmiAgent
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.decide import decide
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.record import Record, adopt, record_from_json
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.record import Record, adopt
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.probes import arp, datadir, ndp, netlink
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import (
     Do,
@@ -105,7 +106,7 @@ class TestRecord:
     @MANY
     @given(end=st.integers(min_value=0), flipped=st.integers(min_value=0))
     def test_any_truncation_or_changed_byte_is_refused(self, end: int, flipped: int, tmp_path: Path) -> None:
-        FileStore(str(tmp_path)).save(Record("boot", Role.PRIMARY, 3).to_json())
+        FileStore(str(tmp_path)).save(to_json(Record("boot", Role.PRIMARY, 3)))
         path = tmp_path / "state.json"
         whole = path.read_bytes()
         path.write_bytes(whole[: end % (len(whole) - 2)])
@@ -120,7 +121,7 @@ class TestRecord:
 
     @MANY
     @given(
-        changes=st.dictionaries(st.sampled_from(sorted(Record("b").to_json())) | st.text(max_size=5), JSON, max_size=2),
+        changes=st.dictionaries(st.sampled_from(sorted(to_json(Record("b")))) | st.text(max_size=5), JSON, max_size=2),
         intent=st.none()
         | st.dictionaries(st.sampled_from(["stage", "at", "since", "why", "attempts"]), JSON, max_size=5),
         role=st.sampled_from([Role.PRIMARY, Role.STANDBY]),
@@ -129,11 +130,11 @@ class TestRecord:
     def test_odd_record_is_refused_or_decided_upon_and_promotes_nobody(
         self, changes: dict[str, Any], intent: Any, role: Role, server: Server
     ) -> None:
-        data = {**Record("before", Role.STANDBY, 3).to_json(), **changes}
+        data = {**to_json(Record("before", Role.STANDBY, 3)), **changes}
         if intent is not None:
             data["intent"] = {"stage": "promoting", "at": 1.0, "since": 1.0, "why": "", **intent}
         try:
-            record = record_from_json(data)
+            record = from_json(data)
         except StateError:
             return
         memory = remembered(adopt(record, "this boot", 100.0, 1.7e9), 100.0)

@@ -143,6 +143,16 @@ def test_tests_that_are_named_exist(page: Path) -> None:
         assert f"def {name}(" in sources or list((ROOT / "tests").rglob(f"{name}.py")), name
 
 
+def test_walk_through_the_code_names_what_there_is() -> None:
+    walk = (ROOT / "docs/architecture.md").read_text().split("## One look")[1].split("\n## ")[0]
+    steps = re.findall(r"`(\w+/\w+\.py)`, `(?:(\w+)\.)?(\w+)`", walk)
+    assert len(steps) >= 8
+    for file, owner, name in steps:
+        code = (ROOT / "plugins/module_utils/skyha" / file).read_text()
+        assert not owner or f"class {owner}" in code, (file, owner)
+        assert f"def {name}(" in code or f"class {name}" in code, (file, name)
+
+
 def test_timing_is_described_as_it_is() -> None:
     """The table of docs/failover.md."""
     text = (ROOT / "docs/failover.md").read_text()

@@ -1,9 +1,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a proof is, how long it holds, and what of it is on record."""
+"""What a proof is, and how long it holds."""
 
 from __future__ import annotations
-
-import dataclasses
 
 import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.margins import PROOF_FRESH, PROOF_LATE
@@ -14,29 +12,11 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.proof 
     is_fresh,
     of_fence,
 )
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.record import (
-    Intent,
-    Record,
-    Stage,
-    record_from_json,
-)
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Outcome, Power, Task
 from node_samples import NODE1
 
 READ_OFF = Outcome(Task.FENCE, True, "read back: off", Power.OFF, proof=True)
 RESET = Outcome(Task.FENCE, True, "reset", Power.ON, proof=True)
-# What version 1 had written in the middle of a failover, before a proof was a value.
-OLD_INTENT = {
-    "stage": "promoting",
-    "at": 2.0,
-    "since": 1.0,
-    "why": "vip unreachable",
-    "attempts": 1,
-    "by_operator": True,
-    "proven_at": None,
-    "takeover": False,
-    "lsn": 0,
-}
 
 
 @pytest.mark.parametrize(("outcome", "kind"), [(READ_OFF, Kind.OFF), (RESET, Kind.RESET)])
@@ -63,20 +43,3 @@ def test_it_comes_in_time_or_is_none() -> None:
     assert in_time(NODE1, READ_OFF, limit) == READ_OFF
     assert not in_time(NODE1, READ_OFF, limit + 0.1).proof
     assert not in_time(NODE1, READ_OFF, float("inf")).proof
-
-
-@pytest.mark.parametrize("said", [True, False])
-def test_record_of_an_older_skyha_is_understood(said: bool) -> None:
-    data = {**Record("boot").to_json(), "intent": {**OLD_INTENT, "by_operator": said}}
-    intent = record_from_json(data).intent
-    assert intent is not None
-    assert intent.by_operator is said
-
-
-@pytest.mark.parametrize("kind", [None, *Kind])
-def test_an_older_skyha_understands_the_record(kind: Kind | None) -> None:
-    """It refuses a key that it does not know."""
-    record = Record("boot", intent=dataclasses.replace(Intent(Stage.LISTENING, 2.0, 1.0, "why"), proven_by=kind))
-    written = record.to_json()["intent"]
-    assert written.keys() == OLD_INTENT.keys()
-    assert written["by_operator"] is (kind is Kind.OPERATOR)

@@ -1,63 +1,16 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The record survives the daemon, and says of an earlier boot only what still holds."""
+"""The record says of an earlier boot only what still holds."""
 
 from __future__ import annotations
 
-import json
-
 import pytest
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.errors import StateError
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.proof import Kind
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.record import (
     Intent,
     Record,
     Stage,
     adopt,
     is_paused,
-    record_from_json,
 )
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Role
-
-FULL = Record(
-    "boot",
-    Role.PRIMARY,
-    7,
-    "boot",
-    False,
-    Intent(Stage.PROMOTING, 1.5, 1.0, "why", 3, proven_by=Kind.OPERATOR, takeover=True, lsn=99),
-    trouble_at=11.0,
-    failover_at=12.0,
-    failover_noted=False,
-    power_on_due=True,
-    order_out_at=95.0,
-    fence_distrusted="distrusted",
-    paused=True,
-    paused_until=100.0,
-    paused_until_wall=1700000100.0,
-)
-
-
-@pytest.mark.parametrize("record", [Record("boot"), FULL])
-def test_it_comes_back_from_the_disk_as_it_was(record):
-    assert record_from_json(json.loads(json.dumps(record.to_json()))) == record
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"version": 2},
-        {"role": "king"},
-        {"intent": {"stage": "dreaming"}},
-        {"paused": "no"},
-        {"failover_at": float("inf")},
-        {"failover_at": float("nan")},
-        {"unheard": 1},
-        {"intent": {"stage": "fencing", "who": "me"}},
-    ],
-)
-def test_what_is_not_understood_is_refused(change):
-    with pytest.raises(StateError):
-        record_from_json({**FULL.to_json(), **change})
 
 
 @pytest.mark.parametrize("stage", Stage)

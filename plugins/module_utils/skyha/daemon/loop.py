@@ -14,9 +14,10 @@ from ..margins import MAX_WAIT, STALE
 from ..policy.decide import decide
 from ..policy.decision import Decision, Wants
 from ..policy.memory import Memory
-from ..policy.record import Record, adopt, record_from_json
+from ..policy.record import Record, adopt
 from ..ports import Clock, Eyes, Hands, Pause, Store, Tasks
 from ..words import Action, Do, Event, Look, Path, Peer, Request, Seen, Task
+from . import record_json
 from .timeline import GOES_ON
 
 SAVE_RETRY = 1.0  # seconds after which a record that could not be written is tried again
@@ -76,7 +77,7 @@ class Loop:
         now = ports.clock.monotonic()
         stored = ports.store.load()
         boot = ports.clock.boot()
-        record = Record(boot=boot) if stored is None else record_from_json(stored)
+        record = Record(boot=boot) if stored is None else record_json.from_json(stored)
         self.memory = Memory(started_at=now, record=adopt(record, boot, now, ports.clock.wall()))
         self._saved: Record | None = None if stored is None else record
         self._wants = Wants(0.0)
@@ -158,7 +159,7 @@ class Loop:
         if record == self._saved:
             return True
         try:
-            self.ports.store.save(record.to_json())
+            self.ports.store.save(record_json.to_json(record))
         except StateError as error:
             text = f"nothing is done, since the record cannot be written: {error}"
             self._failures["record"] = (text, self.ports.clock.monotonic())

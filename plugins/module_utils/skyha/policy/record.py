@@ -6,17 +6,12 @@ Its times are monotonic seconds and mean something only within the boot that it 
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import Any
 
-from ..errors import StateError
 from ..words import Role
 from .proof import Kind
-
-VERSION = 1
 
 
 class Stage(str, Enum):
@@ -39,7 +34,7 @@ class Intent:
     since: float  # when the trouble (or the switchover) began
     why: str
     attempts: int = 0  # of the fence
-    proven_by: Kind | None = None  # the kind of the last proof; off and reset do not outlive the daemon (`to_json`)
+    proven_by: Kind | None = None  # the kind of the last proof; off and reset do not outlive the daemon
     proven_at: float | None = None  # the peer was last proven off in this failover: the limits count from then
     takeover: bool = False  # an operator ordered it: the rules of evidence do not count
     lsn: int = 0  # SWITCHING: end of the announcement; HANDED_OVER: all WAL of the old primary
@@ -48,15 +43,6 @@ class Intent:
     def by_operator(self) -> bool:
         """Is the proof an operator's word?"""
         return self.proven_by is Kind.OPERATOR
-
-    def to_json(self) -> Mapping[str, Any]:
-        """As version 1 has it, that every skyha reads: of a proof it holds only whether it was an operator's word.
-
-        A daemon that starts proves anew what the BMC had proven, so it need not know of it.
-        """
-        data = dataclasses.asdict(self)
-        del data["proven_by"]
-        return {**data, "by_operator": self.by_operator}
 
 
 @dataclass(frozen=True)
@@ -82,61 +68,6 @@ class Record:
     paused_until_wall: float | None = None  # the same on the wall clock, for the next boot only
     system_identifier: str = ""  # of the cluster that this node belongs to; '': not seen yet
     mounts: Mapping[str, str] = field(default_factory=dict)  # directory of WAL or tablespace -> its mount point
-
-    def to_json(self) -> Mapping[str, Any]:
-        """As plain data for the store."""
-        intent = None if self.intent is None else self.intent.to_json()
-        return {"version": VERSION, **dataclasses.asdict(self), "intent": intent}
-
-
-_KINDS: Mapping[str, Any] = {
-    **{"str": str, "bool": bool, "int": int, "float": (int, float)},
-    "Mapping[str, str]": dict,
-    **{"Role": Role, "Stage": Stage, "Intent": Intent, "Kind": Kind},
-}
-
-
-def _check_types(part: Record | Intent | None) -> None:
-    """Raises ValueError for a value of another type than its field's: it would stop the decision later."""
-    for one in dataclasses.fields(part) if part is not None else ():
-        kind, _, rest = str(one.type).partition(" | ")
-        value = getattr(part, one.name)
-        if value is None and rest:
-            continue
-        if not isinstance(value, _KINDS[kind]) or (isinstance(value, bool) and kind != "bool"):
-            raise ValueError(f"{one.name} is {value!r}, which is no {kind}")
-        if kind == "Mapping[str, str]" and not all(isinstance(word, str) for pair in value.items() for word in pair):
-            raise ValueError(f"{one.name} is {value!r}, which does not hold texts only")
-        if kind == "float" and not abs(value) < 1e300:
-            raise ValueError(f"{one.name} is {value!r}, which is no time")
-
-
-def _intent_from_json(data: Mapping[str, Any]) -> Intent:
-    values = {**data, "stage": Stage(data["stage"])}
-    said = values.pop("by_operator", False)
-    if not isinstance(said, bool):
-        raise ValueError(f"by_operator is {said!r}, which is no bool")
-    return Intent(**values, proven_by=Kind.OPERATOR if said else None)
-
-
-def record_from_json(data: Mapping[str, Any]) -> Record:
-    """The reverse; raises StateError for what this version does not understand."""
-    try:
-        values = dict(data)
-        if values.pop("version") != VERSION:
-            raise ValueError(f"version {data['version']!r}, this skyha knows {VERSION}")
-        values["role"] = Role(values["role"])
-        if values.get("intent") is not None:
-            values["intent"] = _intent_from_json(values["intent"])
-        record = Record(**values)
-        for part in (record, record.intent):
-            _check_types(part)
-        return record
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise StateError(
-            f"the record cannot be understood ({error}); skyha will not guess what it last did: see "
-            "'A damaged record' in docs/operations.md"
-        ) from error
 
 
 def adopt(record: Record, boot: str, now: float, wall: float) -> Record:
