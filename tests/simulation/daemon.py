@@ -19,6 +19,7 @@ from .bmc import Tasks
 from .eyes import Eyes
 from .hands import Hands
 from .kernel import Killed, Process
+from .register import Line
 
 if TYPE_CHECKING:
     from .host import Host
@@ -42,6 +43,7 @@ class Daemon:
         self.saving = False
         self.cycles = 0
         self.eyes, self.hands, self.tasks = Eyes(self), Hands(self), Tasks(self)
+        self.line = Line(self)
 
     @property
     def alive(self) -> bool:
@@ -94,7 +96,7 @@ class Daemon:
     def _body(self) -> None:
         host = self.host
         try:
-            ports = Ports(self, self.eyes, self.hands, self.tasks, self, self, self)
+            ports = Ports(self, self.eyes, self.hands, self.tasks, self, self, self, self.line)
             self.loop = loop = Loop(self.world.config(host.name), ports, self._requests)
             while True:
                 loop.cycle()

@@ -24,6 +24,7 @@ from .host import Host
 from .kernel import Kernel
 from .network import Network
 from .oracles import Oracles
+from .register import Register
 from .stream import Stream
 from .wal import Branches
 
@@ -49,6 +50,7 @@ class World:
         self.oracles = Oracles(self)
         self.stream = Stream(self)
         self.network = Network(self)
+        self.register = Register(self)
         self.hosts = {name: Host(self, name) for name in NAMES}
         self.node1, self.node2 = self.hosts["node1"], self.hosts["node2"]
         self.node1.peer, self.node2.peer = self.node2, self.node1

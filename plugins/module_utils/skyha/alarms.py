@@ -73,6 +73,26 @@ ALARMS: Mapping[str, Alarm] = {
         "make room on the file system of /var/lib/skyha, see 'df' and 'df -i'; it must belong to the user that runs skyhad",
         disarms=True,
     ),
+    "register": _against(
+        _BAD,
+        "The register does not answer: without it nothing is promoted.",
+        "on the vote host look at sky-register.service; from here try its port",
+    ),
+    "register_missing": _against(
+        _BAD,
+        "The register has no row of this cluster: it was made anew. The primary makes one while its standby streams.",
+        "see that the standby streams; if the login is another cluster's, see [register] in skyha.conf",
+    ),
+    "register_back": _against(
+        _BAD,
+        "The register is older than what this node has seen of it (restored, or made anew): nothing of it counts.",
+        "see that the standby streams: the primary writes a newer row then",
+    ),
+    "register_foreign": _against(
+        _BAD,
+        "The register's row belongs to another cluster of the same name.",
+        "give one of the two another name, or remove the old row (decommission.yml of that cluster)",
+    ),
     "bmc": _against(
         _BAD,
         "The peer's BMC cannot be used, or contradicts what was seen: the peer could not be fenced.",

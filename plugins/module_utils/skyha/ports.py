@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
-from .words import Local, Look, Outcome, Path, Peer, Request, Task
+from .words import Answer, Local, Look, Outcome, Path, Peer, Request, Task, Verb
 
 
 class Clock(Protocol):
@@ -45,6 +45,16 @@ class Eyes(Protocol):
 
     def vip_conflict(self, wait: float) -> bool:
         """Duplicate address detection: does another host answer for the VIP within `wait` seconds?"""
+
+
+class Register(Protocol):
+    """Where it stands which node may write. One question at a time."""
+
+    def ask(self, verb: Verb, deadline: float) -> None:
+        """Begin a question, that has `deadline` seconds; returns at once. One that is out is given up."""
+
+    def answer(self) -> Answer:
+        """Its answer, waited for no longer than the deadline."""
 
 
 class Hands(Protocol):

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Union
 
 
 class Sight(str, Enum):
@@ -90,6 +91,16 @@ class Look:
     def shows_life(self) -> bool:
         """The primary's PostgreSQL answered. A look that failed on this node (UNKNOWN) shows neither life nor its lack."""
         return self.sight in (Sight.OK, Sight.ALIVE, Sight.SICK)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What a failed attempt showed. `code`: the SQLSTATE where it is known, else empty."""
+
+    sight: Sight
+    detail: str
+    code: str = ""
+    stopping: bool = False  # with STARTING: it shuts down
 
 
 @dataclass(frozen=True)
@@ -189,6 +200,73 @@ class Peer:
         return self.server in (Server.UP, Server.STARTING, Server.STALLED, Server.DOWN)
 
 
+# --- the register: which node may write --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Row:
+    """A cluster's row in the register. noted_*: for people only; the time is the register's wall clock."""
+
+    system_identifier: str
+    holder: str
+    epoch: int
+    beat: int
+    heir: str | None
+    noted_by: str = ""
+    noted_at: float = 0.0
+
+
+@dataclass(frozen=True)
+class Done:
+    """The register holds what was asked for. sent_at: the monotonic time before the question left; a lease counts from it."""
+
+    row: Row
+    sent_at: float
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The register answered, and holds something else."""
+
+    row: Row
+    sent_at: float
+
+
+@dataclass(frozen=True)
+class Missing:
+    """The register answered, and has no row of this cluster for this login."""
+
+    sent_at: float
+
+
+@dataclass(frozen=True)
+class Lost:
+    """No answer. reached: a server was there. asked: the question may have got there, and may be carried out yet."""
+
+    failure: Failure
+    asked: bool
+    reached: bool
+
+
+Answer = Union[Done, Refused, Missing, Lost]
+
+
+@dataclass(frozen=True)
+class Verb:
+    """A question: a function of the register, and what it is called with after the cluster's name."""
+
+    name: str
+    values: tuple[str | int | None, ...] = ()
+
+
+@dataclass(frozen=True)
+class Told:
+    """A question and what came of it."""
+
+    verb: Verb
+    answer: Answer
+
+
 class Task(str, Enum):
     """Work that takes longer than a cycle; it runs beside the loop, at most one of each at a time."""
 
@@ -246,6 +324,7 @@ class Seen:
     requests: tuple[Request, ...] = ()
     pause_written: bool = False  # the pause or resume that was to be written into the database is, since the last cycle
     wall: float | None = None  # seconds since 1970: only for what must hold over a boot
+    register: Told | None = None  # None: it was not asked
 
 
 # --- what a decision may ask for -------------------------------------------------------------------------------

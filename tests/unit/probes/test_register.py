@@ -21,13 +21,9 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.probes.regist
     Register,
     Row,
     Verb,
-    found,
-    read,
-    renew,
-    set_heir,
-    take,
     wait_for,
 )
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.verbs import found, read, renew, set_heir, take
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Sight
 from real_postgres import RealPostgres
 

@@ -15,8 +15,8 @@ from ..policy.decide import decide
 from ..policy.decision import Decision, Wants
 from ..policy.memory import Memory
 from ..policy.record import Record, adopt
-from ..ports import Clock, Eyes, Hands, Pause, Store, Tasks
-from ..words import Action, Do, Event, Look, Path, Peer, Request, Seen, Task
+from ..ports import Clock, Eyes, Hands, Pause, Register, Store, Tasks
+from ..words import Action, Do, Event, Look, Path, Peer, Request, Seen, Task, Told
 from . import record_json
 from .timeline import GOES_ON
 
@@ -54,6 +54,7 @@ class Ports:
     store: Store
     pause: Pause
     history: Chronicle
+    register: Register | None = None
 
 
 class Loop:
@@ -127,9 +128,14 @@ class Loop:
         wants, eyes, timing, clock = self._wants, self.ports.eyes, self.config.timing, self.ports.clock
         while True:
             began = clock.monotonic()
+            if self.ports.register is not None and wants.register is not None:
+                self.ports.register.ask(wants.register, timing.look_deadline)
             looks, peer = self._look_out(wants)
             conflict = eyes.vip_conflict(timing.dad_wait) if wants.vip_conflict else None
             local = eyes.local(timing.look_deadline)
+            told = None
+            if self.ports.register is not None and wants.register is not None:
+                told = Told(wants.register, self.ports.register.answer())
             if clock.monotonic() - began <= 3 * timing.look_deadline + timing.dad_wait + STALE:
                 break  # else the host was frozen in between: its pictures do not belong together
         return Seen(
@@ -142,6 +148,7 @@ class Loop:
             requests=self._requests(),
             pause_written=self._pause_written,
             wall=clock.wall(),
+            register=told,
         )
 
     def _look_out(self, wants: Wants) -> tuple[Mapping[Path, Look], Peer | None]:

@@ -175,6 +175,7 @@ def _serve(config: Config) -> int:
         store=world.store,
         pause=world.pause,
         history=world.history,
+        register=world.register,
     )
     daemon = Daemon(config, ports, _history(config, read_history))
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -23,7 +23,10 @@ _KINDS: Mapping[str, Any] = {
 def to_json(record: Record) -> Mapping[str, Any]:
     """As version 1 has it, that every skyha reads."""
     intent = None if record.intent is None else _intent_to_json(record.intent)
-    return {"version": VERSION, **dataclasses.asdict(record), "intent": intent}
+    data = {"version": VERSION, **dataclasses.asdict(record), "intent": intent}
+    if not record.epoch:  # without a register an older skyha understands it as well
+        del data["epoch"], data["beat"]
+    return data
 
 
 def _intent_to_json(intent: Intent) -> Mapping[str, Any]:

@@ -76,6 +76,7 @@ def snapshot(
         paths={path.value: _path(board, memory, path, now) for path in Path},
         peer_seen=_peer(board, now),
         bmc=_bmc(config, memory, board, now),
+        register=_register(config, memory, now),
         alarms=dict(decision.alarms),
         paused=_paused(record, now),
         failover={
@@ -248,6 +249,24 @@ def _bmc(config: Config, memory: Memory, board: Board, now: float) -> dict[str, 
         "error": bmc_problem(config, memory) or board.fence_error,
         "checks": checks,
         "age": _since(now, board.bmc_at),
+    }
+
+
+def _register(config: Config, memory: Memory, now: float) -> dict[str, Any] | None:
+    if not config.has_register:
+        return None
+    part = memory.register
+    row = part.row
+    return {
+        "engine": config.register.engine,
+        "address": config.register.address,
+        "port": config.register.port,
+        "holder": None if row is None else row.holder,
+        "epoch": None if row is None else row.epoch,
+        "beat": None if row is None else row.beat,
+        "heir": None if row is None else row.heir,
+        "age": _since(now, part.answered_at),
+        "problem": part.problem,
     }
 
 

@@ -11,6 +11,7 @@ from .armed import readiness
 from .belongs import adopt_cluster, foreign_peer, not_ours, only_own_cluster
 from .boot import decide_down
 from .decision import Decision, Wants
+from .holding import asking
 from .memory import Memory
 from .orders import lapsed
 from .patience import not_counted
@@ -72,7 +73,7 @@ def decide(config: Config, memory: Memory, seen: Seen, now: float) -> Decision:
     request = memory.word.pause_request if memory.word.pause_written_at is None else None
     if request is not None and (request.order is Order.PAUSE or seen.local.server is Server.UP):
         decision = replace(decision, actions=decision.actions + (Action(Do.SET_PAUSE, request),))
-    return decision
+    return asking(config, decision, seen, now)
 
 
 def _by_role(config: Config, memory: Memory, seen: Seen, now: float) -> Decision:

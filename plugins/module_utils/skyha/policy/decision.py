@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ..words import Action, Event, Path
+from ..words import Action, Event, Path, Verb
 from .memory import Memory
 
 
@@ -20,6 +20,7 @@ class Wants:
     fresh: tuple[Path, ...] = ()  # along these a new connection must be let in as well
     peer: bool = False
     vip_conflict: bool = False
+    register: Verb | None = None  # what to ask it
 
 
 @dataclass(frozen=True)

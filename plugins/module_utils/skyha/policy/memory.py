@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from ..config import Config
 from ..words import Look, Path, Peer, Request, Role
+from . import book
 from .proof import Proof
 from .record import Intent, Record
 
@@ -162,6 +163,19 @@ class Upkeep:
 
 
 @dataclass(frozen=True)
+class Register:
+    """What the register told, and so who may write. Written by holding.py."""
+
+    row: book.Row | None = None  # the newest that could be believed
+    answered_at: float | None = None  # when it was last answered with one
+    code: str = ""  # what was wrong with the last answer; '': nothing
+    problem: str = ""  # the same as a sentence
+    other: book.Row | None = None  # the row that cannot be believed
+    hold: book.Hold | None = None  # this node is the holder, and has renewed since skyha started
+    watch: book.Watch | None = None  # this node is not the holder
+
+
+@dataclass(frozen=True)
 class Memory:
     """All that the decision remembers."""
 
@@ -177,6 +191,7 @@ class Memory:
     vip: Vip = Vip()
     word: Word = Word()
     upkeep: Upkeep = Upkeep()
+    register: Register = Register()
 
 
 def begin(memory: Memory, intent: Intent) -> Memory:

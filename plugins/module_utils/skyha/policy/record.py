@@ -67,6 +67,9 @@ class Record:
     paused_until: float | None = None  # in `boot`; None with paused: until resumed
     paused_until_wall: float | None = None  # the same on the wall clock, for the next boot only
     system_identifier: str = ""  # of the cluster that this node belongs to; '': not seen yet
+    # Of the newest row of the register that this node knows, the beat not to the last; 0: it has never seen one.
+    epoch: int = 0
+    beat: int = 0
     mounts: Mapping[str, str] = field(default_factory=dict)  # directory of WAL or tablespace -> its mount point
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from ..config import Config
 from ..margins import ALONE_GAP
 from ..words import Local, Path, Role, Seen, Server, Sight
+from .holding import remember_register
 from .memory import MAX_SAMPLES, Heard, Memory, Own, Stream, Watch, age
 from .orders import remember_orders
 from .upkeep import remember_outcome
@@ -32,6 +33,7 @@ def remember(config: Config, memory: Memory, seen: Seen, now: float) -> Memory:
         memory = replace(memory, restarts=replace(memory.restarts, count=0))
     if local.server is Server.DOWN and memory.record.intent is None:
         memory = _forget_the_catch_up(memory)
+    memory = remember_register(config, memory, seen, now)
     memory = remember_wal(config, memory, local, now)
     for outcome in seen.outcomes:
         memory = remember_outcome(memory, outcome, now)

@@ -9,9 +9,8 @@ and all else that a server said after it accepted TCP counts as life: a text nob
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
-from ..words import Sight
+from ..words import Failure, Sight
 
 STARTING = "57P03"  # cannot_connect_now
 
@@ -83,16 +82,6 @@ _SICK = (
 
 _GUESS = re.compile(r" (Is the server running [^?]*\?|This probably means the server terminated abnormally .*)$")
 _AT = re.compile(r"^connection to server (at|on socket) .*? failed: ")
-
-
-@dataclass(frozen=True)
-class Failure:
-    """What a failed attempt showed. `code`: the SQLSTATE where it is known, else empty."""
-
-    sight: Sight
-    detail: str
-    code: str = ""
-    stopping: bool = False  # with STARTING: it shuts down
 
 
 def of_answer(code: str | None, text: str) -> Failure:

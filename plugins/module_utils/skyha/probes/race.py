@@ -16,8 +16,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Callable
 
-from ..words import Sight
-from .meaning import Failure
+from ..words import Failure, Sight
 from .session import Row, Session
 from .tcp import Knock, Port, meaning
 

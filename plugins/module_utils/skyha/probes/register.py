@@ -1,9 +1,8 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """The register on the vote host: which node may write (role vote_host_register has its functions).
 
-One question at a time, on a kept connection that never blocks its owner. What comes of it is a value: Done or Refused with the
-row as the register has it; Missing, where it has none for this login; Lost, where no answer came in time. Lost is no 'no': the order may
-have been carried out, or may be yet. What is asked next tells, since all but a renewal name the beat that was read.
+One question at a time, on a kept connection that never blocks its owner; Lost is no 'no': the order may have
+been carried out, or may be yet. What is asked next tells, since all but a renewal name the beat that was read.
 """
 
 from __future__ import annotations
@@ -11,96 +10,14 @@ from __future__ import annotations
 import select
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Callable, Union
+from typing import Any, Callable
 
-from ..words import Sight
-from .meaning import Failure
+from ..config import Config
+from ..words import Answer, Done, Failure, Lost, Missing, Refused, Row, Sight, Verb
 from .session import Session
 
+DATABASE = "sky_register"  # role vote_host_register
 _COLUMNS = "done, system_identifier, holder, epoch, beat, heir, noted_by, extract(epoch from noted_at)::float8"
-
-
-@dataclass(frozen=True)
-class Row:
-    """A cluster's row. noted_*: for people only; the time is the register's wall clock."""
-
-    system_identifier: str
-    holder: str
-    epoch: int
-    beat: int
-    heir: str | None
-    noted_by: str = ""
-    noted_at: float = 0.0
-
-
-@dataclass(frozen=True)
-class Done:
-    """The register holds what was asked for. sent_at: the monotonic time before the question left; a lease counts from it."""
-
-    row: Row
-    sent_at: float
-
-
-@dataclass(frozen=True)
-class Refused:
-    """The register answered, and holds something else."""
-
-    row: Row
-    sent_at: float
-
-
-@dataclass(frozen=True)
-class Missing:
-    """The register answered, and has no row of this cluster for this login."""
-
-    sent_at: float
-
-
-@dataclass(frozen=True)
-class Lost:
-    """No answer. reached: a server was there. asked: the question may have got there, and may be carried out yet."""
-
-    failure: Failure
-    asked: bool
-    reached: bool
-
-
-Answer = Union[Done, Refused, Missing, Lost]
-
-
-@dataclass(frozen=True)
-class Verb:
-    """A question: a function of the register, and what it is called with after the cluster's name."""
-
-    name: str
-    values: tuple[str | int | None, ...] = ()
-
-
-def read() -> Verb:
-    """The row."""
-    return Verb("read")
-
-
-def renew(identifier: str, holder: str, epoch: int) -> Verb:
-    """The holder writes on."""
-    return Verb("renew", (identifier, holder, epoch))
-
-
-def take(identifier: str, heir: str, seen: Row) -> Verb:
-    """The heir becomes the holder, if nothing happened since `seen` was read."""
-    return Verb("take", (identifier, heir, seen.epoch, seen.beat))
-
-
-def set_heir(identifier: str, holder: str, seen: Row, heir: str | None) -> Verb:
-    """The holder says who may take over; None: nobody."""
-    return Verb("set_heir", (identifier, holder, seen.epoch, seen.beat, heir))
-
-
-def found(identifier: str, holder: str, epoch: int, seen: Row | None) -> Verb:
-    """A new row, where there is none or instead of `seen`, with a higher epoch."""
-    epoch_and_beat = (None, None) if seen is None else (seen.epoch, seen.beat)
-    return Verb("found", (identifier, holder, epoch, *epoch_and_beat))
 
 
 class Register:
@@ -189,6 +106,43 @@ class Register:
     def _lose(self, failure: Failure, reached: bool) -> None:
         self.answer = Lost(failure, self._asked, reached)
         self.close()
+
+
+class RegisterLine:
+    """The port to the register that `config` names."""
+
+    def __init__(self, config: Config, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._line = Register(dsn(config), config.cluster.name)
+
+    def ask(self, verb: Verb, deadline: float) -> None:
+        """See ports.Register."""
+        self._line.ask(verb, self._clock(), deadline)
+
+    def answer(self) -> Answer:
+        """See ports.Register."""
+        return wait_for(self._line, self._clock)
+
+    def close(self) -> None:
+        """Give the connection up."""
+        self._line.close()
+
+
+def dsn(config: Config) -> Mapping[str, Any]:
+    """libpq's parameters for this cluster's login."""
+    register = config.register
+    return {
+        "hostaddr": register.address,
+        "port": register.port,
+        "dbname": DATABASE,
+        "user": config.register_user,
+        "passfile": register.passfile,
+        "sslmode": config.postgresql.sslmode,
+        "gssencmode": "disable",
+        "application_name": config.node.name,
+        "tcp_user_timeout": 10000,
+        "options": "-c datestyle=iso -c search_path=pg_catalog,pg_temp",
+    }
 
 
 def wait_for(register: Register, clock: Callable[[], float] = time.monotonic) -> Answer:

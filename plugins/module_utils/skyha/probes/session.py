@@ -8,8 +8,8 @@ import socket
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..words import Sight
-from .meaning import Failure, of_answer, of_connection
+from ..words import Failure, Sight
+from .meaning import of_answer, of_connection
 
 try:
     import psycopg2

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ..config import Config
 from ..probes.eyes import ProbeEyes
+from ..probes.register import RegisterLine
 from .clock import HostClock
 from .history import FileHistory
 from .pause import PollPause
@@ -26,11 +27,14 @@ class Production:
     store: FileStore
     pause: PollPause
     history: FileHistory
+    register: RegisterLine | None
 
     def close(self) -> None:
         """End children, close connections; PostgreSQL and the VIP stay as they are."""
         self.tasks.close()
         self.eyes.close()
+        if self.register is not None:
+            self.register.close()
 
 
 def build(config: Config) -> Production:
@@ -44,4 +48,5 @@ def build(config: Config) -> Production:
         FileStore(config.paths.state_dir),
         PollPause([eyes, tasks]),
         FileHistory(config.paths.state_dir),
+        RegisterLine(config) if config.has_register else None,
     )

@@ -1,0 +1,162 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The register on the vote host, by policy/book.py's transactions, and each node's line to it."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy import book
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import (
+    Answer,
+    Done,
+    Failure,
+    Lost,
+    Missing,
+    Refused,
+    Row,
+    Sight,
+    Verb,
+)
+
+if TYPE_CHECKING:
+    from .daemon import Daemon
+    from .world import World
+
+QUICK = 0.004
+
+
+class Register:
+    """Its one row, and what is wrong with it."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.row: book.Row | None = None
+        self.identifier = ""
+        self.state = "ok"  # ok, down (refuses), hung (accepts, answers nothing), full (reads only)
+        self.late = 0.0  # seconds more until a question arrives
+        self.kept: tuple[book.Row | None, str] = (None, "")
+
+    def keep(self) -> None:
+        """Make a backup."""
+        self.kept = copy.copy((self.row, self.identifier))
+
+    def restore(self) -> None:
+        """What is there now is the backup's."""
+        self.row, self.identifier = self.kept
+        self.world.tell("register", f"is restored: {self.row}")
+
+    def do(self, verb: Verb) -> bool | None:
+        """Carry it out: does the register hold what was asked for? None: there is no row."""
+        if verb.name == "found":
+            return self._found(*verb.values)  # type: ignore[arg-type]
+        if self.row is None:
+            return None
+        if verb.name == "read":
+            return True
+        if verb.values[0] != self.identifier:
+            return False
+        before = self.row
+        new = self._changed(before, verb)
+        if new is not None:
+            self.row = new
+            if (before.holder, before.epoch, before.heir) != (new.holder, new.epoch, new.heir):
+                self.world.tell("register", f"holder {new.holder}, epoch {new.epoch}, heir {new.heir or 'none'}")
+                self.world.changed()
+        return new is not None or self._holds(verb)
+
+    @staticmethod
+    def _changed(row: book.Row, verb: Verb) -> book.Row | None:
+        _, node, epoch, *rest = verb.values
+        if verb.name == "renew":
+            return book.renewal(row, str(node), int(epoch or 0))
+        read = replace(row, epoch=int(epoch or 0), beat=int(rest[0] or 0))
+        if verb.name == "set_heir":
+            return book.naming(row, str(node), read, str(rest[1] or ""))
+        return book.take(row, str(node), read)
+
+    def _holds(self, verb: Verb) -> bool:
+        """It was carried out before."""
+        assert self.row is not None
+        _, node, epoch, *rest = verb.values
+        if verb.name == "take":
+            return (self.row.holder, self.row.epoch) == (node, int(epoch or 0) + 1)
+        if verb.name == "set_heir":
+            same = (self.row.holder, self.row.epoch, self.row.heir) == (node, epoch, rest[1] or "")
+            return same and self.row.beat > int(rest[0] or 0)
+        return False
+
+    def _found(self, identifier: str, node: str, epoch: int, seen_epoch: int | None, seen_beat: int | None) -> bool:
+        row = self.row
+        if row is None or ((row.epoch, row.beat) == (seen_epoch, seen_beat) and epoch > row.epoch):
+            self.row, self.identifier = book.Row(node, epoch, 0 if row is None else row.beat + 1), identifier
+            self.world.tell("register", f"a new row: holder {node}, epoch {epoch}")
+            self.world.changed()
+        return (
+            self.identifier == identifier
+            and self.row is not None
+            and (self.row.holder, self.row.epoch) == (node, epoch)
+        )
+
+
+class Line:
+    """See ports.Register: one node's connection. What was asked may act although nobody waits for it any more."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self.daemon, self.world, self.host = daemon, daemon.world, daemon.host
+        self._answer: Answer | None = None
+        self._due = 0.0
+        self._asked = 0
+
+    def ask(self, verb: Verb, deadline: float) -> None:
+        """See ports.Register."""
+        self._asked += 1
+        self._answer, self._due = None, self.world.kernel.now + deadline
+        if not self._reaches("to"):
+            return
+        if self.world.register.state == "down":
+            self._answer = Lost(Failure(Sight.REFUSED, "connection refused"), False, False)
+            return
+        self.world.kernel.after(
+            QUICK / 2 + self.world.register.late, self._arrives, self._asked, verb, self.daemon.monotonic()
+        )
+
+    def _reaches(self, way: str) -> bool:
+        pair = (self.host.name, "vote") if way == "to" else ("vote", self.host.name)
+        return self.world.network.vote.power and pair not in self.world.network.cut
+
+    def _arrives(self, number: int, verb: Verb, sent_at: float) -> None:
+        register = self.world.register
+        if register.state in ("down", "hung") or not self.world.network.vote.power:
+            return
+        if register.state == "full" and verb.name != "read":
+            self._come(number, Lost(Failure(Sight.SICK, "no space left on device", "53100"), False, True))
+            return
+        self.world.settle()
+        done = register.do(verb)
+        if not self._reaches("from"):
+            return
+        if done is None or register.row is None:
+            self._come(number, Missing(sent_at))
+            return
+        row = register.row
+        shown = Row(register.identifier, row.holder, row.epoch, row.beat, row.heir or None)
+        self._come(number, (Done if done else Refused)(shown, sent_at))
+
+    def _come(self, number: int, answer: Answer) -> None:
+        self.world.kernel.after(QUICK / 2, self._came, number, answer)
+
+    def _came(self, number: int, answer: Answer) -> None:
+        if number == self._asked and self._answer is None and self.world.kernel.now <= self._due:
+            self._answer = answer
+
+    def answer(self) -> Answer:
+        """See ports.Register."""
+        while self._answer is None and self.world.kernel.now < self._due:
+            self.daemon.call(min(QUICK, self._due - self.world.kernel.now + 1e-6))
+        if self._answer is not None:
+            return self._answer
+        self._asked += 1
+        reached = self._reaches("to")
+        return Lost(Failure(Sight.STALLED if reached else Sight.UNREACHABLE, "no answer in time"), reached, reached)

@@ -1,0 +1,125 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a node makes of the register's answers, and what it asks next."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha import verbs
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon import record_json
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.decide import decide
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.decision import Decision
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import Memory
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.record import Record
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import (
+    Answer,
+    Done,
+    Failure,
+    Lost,
+    Missing,
+    Refused,
+    Row,
+    Seen,
+    Sight,
+    Told,
+    Verb,
+)
+from node_samples import NODE1, NODE2, configured, remembered
+from policy_samples import CALM, FOLLOWS, NOW, PRIMARY, SERVES, STANDBY
+
+ID = "7301234567890123456"
+HERE = {"register": {"engine": "vote_host", "address": "198.51.100.35"}}
+ONE, TWO = configured(NODE1, **HERE), configured(NODE2, **HERE)
+ROW = Row(ID, "node1", 3, 17, "node2")
+LOST = Lost(Failure(Sight.UNREACHABLE, "no route"), False, False)
+
+
+def own(record: Record, **changes: object) -> Record:
+    return dataclasses.replace(record, system_identifier=ID, **changes)  # type: ignore[arg-type]  # the tests know the names
+
+
+def on_primary(answer: Answer, verb: Verb | None = None, memory: Memory | None = None) -> Decision:
+    known = remembered(own(SERVES)) if memory is None else memory
+    local = dataclasses.replace(PRIMARY, system_identifier=ID)
+    return decide(ONE, known, Seen(local, register=Told(verb or verbs.read(), answer)), NOW)
+
+
+def on_standby(answer: Answer, memory: Memory | None = None) -> Decision:
+    known = remembered(own(FOLLOWS)) if memory is None else memory
+    return decide(TWO, known, Seen(STANDBY, CALM, register=Told(verbs.read(), answer)), NOW)
+
+
+def test_without_one_nothing_is_asked_and_what_was_known_is_forgotten() -> None:
+    decision = decide(NODE1, remembered(own(SERVES, epoch=3, beat=9)), Seen(PRIMARY), NOW)
+    assert decision.wants.register is None
+    assert (decision.memory.record.epoch, decision.memory.record.beat) == (0, 0)
+    assert "epoch" not in record_json.to_json(decision.memory.record)
+
+
+def test_the_holder_renews_and_is_one_by_the_answer_to_that() -> None:
+    first = on_primary(Done(ROW, NOW - 0.1))
+    assert first.memory.register.hold is None
+    assert first.wants.register == verbs.renew(ID, "node1", 3)
+    second = on_primary(Done(dataclasses.replace(ROW, beat=18), NOW - 0.1), first.wants.register, first.memory)
+    assert second.memory.register.hold is not None
+    assert second.memory.register.hold.renewed_at == NOW - 0.1
+
+
+def test_the_other_only_reads() -> None:
+    decision = on_standby(Done(ROW, NOW - 0.1))
+    assert decision.wants.register == verbs.read()
+    assert decision.memory.register.watch is not None
+    assert decision.memory.register.watch.row_at == NOW
+
+
+def test_who_is_no_holder_any_more_knows_so() -> None:
+    memory = on_primary(Done(ROW, NOW), verbs.renew(ID, "node1", 3)).memory
+    other = Refused(Row(ID, "node2", 4, 20, None), NOW)
+    assert on_primary(other, verbs.renew(ID, "node1", 3), memory).memory.register.hold is None
+
+
+def test_the_record_notes_each_epoch_and_not_each_beat() -> None:
+    memory = on_primary(Done(ROW, NOW)).memory
+    assert (memory.record.epoch, memory.record.beat) == (3, 17)
+    memory = on_primary(Done(dataclasses.replace(ROW, beat=99), NOW), None, memory).memory
+    assert memory.record.beat == 17
+    memory = on_primary(Done(dataclasses.replace(ROW, beat=1000), NOW), None, memory).memory
+    assert record_json.from_json(record_json.to_json(memory.record)).beat == 1000
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        (LOST, "register"),
+        (Missing(NOW), "register_missing"),
+        (Done(dataclasses.replace(ROW, system_identifier="1"), NOW), "register_foreign"),
+        (Done(dataclasses.replace(ROW, epoch=2, beat=999), NOW), "register_back"),
+        (Done(dataclasses.replace(ROW, beat=16), NOW), "register_back"),
+    ],
+)
+def test_what_cannot_be_believed_changes_nothing_and_is_told(answer: Answer, code: str) -> None:
+    memory = on_standby(Done(ROW, NOW)).memory
+    decision = on_standby(answer, memory)
+    assert decision.memory.register.row == memory.register.row
+    assert decision.memory.register.code == code
+    assert code not in decision.alarms  # answered a moment ago
+    assert decision.wants.register == verbs.read()
+    later = decide(TWO, decision.memory, Seen(STANDBY, CALM), NOW + 6.0)
+    assert later.alarms[code]
+
+
+def test_a_row_older_than_the_record_of_an_earlier_daemon_is_refused() -> None:
+    decision = on_standby(Done(ROW, NOW), remembered(own(FOLLOWS, epoch=3, beat=18)))
+    assert decision.memory.register.code == "register_back"
+
+
+def test_a_new_row_is_made_by_a_primary_whose_standby_streams() -> None:
+    memory = remembered(own(SERVES, epoch=3, beat=17))
+    assert on_primary(Missing(NOW), memory=memory).wants.register == verbs.found(ID, "node1", 4, None)
+    old = Row(ID, "node1", 2, 5, None)
+    assert on_primary(Done(old, NOW), memory=memory).wants.register == Verb("found", (ID, "node1", 4, 2, 5))
+    assert on_standby(Missing(NOW), remembered(own(FOLLOWS, epoch=3))).wants.register == verbs.read()
+    alone = dataclasses.replace(PRIMARY, peer_streaming=False, system_identifier=ID)
+    told = Told(verbs.read(), Missing(NOW))
+    assert decide(ONE, memory, Seen(alone, register=told), NOW).wants.register == verbs.read()
