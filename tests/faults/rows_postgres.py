@@ -96,9 +96,9 @@ def walsender_stopped(scene: Scene) -> None:
 
 # The time after which a primary takes itself for alone is 20 minutes, by design. Here less: patience and margins of the installed
 # runtime are cut short on the primary, and it follows from them (config.Timing.alone_after).
-ALONE_AFTER = 55.0
+ALONE_AFTER = 75.0
 MARGINS, SHORT = "/opt/skyha/current/skyha/margins.py", {"STOP_LIMIT": 1.0, "STREAM_LINGERS": 2.0, "TAKEN_BACK": 1.0}
-PATIENCE = {"arming_window": 6, "fence_attempts": 1, "fence_deadline": 3, "switchover_deadline": 5}
+PATIENCE = {"fence_attempts": 1, "fence_deadline": 3, "switchover_deadline": 5}
 
 
 def _is_recorded(node: str) -> bool:
@@ -112,16 +112,12 @@ def own_look_fails(scene: Scene) -> None:
     node, hba = scene.primary, f"{faults.DATA}/pg_hba.conf"
     shorter = "; ".join(f"s/^{name} = .*/{name} = {value}/" for name, value in SHORT.items())
     patience = "\\n".join(f"{key} = {value}" for key, value in PATIENCE.items())
-    lab.on(node, "sh", "-c", f"cp -p {MARGINS} {MARGINS}.kept; sed -i '{shorter}' {MARGINS}")
-    lab.on(
-        node,
-        "sh",
-        "-c",
-        f"cp -p {CONF} {CONF}.kept; sed -i 's/^profile = .*/&\\n{patience}/' {CONF}; systemctl restart skyha",
-    )
+    kept = f"cp -p {MARGINS} {MARGINS}.kept; cp -p {CONF} {CONF}.kept"
     scene.later(
         lab.on, node, "sh", "-c", f"mv {MARGINS}.kept {MARGINS}; mv {CONF}.kept {CONF}; systemctl restart skyha"
     )
+    cut = f"sed -i '{shorter}' {MARGINS}; sed -i 's/^profile = .*/&\\n{patience}/' {CONF}"
+    lab.on(node, "sh", "-c", f"{kept}; {cut}; systemctl restart skyha")
     lab.wait_for("the cluster armed with it", lambda: lab.is_whole() and _is_recorded(node), 60, every=0.5)
 
     back = f"test ! -e {hba}.kept || mv {hba}.kept {hba}; systemctl reload sky-postgresql"

@@ -34,7 +34,7 @@ MOST_PAUSE = 30 * 86400.0
 class Control:
     """Answers on the control socket.
 
-    status: the newest snapshot. refusal: why an order makes no sense now. submit: hands a Request to the loop and wakes it. fence_test: has the peer's BMC asked
+    status: the newest snapshot. refusal: why an order makes no sense now. submit: hands a Request to the loop and wakes it. fence_test: asks the peer's BMC
     for its power status now. seq: the number of the newest event. owner: the daemon's own user id.
     """
 

@@ -49,7 +49,7 @@ class Register:
         self._kept, self._asked = self._session is not None, False
         if self._session is None:
             self._session = self._connect(self._dsn, now)
-        self._go_on(now)
+        self._go_on(self._session, now)
 
     def fileno(self) -> int:
         """The file descriptor to wait for; -1 when there is none."""
@@ -64,7 +64,7 @@ class Register:
         """Go as far as is possible without waiting."""
         if self.answer is None and self._session is not None:
             self._session.advance(now)
-            self._go_on(now)
+            self._go_on(self._session, now)
 
     def close(self) -> None:
         """Give the connection up."""
@@ -72,9 +72,7 @@ class Register:
             self._session.close()
         self._session = None
 
-    def _go_on(self, now: float) -> None:
-        session = self._session
-        assert session is not None
+    def _go_on(self, session: Session, now: float) -> None:
         if session.ready and session.row is None and session.failure is None and not self._asked:
             self._sent_at, self._asked = now, True
             session.ask(self._sql, now)
@@ -94,7 +92,7 @@ class Register:
             self.close()  # the kept connection had ended before the question left: a new one will tell
             self._kept = False
             self._session = self._connect(self._dsn, now)
-            self._go_on(now)
+            self._go_on(self._session, now)
             return
         reached = session.accepted_at is not None or session.alive
         if session.alive:
