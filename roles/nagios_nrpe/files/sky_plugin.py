@@ -2,7 +2,7 @@
 """What the cluster's Nagios plugins share: the snapshot of skyha, the options, the one line and the exit code.
 
 The plugins follow the Monitoring Plugins guidelines. They read only the file that skyha writes after each cycle
-(FORMAT 1 of skyha's daemon/status.py): nothing is asked over the network and nothing is locked, so a plugin cannot
+(FORMAT 1 of skyha's daemon/published.py): nothing is asked over the network and nothing is locked, so a plugin cannot
 disturb the daemon. Standard library only, for they run where nothing else may be installed.
 """
 

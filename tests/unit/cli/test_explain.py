@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.cli.explain i
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.cli.sources import View, _fresh
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.cli.text import Paint
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import Config, Fence
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.published import from_json, to_json
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Local, Outcome, Path, Server, Task
 from daemon_samples import CONFIG, DROPPED, OF_NODE1, PRIMARY, STANDBY, World
 from daemon_samples import SILENT as SILENT_LOOK
@@ -22,7 +22,7 @@ SILENT = View(None, "skyha at 198.51.100.111:8008 does not answer: timed out")
 
 def view(local: Local) -> View:
     """How a node's skyha tells this, after some cycles."""
-    return View(World(local, "/nonexistent").turn(5))
+    return View(from_json(World(local, "/nonexistent").turn(5)))
 
 
 def told(mine: View, theirs: View = SILENT, config: Config | None = CONFIG) -> str:
@@ -33,7 +33,7 @@ def told(mine: View, theirs: View = SILENT, config: Config | None = CONFIG) -> s
 
 def changed(one: View, **values: Any) -> View:
     assert one.status is not None
-    return dataclasses.replace(one, status={**one.status, **values})
+    return dataclasses.replace(one, status=from_json({**to_json(one.status), **values}))
 
 
 def test_standby_that_is_armed_names_its_patience_and_how_it_would_fence() -> None:
@@ -100,12 +100,12 @@ def test_failed_fence_is_what_keeps_the_standby_from_taking_over() -> None:
     for _attempt in range(2):
         world.tasks.over.append(Outcome(Task.FENCE, False, "the BMC does not answer"))
         world.turn(12)
-    status = world.daemon.status
+    status = world.published
     assert status["intent"]["stage"] == "fencing"
     assert status["armed"] is False
     assert status["bmc"]["error"] == "the BMC does not answer"
     assert status["codes"]["fence_failed"]["severity"] == "critical"
-    text = told(View(status))
+    text = told(View(from_json(status)))
     assert "What keeps node2 from taking over: - node1 is not fenced after" in text
     assert "next: mend the BMC; or make sure that the host is off" in text
     assert "Nothing would stop" not in text
@@ -128,7 +128,7 @@ def test_primary_whose_standby_is_not_armed_tells_its_reasons() -> None:
     ("theirs", "why"),
     [
         (SILENT, "skyha at 198.51.100.111:8008 does not answer: timed out."),
-        (View({"state": "running", "role": "primary"}), "it is no running standby."),
+        (View(from_json({"state": "running", "role": "primary"})), "it is no running standby."),
     ],
 )
 def test_primary_does_not_speak_for_a_standby_that_does_not_answer(theirs: View, why: str) -> None:
@@ -152,7 +152,7 @@ def test_primary_that_is_down_promises_no_restart_without_a_server() -> None:
     "mine",
     [
         View(None, "nobody answers on /run/skyha/skyha.sock: no such file"),
-        View({"state": "running", "node": "node2"}, "skyha has not completed a cycle for 99 s", 99.0),
+        View(from_json({"state": "running", "node": "node2"}), "skyha has not completed a cycle for 99 s", 99.0),
     ],
 )
 def test_skyha_that_does_not_run_is_told_with_what_follows_from_it(mine: View) -> None:
@@ -164,13 +164,13 @@ def test_skyha_that_does_not_run_is_told_with_what_follows_from_it(mine: View) -
 
 def test_skyha_that_has_just_started_says_so() -> None:
     """Between its start and the end of its first cycle it answers already, and knows nothing."""
-    text = told(_fresh(World(STANDBY, "/nonexistent").daemon.status))
+    text = told(_fresh({"status": World(STANDBY, "/nonexistent").published}))
     assert text.startswith("skyha has just started")
     assert "does not take over" not in text
 
 
 def test_bad_news_is_red_and_good_news_green_on_a_terminal() -> None:
-    good: Mapping[str, Any] = view(STANDBY).status or {}
-    bad = {**good, "armed": False, "not_armed": {"lag": "late"}}
-    assert "\033[32mNothing would stop node2" in explain(CONFIG, View(good), SILENT, Paint(True))
-    assert "\033[31mnode2 would NOT take over" in explain(CONFIG, View(bad), SILENT, Paint(True))
+    good = view(STANDBY)
+    bad = changed(good, armed=False, not_armed={"lag": "late"})
+    assert "\033[32mNothing would stop node2" in explain(CONFIG, good, SILENT, Paint(True))
+    assert "\033[31mnode2 would NOT take over" in explain(CONFIG, bad, SILENT, Paint(True))

@@ -110,10 +110,10 @@ def test_rejoin_is_taken_where_it_is_down(node: Make) -> None:
 def gone(make: Make) -> Node:
     """A standby whose primary shows no life, in the middle of a failover."""
     one = make(STANDBY)
-    wait_for(lambda: one.world.daemon.status["armed"], True)
+    wait_for(lambda: one.world.published["armed"], True)
     one.world.eyes.looks = {Way.VIP: SILENT, Way.VOTE: DROPPED}
     one.world.eyes.there = Peer(Server.UNREACHABLE)
-    wait_for(lambda: bool(one.world.daemon.status.get("trouble") or one.world.daemon.status.get("intent")), True)
+    wait_for(lambda: bool(one.world.published.get("trouble") or one.world.published.get("intent")), True)
     return one
 
 
@@ -140,7 +140,7 @@ def test_confirm_off_typed_in_is_followed_until_this_node_is_the_primary(
 def test_confirm_off_that_nothing_follows_from_says_why_and_what_to_do(node: Make) -> None:
     one = gone(node)
     one.world.eyes.looks = {Way.VIP: SILENT, Way.VOTE: SILENT}
-    wait_for(lambda: "cut_off" in one.world.daemon.status["alarms"], True)
+    wait_for(lambda: "cut_off" in one.world.published["alarms"], True)
     code, text = one.skyctl("confirm-off", "--yes", "node1")
     assert code == 1
     assert "it may be this node that is cut off" in " ".join(text.split())
@@ -166,7 +166,7 @@ def test_takeover_is_followed_until_this_node_is_the_primary(node: Make, vote: L
 
 def test_takeover_over_a_primary_that_answers_is_refused_with_the_reason(node: Make) -> None:
     one = node(STANDBY)
-    wait_for(lambda: one.world.daemon.status["armed"], True)
+    wait_for(lambda: one.world.published["armed"], True)
     one.world.eyes.there = Peer(Server.UP, PRIMARY.role, 1)
     code, text = one.skyctl("takeover", "--yes", "node1")
     assert code == 1

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.cli import main as module
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.cli import sources
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.published import from_json
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Local, Server
 from daemon_samples import PRIMARY, STANDBY
 from live_node import CONF, Node, wait_for
@@ -125,7 +126,7 @@ class TestOrders:
 
     def test_switchover_is_taken(self, node: Make, monkeypatch: Any) -> None:
         standby = {"state": "running", "role": "standby", "not_armed": {"flap_guard": "too recent"}}
-        monkeypatch.setattr(sources, "peer", lambda *_: sources.View(standby))
+        monkeypatch.setattr(sources, "peer", lambda *_: sources.View(from_json(standby)))
         one = node(PRIMARY)
         code, text = one.skyctl("switchover")
         assert code == 0
@@ -135,9 +136,9 @@ class TestOrders:
         ("view", "reason"),
         [
             (sources.View(None, "connection refused"), "connection refused"),
-            (sources.View({"role": "unknown", "sentence": "down: why"}), "down: why"),
-            (sources.View({"role": "standby", "not_armed": {"lag": "it was 99 s behind"}}), "99 s behind"),
-            (sources.View({"role": "standby", "not_armed": {"paused": "the cluster is paused"}}), "paused"),
+            (sources.View(from_json({"role": "unknown", "sentence": "down: why"})), "down: why"),
+            (sources.View(from_json({"role": "standby", "not_armed": {"lag": "it was 99 s behind"}})), "99 s behind"),
+            (sources.View(from_json({"role": "standby", "not_armed": {"paused": "the cluster is paused"}})), "paused"),
         ],
     )
     def test_switchover_to_a_standby_that_is_not_armed_is_refused_unless_forced(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.cli import sources
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.published import from_json
 
 Serve = Callable[[socket.socket, bytes], None]
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
@@ -57,7 +58,7 @@ def body(status: object) -> bytes:
 
 def test_status_of_a_running_daemon_is_live(serve: Serve) -> None:
     view = over_http(serve, body({"state": "running", "node": "node2"}))
-    assert (view.is_live, view.status) == (True, {"state": "running", "node": "node2"})
+    assert (view.is_live, view.status) == (True, from_json({"state": "running", "node": "node2"}))
 
 
 def test_daemon_that_says_it_is_stopped_is_not_live(serve: Serve) -> None:

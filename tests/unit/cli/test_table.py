@@ -11,6 +11,7 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.cli.main impo
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.cli.sources import View, _fresh
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.cli.table import table
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.cli.text import Paint
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.published import from_json
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import (
     Local,
     Order,
@@ -32,7 +33,7 @@ def view(local: Local, before: Callable[[World], None] = lambda world: None, tur
     world = World(local, "/nonexistent")
     world.turn(3)
     before(world)
-    return View(world.turn(turns))
+    return View(from_json(world.turn(turns)))
 
 
 def row(text: str, name: str) -> str:
@@ -82,7 +83,7 @@ def test_alarms_name_their_node() -> None:
 def test_standby_that_never_heard_its_primary_knows_no_lag() -> None:
     world = World(STANDBY, "/nonexistent")
     world.eyes.looks = {Path.VIP: SILENT, Path.VOTE: DROPPED}
-    text = shown(View(world.turn(2)))
+    text = shown(View(from_json(world.turn(2))))
     assert row(text, "lag") == "unknown"
     assert row(text, "vip path") == "unreachable, never ok"
     assert row(text, "armed").startswith("NO: ")
@@ -99,7 +100,7 @@ def test_path_that_went_bad_says_when_it_was_good() -> None:
 
 
 def test_path_that_was_never_looked_at_is_no_failure() -> None:
-    assert row(shown(View(World(PRIMARY, "/nonexistent").turn(1))), "vip path") in (
+    assert row(shown(View(from_json(World(PRIMARY, "/nonexistent").turn(1)))), "vip path") in (
         "not looked at yet",
         "ok 1.2 ms, 0.0 s ago",
     )
@@ -162,7 +163,7 @@ def test_without_anybodys_word_the_next_step_is_all() -> None:
     assert "The peer's" not in text
 
 
-@pytest.mark.parametrize("theirs", [GONE, _fresh(World(PRIMARY, "/nonexistent").daemon.status)])
+@pytest.mark.parametrize("theirs", [GONE, _fresh({"status": World(PRIMARY, "/nonexistent").published})])
 def test_peer_of_which_nothing_is_known_has_no_column(theirs: View) -> None:
     text = shown(view(STANDBY), theirs)
     assert row(text, "") == "node2 (this node)"
@@ -170,7 +171,7 @@ def test_peer_of_which_nothing_is_known_has_no_column(theirs: View) -> None:
 
 
 def test_skyha_that_has_just_started_is_not_taken_for_one_that_does_not_run() -> None:
-    text = shown(_fresh(World(STANDBY, "/nonexistent").daemon.status))
+    text = shown(_fresh({"status": World(STANDBY, "/nonexistent").published}))
     assert text == "skyha has just started and has completed no cycle yet: ask again in a moment"
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.cli.takeover import known, power
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.published import Bmc, from_json
 
 SILENT = {"sight": "unreachable", "detail": "", "ok_age": None}
 STANDBY: dict[str, Any] = {
@@ -25,7 +26,7 @@ STANDBY: dict[str, Any] = {
 
 
 def test_standby_that_has_heard_nothing_says_so() -> None:
-    text = "\n".join(known(STANDBY))
+    text = "\n".join(known(from_json(STANDBY)))
     assert "last heartbeat of node1: unknown" in text
     assert "behind: unknown" in text
     assert "own address not looked at" in text
@@ -42,7 +43,7 @@ def test_standby_that_has_heard_its_primary_says_when_and_how_far_behind_it_was(
         "not_armed": {"lag": "this standby was behind"},
         "peer_seen": {"server": "unreachable"},
     }
-    text = "\n".join(known(status))
+    text = "\n".join(known(from_json(status)))
     assert "last heartbeat of node1: 84 s ago" in text
     assert "1.2 s (176 bytes) behind" in text
     assert "vote path dropped (no backend)" in text
@@ -52,7 +53,7 @@ def test_standby_that_has_heard_its_primary_says_when_and_how_far_behind_it_was(
 
 def test_former_primary_cannot_know_what_its_peer_did() -> None:
     lsn = {"write": None, "receive": None, "replay": None}
-    text = "\n".join(known({**STANDBY, "role": "primary", "server": "down", "timeline": None, "lsn": lsn}))
+    text = "\n".join(known(from_json({**STANDBY, "role": "primary", "server": "down", "timeline": None, "lsn": lsn})))
     assert "whether node1 was promoted meanwhile and took commits: unknown" in text
     assert "timeline unknown, WAL up to unknown" in text
 
@@ -67,10 +68,11 @@ def test_former_primary_cannot_know_what_its_peer_did() -> None:
         (None, "standby", "takes your word that node1 is off"),
     ],
 )
-def test_what_the_bmc_says_and_what_follows_from_it(bmc: dict[str, str] | None, role: str, said: str) -> None:
-    assert said in power("node1", bmc, {**STANDBY, "role": role})
+def test_what_the_bmc_says_and_what_follows_from_it(bmc: dict[str, Any] | None, role: str, said: str) -> None:
+    assert said in power("node1", None if bmc is None else Bmc(**bmc), from_json({**STANDBY, "role": role}))
 
 
 def test_bmc_that_is_not_believed_is_said_to_be_left_alone() -> None:
-    text = power("node1", {"error": "", "power": "on"}, {**STANDBY, "failover": {"distrusted": "it answered"}})
+    status = from_json({**STANDBY, "failover": {"distrusted": "it answered"}})
+    text = power("node1", Bmc(error="", power="on"), status)
     assert "is not believed (it answered): skyha takes your word" in text

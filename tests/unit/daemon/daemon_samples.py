@@ -9,6 +9,7 @@ from typing import Any
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import Config
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.daemon import Daemon
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.loop import Ports
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.published import to_json
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import (
     Beat,
     Event,
@@ -185,8 +186,13 @@ class World:
         self.ports = Ports(self.clock, self.eyes, self.hands, self.tasks, self.store, self.pause, self.history)  # type: ignore[arg-type]
         self.daemon = Daemon(self.config, self.ports)
 
-    def turn(self, number: int = 1) -> Mapping[str, Any]:
+    def turn(self, number: int = 1) -> dict[str, Any]:
         for _ in range(number):
             self.daemon.turn()
             self.daemon.loop.wait()
-        return self.daemon.status
+        return self.published
+
+    @property
+    def published(self) -> dict[str, Any]:
+        """The status as it is published."""
+        return to_json(self.daemon.status)

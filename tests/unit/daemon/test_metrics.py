@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.metrics import metrics
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.published import from_json, to_json
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.status import Moment, broken
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Path as Way
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Slot, Wal
@@ -52,7 +53,7 @@ def parse(text: str) -> dict[str, dict[str, float]]:
 
 
 def of(status: Any, age: float = 0.5) -> dict[str, dict[str, float]]:
-    return parse(metrics(status, age))
+    return parse(metrics(from_json(status), age))
 
 
 def test_standby() -> None:
@@ -100,7 +101,7 @@ def test_trouble() -> None:
 
 def test_stale_or_broken_daemon_is_not_running() -> None:
     assert of(World(STANDBY, "/nonexistent").turn(1), 99.0)["skyha_running"][""] == 0
-    assert of(broken(None, "misconfigured", ["x"], Moment(1.0, 2.0, 2.0, 3)))["skyha_running"][""] == 0
+    assert of(to_json(broken(None, "misconfigured", ["x"], Moment(1.0, 2.0, 2.0, 3))))["skyha_running"][""] == 0
 
 
 @pytest.mark.parametrize("name", ['a"b', "a\\b", "a\nb", "ümlaut"])

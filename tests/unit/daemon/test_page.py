@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.alarms import ALARMS
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.page import alarms_page, lsn_text, page
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.peer import Told, shown, understand
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.published import from_json, to_json
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.status import Moment, as_text, broken, is_well
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import (
     Beat,
@@ -71,6 +74,10 @@ def read(html: str) -> Reader:
     return reader
 
 
+def page_of(status: Mapping[str, Any], age: float) -> str:
+    return page(from_json(status), age)
+
+
 def standby_in_trouble() -> Any:
     world = World(STANDBY, "/nonexistent")
     world.turn(3)
@@ -86,7 +93,7 @@ def node_down() -> Any:
 
 
 def test_standby_page_says_armed() -> None:
-    text = read(page(World(STANDBY, "/nonexistent").turn(5), 0.5)).text
+    text = read(page_of(World(STANDBY, "/nonexistent").turn(5), 0.5)).text
     for word in (
         "All is well",
         "Armed.",
@@ -99,7 +106,7 @@ def test_standby_page_says_armed() -> None:
 
 
 def test_trouble_is_said_at_once() -> None:
-    text = read(page(standby_in_trouble(), 0.5)).text
+    text = read(page_of(standby_in_trouble(), 0.5)).text
     assert "The primary shows no life" in text
     assert "All is well" not in text
 
@@ -107,7 +114,7 @@ def test_trouble_is_said_at_once() -> None:
 def test_node_that_is_starting_is_not_well_though_nothing_alarms_yet() -> None:
     here = dataclasses.replace(STANDBY, server=Server.STARTING, streaming=False)
     status = {**World(here, "/nonexistent").turn(1), "alarms": {}}
-    reader = read(page(status, 0.5))
+    reader = read(page_of(status, 0.5))
     assert "PostgreSQL is starting" in reader.text
     assert "All is well" not in reader.text
 
@@ -118,11 +125,11 @@ def test_primary_that_was_not_looked_at_yet_is_not_said_to_be_silent() -> None:
     status["paths"] = {
         name: {**path, "sight": None, "age": None, "ok_age": None} for name, path in status["paths"].items()
     }
-    assert "does not answer" not in read(page(status, 0.5)).text
+    assert "does not answer" not in read(page_of(status, 0.5)).text
 
 
 def test_primary_page_draws_itself_with_the_vip() -> None:
-    reader = read(page(World(PRIMARY, "/nonexistent").turn(5), 0.5))
+    reader = read(page_of(World(PRIMARY, "/nonexistent").turn(5), 0.5))
     label = dict(reader.attributes)["aria-label"]
     assert label.startswith("node1: primary")
     assert "the VIP 198.51.100.116 is on node1; replication streams" in label
@@ -132,7 +139,8 @@ def of_primary(told: Told | None) -> Any:
     """A primary's status, with what its peer's skyha told of itself."""
     world = World(PRIMARY, "/nonexistent")
     status = world.turn(5)
-    return {**status, "peer_status": shown(told, world.clock.now)}
+    told_of = replace(from_json(status).around, peer_status=shown(told, world.clock.now))
+    return to_json(replace(from_json(status), around=told_of))
 
 
 def of_standby(**values: Any) -> Any:
@@ -146,7 +154,7 @@ def title(html: str) -> str:
 
 
 def test_primary_is_well_only_with_an_armed_standby() -> None:
-    html = page(of_primary(Told(102.0, of_standby())), 0.5)
+    html = page_of(of_primary(Told(102.0, of_standby())), 0.5)
     text = read(html).text
     assert "All is well" in text
     assert "Armed. node2 would fence node1 and take over." in text
@@ -155,7 +163,7 @@ def test_primary_is_well_only_with_an_armed_standby() -> None:
 
 def test_primary_whose_standby_is_not_armed_says_why_and_is_not_well() -> None:
     told = Told(102.0, of_standby(armed=False, not_armed={"lag": "99 s behind"}, alarms={"lag": "99 s behind"}))
-    html = page(of_primary(told), 0.5)
+    html = page_of(of_primary(told), 0.5)
     text = read(html).text
     assert "All is well" not in text
     assert "Not armed. node2 would not take over:99 s behind" in text
@@ -175,18 +183,18 @@ def test_primary_whose_standby_is_not_armed_says_why_and_is_not_well() -> None:
 )
 def test_primary_that_does_not_know_says_so(told: Told | None, why: str) -> None:
     status = of_primary(told)
-    text = read(page(status, 0.5)).text
-    assert not is_well(status)
+    text = read(page_of(status, 0.5)).text
+    assert not is_well(from_json(status))
     assert "Whether a failover would work is not known" in text
     assert "Not known. Only node2 could say it: " in text
     assert why in text
 
 
 def test_both_nodes_stand_side_by_side_and_the_old_one_is_grey() -> None:
-    fresh = page(of_primary(Told(102.0, of_standby())), 0.5)
+    fresh = page_of(of_primary(Told(102.0, of_standby())), 0.5)
     assert "node1 (here)node2" in read(fresh).text
     assert "primarystandby" in read(fresh).text
-    old = page(of_primary(Told(50.0, of_standby())), 0.5)
+    old = page_of(of_primary(Told(50.0, of_standby())), 0.5)
     assert "node2, 5" in read(old).text
     assert '<td class="good">up</td><td class="dim">up</td>' in old
 
@@ -194,13 +202,13 @@ def test_both_nodes_stand_side_by_side_and_the_old_one_is_grey() -> None:
 def test_what_was_looked_at_long_ago_is_grey_with_its_age() -> None:
     status = of_primary(None)
     status["peer_seen"] = {"server": "up", "role": "primary", "timeline": 1, "detail": "", "age": 921.0}
-    assert '<td class="dim">primary, up; looked at 15 min ago</td>' in page(status, 0.5)
+    assert '<td class="dim">primary, up; looked at 15 min ago</td>' in page_of(status, 0.5)
 
 
 def test_alarm_tells_its_severity_how_long_it_is_on_and_the_next_step() -> None:
     world = World(dataclasses.replace(PRIMARY, peer_streaming=False), "/nonexistent")
     world.turn(30)
-    html = page(world.turn(1), 0.5)
+    html = page_of(world.turn(1), 0.5)
     assert "critical, for 30 s on node1: no standby streams" in read(html).text
     assert 'href="/alarms#standby"' in html
 
@@ -224,7 +232,7 @@ def test_status_of_another_node_is_not_the_peers() -> None:
 
 
 def test_what_does_not_run_only_was_primary() -> None:
-    reader = read(page(node_down(), 0.5))
+    reader = read(page_of(node_down(), 0.5))
     assert "was primary" in reader.text
     assert dict(reader.attributes)["aria-label"].startswith("node1: was primary, down")
 
@@ -243,7 +251,7 @@ def failed_over() -> Any:
 
 
 def test_failover_is_told_with_its_phases_until_it_is_acknowledged() -> None:
-    text = read(page(failed_over(), 0.5)).text
+    text = read(page_of(failed_over(), 0.5)).text
     assert "Last failover to node1: " in text
     assert "3.60 s (detect 2.00 s, fence 1.00 s, promote 0.50 s, vip 0.10 s)" in text
     assert "It was not acknowledged (skyctl acknowledge)." in text
@@ -257,7 +265,7 @@ def test_fencing_under_way_is_the_headline() -> None:
     world.eyes.looks = {Way.VIP: SILENT, Way.VOTE: DROPPED}
     status = world.turn(12)
     assert status["intent"]["stage"] == "fencing"
-    reader = read(page(status, 0.5))
+    reader = read(page_of(status, 0.5))
     assert ("class", "banner bad") in reader.attributes
     assert "node2: fencingstandby, fencing of node1" in reader.text
     assert "Under way." in reader.text
@@ -268,7 +276,7 @@ def test_pause_is_told_with_its_end(seconds: float | None, told: str) -> None:
     world = World(STANDBY, "/nonexistent")
     world.turn(2)
     world.daemon.submit(Request(Order.PAUSE, "anna", seconds))
-    assert told in read(page(world.turn(1), 0.5)).text
+    assert told in read(page_of(world.turn(1), 0.5)).text
 
 
 @pytest.mark.parametrize(
@@ -280,13 +288,13 @@ def test_lag_is_told_in_units_for_people(behind: int, told: str) -> None:
     world.turn(3)
     ahead = dataclasses.replace(GOOD, beat=Beat(at + behind, 1, True))
     world.eyes.looks = {Way.VIP: ahead, Way.VOTE: ahead}
-    assert told in read(page(world.turn(1), 0.5)).text
+    assert told in read(page_of(world.turn(1), 0.5)).text
 
 
 def test_lag_that_is_not_known_is_not_told_as_none() -> None:
     world = World(STANDBY, "/nonexistent")
     world.eyes.looks = {Way.VIP: SILENT, Way.VOTE: DROPPED}
-    text = read(page(world.turn(2), 0.5)).text
+    text = read(page_of(world.turn(2), 0.5)).text
     assert "Lagunknown" in text
     assert "last heartbeat never" in text
     assert "Peer's BMCnot asked yet" in text
@@ -296,7 +304,7 @@ def test_bmc_that_fails_is_named_with_the_reason() -> None:
     world = World(STANDBY, "/nonexistent")
     world.turn(2)
     world.tasks.over.append(Outcome(Task.CHECK_BMC, False, "wrong password"))
-    assert "cannot be used: the BMC of node1 cannot be used: wrong password" in read(page(world.turn(1), 0.5)).text
+    assert "cannot be used: the BMC of node1 cannot be used: wrong password" in read(page_of(world.turn(1), 0.5)).text
 
 
 @pytest.mark.parametrize(
@@ -315,7 +323,7 @@ def test_peer_as_it_was_seen_itself(peer: Peer, told: tuple[str, ...]) -> None:
     world.eyes.peer = lambda _deadline: peer  # type: ignore[method-assign]
     world.turn(2)
     world.eyes.here = dataclasses.replace(PRIMARY, server=Server.DOWN, vip_held=False, peer_streaming=False)
-    reader = read(page(world.turn(3), 0.5))
+    reader = read(page_of(world.turn(3), 0.5))
     for word in told:
         assert word in reader.text
     drawn = dict(reader.attributes)["aria-label"]
@@ -328,21 +336,21 @@ def test_peer_as_it_was_seen_itself(peer: Peer, told: tuple[str, ...]) -> None:
         standby_in_trouble(),
         failed_over(),
         node_down(),
-        World(STANDBY, "/nonexistent").daemon.status,
-        broken(None, "misconfigured", ["[node] address is missing"], Moment(1.0, 2.0, 2.0, 3)),
+        World(STANDBY, "/nonexistent").published,
+        to_json(broken(None, "misconfigured", ["[node] address is missing"], Moment(1.0, 2.0, 2.0, 3))),
     ],
 )
 def test_page_is_sound_in_every_state(status: Any) -> None:
-    read(page(status, 0.5))
+    read(page_of(status, 0.5))
 
 
 def test_stale_status_is_marked() -> None:
-    assert "has not completed a cycle for 99 s" in read(page(World(STANDBY, "/nonexistent").turn(1), 99.0)).text
+    assert "has not completed a cycle for 99 s" in read(page_of(World(STANDBY, "/nonexistent").turn(1), 99.0)).text
 
 
 def test_alarms_are_listed() -> None:
     world = World(dataclasses.replace(STANDBY, streaming=False), "/nonexistent")
-    text = read(page(world.turn(3), 0.5)).text
+    text = read(page_of(world.turn(3), 0.5)).text
     assert "Not armed." in text
     assert "replication does not stream" in text
 
@@ -352,13 +360,13 @@ def test_what_was_seen_cannot_break_out() -> None:
     world = World(dataclasses.replace(STANDBY, detail=evil), "/nonexistent")
     world.eyes.looks = {way: Look(Sight.ALIVE, evil, 0.1, True) for way in Way}
     world.daemon.teller.add(Event("odd", evil))
-    html = page(world.turn(3), 0.5)
+    html = page_of(world.turn(3), 0.5)
     read(html)
     assert "<script" not in html
 
 
 def test_refreshes_itself_and_fits_a_telephone() -> None:
-    attributes = read(page(World(STANDBY, "/nonexistent").turn(1), 0.5)).attributes
+    attributes = read(page_of(World(STANDBY, "/nonexistent").turn(1), 0.5)).attributes
     assert ("http-equiv", "refresh") in attributes
     assert ("content", "width=device-width,initial-scale=1") in attributes
 

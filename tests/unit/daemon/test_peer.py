@@ -49,7 +49,7 @@ def test_peer_that_answers_tells_whether_it_is_armed(address: str) -> None:
     told = told_by(PeerWatch(address, "node2"))
     assert told.problem == ""
     assert told.status is not None
-    assert (told.status["node"], told.status["armed"]) == ("node2", True)
+    assert (told.status.place.node, told.status.verdict.armed) == ("node2", True)
 
 
 def test_peer_that_is_not_there_is_told_as_such() -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon import serve
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.published import from_json
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.serve import Door, Serving, tcp_listener
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.web import Http, check_listen, is_complete
 from daemon_samples import STANDBY, World
@@ -30,7 +31,7 @@ class Site:
     def __init__(self, **limits: float) -> None:
         self.said: list[str] = []
         status = World(STANDBY, "/nonexistent").turn(3)
-        http = Http(lambda: status, lambda: status["written_monotonic"] + 1.0)
+        http = Http(lambda: from_json(status), lambda: status["written_monotonic"] + 1.0)
         listener = tcp_listener("127.0.0.1:0")
         self.address = listener.getsockname()
         door = Door("test", lambda: listener, is_complete, http.answer, **limits)  # type: ignore[arg-type]
@@ -167,7 +168,7 @@ def test_port_that_another_program_holds_is_taken_once_it_is_free(monkeypatch: p
     address = f"{host}:{other.getsockname()[1]}"
     status = World(STANDBY, "/nonexistent").turn(1)
     said: list[str] = []
-    serving = Serving([Http(lambda: status).door(address)], lambda level, text: said.append(text))
+    serving = Serving([Http(lambda: from_json(status)).door(address)], lambda level, text: said.append(text))
     serving.open_doors()
     serving.start()
     assert "Address already in use" in said[0]
@@ -301,7 +302,7 @@ def test_no_bytes_upset_it(site: Site, data: bytes) -> None:
 @given(st.sampled_from([b"GET", b"HEAD", b"POST", b"get", b""]), st.binary(max_size=60), st.booleans())
 def test_every_request_gets_one_sound_response(method: bytes, target: bytes, whole: bool) -> None:
     status = World(STANDBY, "/nonexistent").turn(1)
-    answer = Http(lambda: status, lambda: status["written_monotonic"]).answer(
+    answer = Http(lambda: from_json(status), lambda: status["written_monotonic"]).answer(
         method + b" " + target + b" HTTP/1.1\r\n\r\n", whole
     )
     head, _, body = answer.partition(b"\r\n\r\n")

@@ -10,6 +10,7 @@ import stat
 from pathlib import Path
 
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon import status as module
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.published import from_json, to_json
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Event, Server
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Path as Way
 from daemon_samples import DROPPED, PRIMARY, SILENT, STANDBY, World
@@ -25,9 +26,9 @@ def test_healthy_standby_is_armed(tmp_path: Path) -> None:
     assert status["paths"]["vote"]["ok_age"] is not None
     assert status["bmc"]["power"] == "on"
     assert status["bmc"]["checks"] == 1
-    assert module.is_replica(status)
-    assert not module.is_serving(status)
-    assert module.is_well(status)
+    assert module.is_replica(from_json(status))
+    assert not module.is_serving(from_json(status))
+    assert module.is_well(from_json(status))
 
 
 def test_standby_without_vote_path_names_it(tmp_path: Path) -> None:
@@ -47,7 +48,7 @@ def test_trouble_keeps_armed_as_it_was_when_it_began(tmp_path: Path) -> None:
     status = world.turn(1)
     assert status["trouble"] is not None
     assert status["armed"] is True
-    assert not module.is_well({**status, "alarms": {}})
+    assert not module.is_well(from_json({**status, "alarms": {}}))
 
 
 def test_standby_that_is_cut_off_is_not_armed(tmp_path: Path) -> None:
@@ -62,10 +63,10 @@ def test_primary_serves_and_has_no_word_on_armed(tmp_path: Path) -> None:
     status = World(PRIMARY, str(tmp_path)).turn(3)
     assert status["armed"] is None
     assert status["streaming"] is True
-    assert module.is_serving(status)
-    assert not module.is_replica(status)
-    assert module.failover_works(status) is None
-    assert not module.is_well(status)
+    assert module.is_serving(from_json(status))
+    assert not module.is_replica(from_json(status))
+    assert module.failover_works(from_json(status)) is None
+    assert not module.is_well(from_json(status))
 
 
 def test_node_that_is_down_serves_nothing(tmp_path: Path) -> None:
@@ -73,7 +74,7 @@ def test_node_that_is_down_serves_nothing(tmp_path: Path) -> None:
     world.turn(2)
     world.eyes.here = dataclasses.replace(PRIMARY, server=Server.DOWN, peer_streaming=False)
     status = world.turn(2)
-    assert not module.is_serving(status)
+    assert not module.is_serving(from_json(status))
     assert status["server"] == "down"
 
 
@@ -104,12 +105,12 @@ def test_every_field_is_documented_and_every_documented_one_is_there(tmp_path: P
     documented = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
     always = {name for row in rows if row.endswith("*") for name in re.findall(r"`(\w+)`", row)}
     assert documented == {*World(STANDBY, str(tmp_path)).turn(1), "age"}  # web.py adds the age
-    assert always <= set(module.broken(None, "misconfigured", [], module.Moment(1.0, 2.0, 2.0, 3)))
+    assert always <= set(to_json(module.broken(None, "misconfigured", [], module.Moment(1.0, 2.0, 2.0, 3))))
 
 
 def test_misconfigured_lists_every_problem() -> None:
-    status = module.broken(None, "misconfigured", ["one", "two"], module.Moment(1.0, 2.0, 2.0, 3))
+    status = to_json(module.broken(None, "misconfigured", ["one", "two"], module.Moment(1.0, 2.0, 2.0, 3)))
     assert status["problems"] == ["one", "two"]
     assert status["state"] == "misconfigured"
-    assert not module.is_serving(status)
-    assert not module.is_replica(status)
+    assert not module.is_serving(from_json(status))
+    assert not module.is_replica(from_json(status))

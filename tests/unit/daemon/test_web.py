@@ -8,6 +8,7 @@ import json
 from typing import Any
 
 import pytest
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.published import from_json
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.status import STALE_AFTER
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.web import Http
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Local, Server
@@ -21,7 +22,7 @@ def code(status: Any, path: str, age: float = 0.5, method: str = "GET") -> int:
 
 
 def ask(status: Any, path: str, age: float = 0.5, method: str = "GET") -> tuple[str, str]:
-    http = Http(lambda: status, lambda: status["written_monotonic"] + age)
+    http = Http(lambda: from_json(status), lambda: status["written_monotonic"] + age)
     head, _, body = (
         http.answer(f"{method} {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode(), True).decode().partition("\r\n\r\n")
     )
@@ -82,7 +83,7 @@ def test_status_json_is_the_status() -> None:
 
 
 def test_daemon_that_starts_answers_already() -> None:
-    status = World(STANDBY, NOWHERE).daemon.status
+    status = World(STANDBY, NOWHERE).published
     assert code(status, "/") == 200
     assert code(status, "/metrics") == 200
     assert code(status, "/health") == 503

@@ -15,6 +15,7 @@ import yaml
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon import status
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.board import Board
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.metrics import metrics
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.published import from_json, to_json
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.decision import Decision, Readiness, Wants
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.record import Record
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import (
@@ -67,7 +68,7 @@ def real(role: Role, failover: dict[str, Any] | None = None) -> dict[str, Any]:
         bmc_at=NOW - 20,
         counts={("events", "promoted"): 1, ("cycles",): 9},
     )
-    return status.snapshot(
+    made = status.snapshot(
         CONFIG,
         memory,
         Seen(local),
@@ -77,6 +78,7 @@ def real(role: Role, failover: dict[str, Any] | None = None) -> dict[str, Any]:
         (),
         failover,
     )
+    return to_json(made)
 
 
 @pytest.mark.parametrize("name", PLUGINS)
@@ -101,7 +103,9 @@ def exported() -> set[str]:
     story = {"wall": 1.7e9, "seconds": 4.0, "phases": {"fence": 1.0}}
     both = [real(role, story) for role in (Role.PRIMARY, Role.STANDBY)]
     both[0]["alarms"] = {"down": "down"}
-    return {name for one in both for name in re.findall(r"^(skyha_[a-z_]+)", metrics(one, 0.5), re.MULTILINE)}
+    return {
+        name for one in both for name in re.findall(r"^(skyha_[a-z_]+)", metrics(from_json(one), 0.5), re.MULTILINE)
+    }
 
 
 def test_alert_rules_name_only_metrics_that_exist() -> None:
@@ -135,7 +139,7 @@ def test_alerts_fire_when_they_should_and_only_then() -> None:
 
 @pytest.mark.parametrize("role", [Role.PRIMARY, Role.STANDBY])
 def test_promtool_finds_nothing_wrong_with_the_metrics(role: Role) -> None:
-    text = metrics(real(role, {"wall": 1.7e9, "seconds": 4.0, "phases": {"fence": 1.0}}), 0.5)
+    text = metrics(from_json(real(role, {"wall": 1.7e9, "seconds": 4.0, "phases": {"fence": 1.0}})), 0.5)
     done = subprocess.run(
         [program("promtool"), "check", "metrics"], input=text, capture_output=True, text=True, check=False
     )

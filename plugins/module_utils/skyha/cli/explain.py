@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from ..alarms import of as meaning_of
 from ..config import Config
-from .sources import Status, View
+from ..daemon.published import Status
+from .sources import View
 from .table import not_running
 from .text import Paint, duration, wrap
 
@@ -21,19 +22,19 @@ def explain(config: Config | None, mine: View, theirs: View, paint: Paint) -> st
             + wrap("Meanwhile this node does not take over, and nobody keeps the VIP here.")
         )
     status = mine.status
-    lines = [wrap(f"{status['node']}: {status['sentence']}"), ""]
-    standby = status if status["role"] == "standby" else theirs.status if theirs.is_live else None
-    if status["role"] == "standby":
+    lines = [wrap(f"{status.place.node}: {status.run.sentence}"), ""]
+    standby = status if status.postgres.role == "standby" else theirs.status if theirs.is_live else None
+    if status.postgres.role == "standby":
         lines += _standby(config, status, paint)
-    elif status["role"] == "primary":
+    elif status.postgres.role == "primary":
         lines += _primary(config, status, paint)
-        if standby is not None and standby.get("role") == "standby":
+        if standby is not None and standby.postgres.role == "standby":
             lines += ["", *_standby(config, standby, paint)]
         else:
             lines += [
                 "",
                 wrap(
-                    f"Whether {status['peer']} would take over only its own skyha can say: "
+                    f"Whether {status.place.peer} would take over only its own skyha can say: "
                     f"{theirs.problem or 'it is no running standby'}."
                 ),
             ]
@@ -42,33 +43,34 @@ def explain(config: Config | None, mine: View, theirs: View, paint: Paint) -> st
 
 
 def _standby(config: Config | None, status: Status, paint: Paint) -> list[str]:
-    node, peer = status["node"], status["peer"]
-    if status["trouble"] or status["intent"]:
+    node, peer = status.place.node, status.place.peer
+    if status.verdict.is_under_way:
         return _under_way(status, paint)
-    if status["armed"]:
+    if status.verdict.armed:
         return [
             paint(wrap(f"Nothing would stop {node} from taking over if {peer} died now."), "good"),
             *_steps(config, status),
         ]
     lines = [paint(wrap(f"{node} would NOT take over if {peer} died now:"), "bad")]
-    for code, reason in status["not_armed"].items():
+    for code, reason in status.verdict.not_armed.items():
         lines += _reason(code, reason)
     return lines
 
 
 def _under_way(status: Status, paint: Paint) -> list[str]:
     """The primary is silent, or something has begun: what would be if it died is no question any more."""
-    node, peer = status["node"], status["peer"]
-    if not status["trouble"]:
-        stage = str(status["intent"]["stage"]).replace("_", " ")
+    node, peer = status.place.node, status.place.peer
+    trouble, intent = status.verdict.trouble, status.verdict.intent
+    if trouble is None:
+        stage = "" if intent is None else intent.stage.replace("_", " ")
         lines = [paint(wrap(f"Under way on {node}: {stage}."), "bad")]
     else:
-        lines = [paint(wrap(f"{peer} shows no life for {duration(status['trouble']['for'])}."), "bad")]
-        if not status["not_armed"]:
+        lines = [paint(wrap(f"{peer} shows no life for {duration(trouble.for_ or 0.0)}."), "bad")]
+        if not status.verdict.not_armed:
             lines.append(wrap(f"Nothing is known that stops {node} from taking over; it is at it."))
-    if status["not_armed"]:
+    if status.verdict.not_armed:
         lines.append(paint(wrap(f"What keeps {node} from taking over:"), "bad"))
-    for code, reason in status["not_armed"].items():
+    for code, reason in status.verdict.not_armed.items():
         lines += _reason(code, reason)
     return lines
 
@@ -87,28 +89,28 @@ def _steps(config: Config | None, status: Status) -> list[str]:
         wrap(f"PostgreSQL gone, host alive: {timing.restart_grace:g} s for a restart in place", "  - "),
         wrap(f"PostgreSQL hangs: {timing.hang_timeout:g} s", "  - "),
         wrap(
-            f"then: {status['peer']} is {fence}, up to {timing.fence_attempts} attempts; promotion; the VIP",
+            f"then: {status.place.peer} is {fence}, up to {timing.fence_attempts} attempts; promotion; the VIP",
             "  - ",
         ),
     ]
 
 
 def _primary(config: Config | None, status: Status, paint: Paint) -> list[str]:
-    if status["server"] != "up":
+    if status.postgres.server != "up":
         return []
     attempts = "" if config is None else f" (up to {config.timing.restart_attempts} times)"
     lines = [wrap(f"If PostgreSQL crashes here, skyha starts it again in place{attempts}.")]
-    if status["streaming"] is None:
+    if status.postgres.streaming is None:
         lines.append(
             paint(wrap("Whether a standby streams is not known: PostgreSQL here does not tell skyha."), "warn")
         )
-    elif not status["streaming"]:
-        lines.append(paint(wrap(f"No standby streams: if {status['node']} dies now, nothing can take over."), "bad"))
+    elif not status.postgres.streaming:
+        lines.append(paint(wrap(f"No standby streams: if {status.place.node} dies now, nothing can take over."), "bad"))
     return lines
 
 
 def _alarms(status: Status, paint: Paint) -> list[str]:
-    rest = {code: text for code, text in status["alarms"].items() if code not in status["not_armed"]}
+    rest = {code: text for code, text in status.verdict.alarms.items() if code not in status.verdict.not_armed}
     if not rest:
         return []
     lines = ["", paint("Alarms", "bold")]

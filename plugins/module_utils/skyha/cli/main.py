@@ -216,7 +216,7 @@ def _show(asked: argparse.Namespace, out: TextIO, paint: Paint) -> int:
             out.write("\n")
         else:
             text = table.table(mine, theirs, paint)
-            if problem and mine.status is not None and not mine.status.get("problems"):
+            if problem and mine.status is not None and not mine.status.run.problems:
                 text += "\n" + paint(wrap(problem), "bad")
             out.write(("\033[H\033[2J" if asked.watch and out.isatty() else "") + text + "\n")
         out.flush()
@@ -227,7 +227,7 @@ def _show(asked: argparse.Namespace, out: TextIO, paint: Paint) -> int:
 
 def _as_data(mine: sources.View, theirs: sources.View) -> dict[str, Any]:
     return {
-        name: {"live": view.is_live, "problem": view.problem, "age": round(view.age, 3), "status": view.status}
+        name: {"live": view.is_live, "problem": view.problem, "age": round(view.age, 3), "status": view.told}
         for name, view in (("here", mine), ("peer", theirs))
     }
 

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import Any, Callable, TextIO
 
 from ..config import Config
+from ..daemon.published import Bmc, PastEvent, Status
 from ..daemon.status import is_serving
 from ..words import Server
 from . import sources
-from .sources import NotRunning, Refused, Status, ask
+from .sources import NotRunning, Refused, ask, understood
 from .text import Paint, clean, duration, wrap
 
 POLL = 0.2
@@ -51,8 +52,7 @@ class Desk:
 
     def status(self) -> Status:
         """How things stand now; raises as sources.ask."""
-        status: Status = self.ask(self.config.paths.run_dir, {"order": "status"})["status"]
-        return status
+        return understood(self.ask(self.config.paths.run_dir, {"order": "status"}))
 
 
 def _who() -> str:
@@ -77,7 +77,7 @@ def pause(desk: Desk, seconds: float | None) -> int:
 
 def resume(desk: Desk) -> int:
     """End the pause. Both nodes learn of it from the database: where none runs, the other one must be told itself."""
-    server = desk.status().get("server")
+    server = desk.status().postgres.server
     desk.order("resume")
     if not _is_paused_within(desk, False):
         return 1
@@ -96,7 +96,7 @@ def _is_paused_within(desk: Desk, wanted: bool) -> bool:
     until = desk.now() + PAUSE_DEADLINE
     while desk.now() < until:
         try:
-            if desk.status().get("paused", {}).get("on") is wanted:
+            if desk.status().verdict.paused.on is wanted:
                 return True
         except (NotRunning, Refused):
             pass  # it may be started again just now
@@ -121,7 +121,7 @@ def switchover(desk: Desk, wait: float | None, force: bool = False) -> int:
 
     force: also where the standby is not armed (the daemon's own checks stay).
     """
-    reasons = [] if force or desk.status().get("role") != "primary" else _not_ready(desk)
+    reasons = [] if force or desk.status().postgres.role != "primary" else _not_ready(desk)
     if reasons:
         desk.say(f"refused: {desk.config.peer.name} could not take over as it should:", "bad")
         for reason in reasons:
@@ -133,13 +133,11 @@ def switchover(desk: Desk, wait: float | None, force: bool = False) -> int:
     limit = REFUSAL_DEADLINE if wait is None else wait
     last = {"switchover_refused": 1, "switchover_failed": 1, "switched": 0}
     for event in _events_after(desk, seq, limit):
-        if event["kind"] != "order":
-            desk.say(
-                f"{clean(event['kind'])}: {event['text']}", {"warning": "warn", "alarm": "bad"}.get(event["level"], "")
-            )
-        if event["kind"] in last:
-            return last[event["kind"]]
-        if event["kind"] == "switchover" and wait is None:
+        if event.kind != "order":
+            desk.say(f"{clean(event.kind)}: {event.text}", {"warning": "warn", "alarm": "bad"}.get(event.level, ""))
+        if event.kind in last:
+            return last[event.kind]
+        if event.kind == "switchover" and wait is None:
             return 0
     desk.say(f"Its end was not seen within {limit:g} s; see 'skyctl status' and 'skyctl history'.", "warn")
     return 1
@@ -150,9 +148,9 @@ def _not_ready(desk: Desk) -> list[str]:
     view = sources.peer(desk.config)
     if not view.is_live or view.status is None:
         return [f"its skyha, that takes the VIP there, does not answer: {view.problem}"]
-    if view.status.get("role") != "standby":
-        return [f"it is no running standby: {view.status.get('sentence')}"]
-    return [reason for code, reason in view.status.get("not_armed", {}).items() if code not in NOT_COUNTED]
+    if view.status.postgres.role != "standby":
+        return [f"it is no running standby: {view.status.run.sentence}"]
+    return [reason for code, reason in view.status.verdict.not_armed.items() if code not in NOT_COUNTED]
 
 
 def rejoin(desk: Desk) -> int:
@@ -166,18 +164,18 @@ def rejoin(desk: Desk) -> int:
 
 def _events_after(
     desk: Desk, seq: int, seconds: float, over: Callable[[], bool] = lambda: False
-) -> Iterator[Mapping[str, Any]]:
+) -> Iterator[PastEvent]:
     """The events after `seq`, as they come; until so many seconds have passed, or it is over."""
     until, last = desk.now() + seconds, False
     while desk.now() < until and not last:
         last = over()
         try:
-            events = desk.status().get("events", ())
+            events = desk.status().tally.events
         except (NotRunning, Refused):
             events = ()
         for event in events:
-            if event["seq"] > seq:
-                seq = event["seq"]
+            if event.seq > seq:
+                seq = event.seq
                 yield event
         if not last:
             desk.sleep(POLL)
@@ -220,21 +218,21 @@ def fence_test(desk: Desk) -> int:
     if bmc is None:
         desk.say(f"No answer within {FENCE_TEST_DEADLINE:g} s; see 'skyctl status'.", "bad")
         return 1
-    if bmc["error"]:
-        desk.say(f"The BMC of {desk.config.peer.name} cannot be used: {bmc['error']}", "bad")
+    if bmc.error:
+        desk.say(f"The BMC of {desk.config.peer.name} cannot be used: {bmc.error}", "bad")
         return 1
-    desk.say(f"The BMC of {desk.config.peer.name} answers: power is {bmc['power']}. Nothing was switched.", "good")
+    desk.say(f"The BMC of {desk.config.peer.name} answers: power is {bmc.power}. Nothing was switched.", "good")
     return 0
 
 
-def bmc_now(desk: Desk) -> Mapping[str, Any] | None:
+def bmc_now(desk: Desk) -> Bmc | None:
     """What the peer's BMC says when it is asked now; None: it was not asked to an end in time."""
     checks = int(desk.order("fence_test")["checks"])
     until = desk.now() + FENCE_TEST_DEADLINE
     while desk.now() < until:
-        bmc = desk.status().get("bmc", {})
-        if bmc.get("checks", 0) > checks:
-            return dict(bmc)
+        bmc = desk.status().around.bmc
+        if bmc.checks > checks:
+            return bmc
         desk.sleep(POLL)
     return None
 
@@ -243,12 +241,12 @@ def follow_to_the_primary(desk: Desk, seq: int, limit: float) -> int:
     """Tell what comes of an order until this node is the primary with the VIP (0), or it is clear that it will not be (1)."""
     until, refusal = desk.now() + limit, ""
     for event in _events_after(desk, seq, limit, lambda: _is_primary(desk)):
-        if event["kind"] == "order":
+        if event.kind == "order":
             continue
-        kind = {"warning": "warn", "alarm": "bad"}.get(event["level"], "")
-        desk.say(f"{clean(event['kind'])}: {event['text']}", kind)
-        if event["kind"] in ENDS_WITHOUT:
-            refusal = str(event["text"])
+        kind = {"warning": "warn", "alarm": "bad"}.get(event.level, "")
+        desk.say(f"{clean(event.kind)}: {event.text}", kind)
+        if event.kind in ENDS_WITHOUT:
+            refusal = event.text
             break
     try:
         status = desk.status()
@@ -257,15 +255,15 @@ def follow_to_the_primary(desk: Desk, seq: int, limit: float) -> int:
         return 1
     if not refusal and _serves(status):
         desk.say(
-            f"{status['node']} is the primary on timeline {status['timeline']} and holds the VIP {status['vip']['address']}.",
+            f"{status.place.node} is the primary on timeline {status.postgres.timeline} and holds the VIP {status.around.vip.address}.",
             "good",
         )
         return 0
     now = "" if refusal else f" within {limit:g} s" if desk.now() >= until else ""
-    alarms = "; ".join(str(text) for text in status.get("alarms", {}).values())
+    alarms = "; ".join(status.verdict.alarms.values())
     going_on = "" if refusal else " skyha goes on; 'skyctl status' shows it."
     text = (
-        f"{status['node']} is not the primary with the VIP{now}: {clean(refusal or alarms or str(status['sentence']))}."
+        f"{status.place.node} is not the primary with the VIP{now}: {clean(refusal or alarms or status.run.sentence)}."
     )
     desk.say(text + going_on, "bad")
     return 1
@@ -279,4 +277,4 @@ def _is_primary(desk: Desk) -> bool:
 
 
 def _serves(status: Status) -> bool:
-    return is_serving(status) and bool(status["vip"]["held"])
+    return is_serving(status) and bool(status.around.vip.held)

@@ -9,13 +9,14 @@ import os
 import socket
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
 from ..config import Config
 from ..daemon.control import FILE as SOCKET
 from ..daemon.control import NOT_PERMITTED, STATUS
+from ..daemon.published import PeerStatus, Status, from_json
 from ..daemon.status import FILE as STATUS_FILE
 from ..daemon.status import STALE_AFTER
 
@@ -24,8 +25,6 @@ PEER_DEADLINE = 1.5
 MOST_BYTES = 1 << 20
 _STARTS = "skyha has just started and has completed no cycle yet: ask again in a moment"
 _CLOSED = "this user may read neither the control socket nor any [http] listen address: run it as root"
-
-Status = Mapping[str, Any]
 
 
 class Gap(Enum):
@@ -55,6 +54,7 @@ class View:
     problem: str = ""  # why it is not (or no longer) so
     age: float = 0.0  # seconds since the last completed cycle
     gap: Gap | None = None
+    told: Mapping[str, Any] | None = None  # the status as it was published, by whatever version
 
     @property
     def is_live(self) -> bool:
@@ -101,7 +101,7 @@ def ask(run_dir: str, question: Mapping[str, Any], deadline: float = DEADLINE) -
 def here(run_dir: str, http: tuple[str, ...] = ()) -> View:
     """This node's status, from the best source that can be had."""
     try:
-        return _fresh(ask(run_dir, {"order": STATUS})["status"])
+        return _fresh(ask(run_dir, {"order": STATUS}))
     except NotAllowed:
         for address in http:
             view = over_http(address)
@@ -126,8 +126,17 @@ def acquainted(mine: View, theirs: View) -> list[Status]:
     if len(live) < 2:
         return live
     return [
-        {**one, "peer_status": {"status": other, "age": 0.0, "problem": ""}} for one, other in zip(live, reversed(live))
+        replace(one, around=replace(one.around, peer_status=PeerStatus(other, 0.0, "")))
+        for one, other in zip(live, reversed(live))
     ]
+
+
+def understood(answer: Mapping[str, Any]) -> Status:
+    """The status in an answer of the control socket; raises NotRunning for one that this version does not understand."""
+    try:
+        return from_json(answer.get("status"))
+    except ValueError as error:
+        raise NotRunning(f"what answers there tells no status of skyha: {error}") from error
 
 
 def over_http(address: str, deadline: float = DEADLINE) -> View:
@@ -141,43 +150,41 @@ def over_http(address: str, deadline: float = DEADLINE) -> View:
         data = response.read(MOST_BYTES)
         if response.status != 200:
             return View(None, f"{address} answers {response.status} {response.reason}")
-        status = json.loads(data)
-        if not isinstance(status, dict):
-            raise ValueError("no object")
+        told = json.loads(data)
+        # Another host's monotonic clock means nothing here: whether it is stale the host itself must say.
+        return _state_of(from_json(told), 0.0, told)
     except (OSError, http.client.HTTPException) as error:
         return View(None, f"skyha at {address} does not answer: {error}")
-    except (ValueError, RecursionError):
-        return View(None, f"what {address} serves is no status of skyha")
+    except (ValueError, RecursionError) as error:
+        return View(None, f"what {address} serves is no status of skyha: {error}")
     finally:
         connection.close()
-    # Another host's monotonic clock means nothing here: whether it is stale the host itself must say.
-    return _state_of(status, 0.0)
 
 
-def _fresh(status: Status) -> View:
-    return _state_of(status, max(0.0, time.monotonic() - float(status.get("written_monotonic", 0.0))))
+def _fresh(answer: Mapping[str, Any]) -> View:
+    status = understood(answer)
+    return _state_of(status, max(0.0, time.monotonic() - status.run.written_monotonic), answer["status"])
 
 
-def _state_of(status: Status, age: float) -> View:
-    if status.get("state") == "starting":
-        return View(status, _STARTS, age, Gap.STARTS)
-    if status.get("state") != "running":
-        return View(status, str(status.get("sentence", "skyha does not run")), age)
-    if age > STALE_AFTER:
-        return View(status, f"skyha has not completed a cycle for {age:.0f} s", age)
-    return View(status, "", age)
+def _state_of(status: Status, age: float, told: Mapping[str, Any]) -> View:
+    problem, gap = "", None
+    if status.run.state == "starting":
+        problem, gap = _STARTS, Gap.STARTS
+    elif status.run.state != "running":
+        problem = status.run.sentence or "skyha does not run"
+    elif age > STALE_AFTER:
+        problem = f"skyha has not completed a cycle for {age:.0f} s"
+    return View(status, problem, age, gap, told)
 
 
 def _from_file(path: str, problem: str) -> View:
     try:
         with open(path, encoding="utf-8") as file:
-            status = json.load(file)
-        age = max(0.0, time.monotonic() - float(status["written_monotonic"]))
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            told = json.load(file)
+        status = from_json(told)
+        age = max(0.0, time.monotonic() - told["written_monotonic"])
+    except (OSError, ValueError, KeyError, RecursionError):
         return View(None, f"skyha does not run: {problem}")
-    said = (
-        f"skyha does not answer ({problem})"
-        if status.get("state") == "running"
-        else str(status.get("sentence", problem))
-    )
-    return View(status, said, age)
+    runs = status.run.state == "running"
+    said = f"skyha does not answer ({problem})" if runs else status.run.sentence or problem
+    return View(status, said, age, told=told)

@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Callable
+from typing import Callable
 
 from ..daemon.page import lsn_text
+from ..daemon.published import Bmc, Status
 from ..daemon.status import is_serving
 from . import orders
 from .orders import Desk
-from .sources import Status
 from .text import duration, wrap
 
 
@@ -18,9 +17,9 @@ def takeover(desk: Desk, name: str | None, read: Callable[[], str], wait: float)
     """0 only when this node is the primary and holds the VIP. `name`: the peer's name from --yes; else it is asked for."""
     status = desk.status()
     if is_serving(status):
-        desk.say(f"refused: {status['node']} is the running primary: there is nothing to take over.", "bad")
+        desk.say(f"refused: {status.place.node} is the running primary: there is nothing to take over.", "bad")
         return 1
-    desk.say(f"What {status['node']} knows of {desk.config.peer.name}, and what may be lost:", "bold")
+    desk.say(f"What {status.place.node} knows of {desk.config.peer.name}, and what may be lost:", "bold")
     for line in known(status):
         desk.out.write(wrap(line, "  - ") + "\n")
     desk.out.write(wrap(power(desk.config.peer.name, orders.bmc_now(desk), status), "  - ") + "\n")
@@ -47,57 +46,57 @@ def known(status: Status) -> list[str]:
 
 
 def _heard(status: Status) -> str:
-    peer = status["peer"]
-    ages = [path["ok_age"] for path in status["paths"].values() if path.get("ok_age") is not None]
+    peer = status.place.peer
+    ages = [path.ok_age for path in status.around.paths.by_name.values() if path.ok_age is not None]
     if not ages:
         return f"last heartbeat of {peer}: unknown, this skyha has heard none since it started"
     return f"last heartbeat of {peer}: {duration(min(ages))} ago; what it committed since then is not here"
 
 
 def _own(status: Status) -> str:
-    role, line, at = status["role"], status.get("timeline"), status["lsn"]
-    where = at["write"] if role == "primary" else at["receive"]
+    role, line, at = status.postgres.role, status.postgres.timeline, status.postgres.lsn
+    where = at.write if role == "primary" else at.receive
     has = "unknown" if where is None else lsn_text(where)
-    replayed = "" if role == "primary" or at["replay"] is None else f", replayed {lsn_text(at['replay'])}"
-    return f"{status['node']} has the data of a {role}, PostgreSQL {status['server']}, timeline {line or 'unknown'}, WAL up to {has}{replayed}"
+    replayed = "" if role == "primary" or at.replay is None else f", replayed {lsn_text(at.replay)}"
+    return f"{status.place.node} has the data of a {role}, PostgreSQL {status.postgres.server}, timeline {line or 'unknown'}, WAL up to {has}{replayed}"
 
 
 def _lag(status: Status) -> str:
-    if status["role"] != "standby":
+    if status.postgres.role != "standby":
+        return f"whether {status.place.peer} was promoted meanwhile and took commits: unknown, only {status.place.peer} can tell"
+    lag = status.postgres.lag
+    if lag.seconds is None:
         return (
-            f"whether {status['peer']} was promoted meanwhile and took commits: unknown, only {status['peer']} can tell"
+            f"how far this standby was behind: unknown, it has not caught up with {status.place.peer} since it started"
         )
-    lag = status["lag"]
-    if lag["seconds"] is None:
-        return f"how far this standby was behind: unknown, it has not caught up with {status['peer']} since it started"
-    size = "unknown" if lag["bytes"] is None else f"{lag['bytes']} bytes"
-    return f"when {status['peer']} was last heard this standby was {lag['seconds']:.1f} s ({size}) behind"
+    size = "unknown" if lag.bytes is None else f"{lag.bytes} bytes"
+    return f"when {status.place.peer} was last heard this standby was {lag.seconds:.1f} s ({size}) behind"
 
 
 def _seen(status: Status) -> str:
     paths = ", ".join(
-        f"{name} path {path['sight'] or 'not looked at'}{' (' + path['detail'] + ')' if path['detail'] else ''}"
-        for name, path in status["paths"].items()
+        f"{name} path {path.sight or 'not looked at'}{' (' + path.detail + ')' if path.detail else ''}"
+        for name, path in status.around.paths.by_name.items()
     )
-    seen = status.get("peer_seen")
-    own = "not looked at" if seen is None else f"PostgreSQL {seen['server']}"
-    return f"signs of life last seen: {paths}, {status['peer']}'s own address {own}"
+    seen = status.around.peer_seen
+    own = "not looked at" if seen is None else f"PostgreSQL {seen.server}"
+    return f"signs of life last seen: {paths}, {status.place.peer}'s own address {own}"
 
 
 def _stopped(status: Status) -> str:
-    reasons = "; ".join(str(text) for text in status["not_armed"].values())
+    reasons = "; ".join(status.verdict.not_armed.values())
     return f"what stopped a failover: {reasons}" if reasons else ""
 
 
-def power(peer: str, bmc: Mapping[str, Any] | None, status: Status) -> str:
+def power(peer: str, bmc: Bmc | None, status: Status) -> str:
     """What its BMC says now, and what the order does about it."""
-    if status["failover"]["distrusted"]:
-        return f"{peer}'s BMC is not believed ({status['failover']['distrusted']}): skyha takes your word that {peer} is off"
-    if bmc is None or bmc["error"]:
-        why = "no answer" if bmc is None else bmc["error"]
+    if status.verdict.failover.distrusted:
+        return f"{peer}'s BMC is not believed ({status.verdict.failover.distrusted}): skyha takes your word that {peer} is off"
+    if bmc is None or bmc.error:
+        why = "no answer" if bmc is None else bmc.error
         return f"{peer}'s BMC: {why}; skyha asks it once more, and then takes your word that {peer} is off"
-    if bmc["power"] == "off":
+    if bmc.power == "off":
         return f"{peer}'s BMC says that it is off"
-    if status["role"] == "standby":
-        return f"{peer}'s BMC says that it is {bmc['power']}: skyha switches it off first"
-    return f"{peer}'s BMC says that it is {bmc['power']}: skyha refuses until it is off"
+    if status.postgres.role == "standby":
+        return f"{peer}'s BMC says that it is {bmc.power}: skyha switches it off first"
+    return f"{peer}'s BMC says that it is {bmc.power}: skyha refuses until it is off"

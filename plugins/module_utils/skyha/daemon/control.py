@@ -20,8 +20,8 @@ from typing import Any, Callable
 
 from ..policy.refusal import Refusal
 from ..words import Order, Request
+from .published import Status, to_json
 from .serve import BACKLOG, Door
-from .status import Snapshot
 
 FILE = "skyha.sock"
 STATUS = "status"
@@ -41,7 +41,7 @@ class Control:
     def __init__(
         self,
         path: str,
-        status: Callable[[], Snapshot],
+        status: Callable[[], Status],
         refusal: Callable[[Order], Refusal | None],
         submit: Callable[[Request], None],
         fence_test: Callable[[], None],
@@ -82,12 +82,12 @@ class Control:
             raise ValueError("a JSON object is expected")
         name = asked.get("order")
         if name == STATUS:
-            return {"ok": True, "status": self._status()}
+            return {"ok": True, "status": to_json(self._status())}
         if uid not in (0, self._owner):
             return _no(NOT_PERMITTED, "orders are taken from root and from the daemon's own user only")
         seq = self._seq()
         if name == FENCE_TEST:
-            checks = self._status().get("bmc", {}).get("checks", 0)
+            checks = self._status().around.bmc.checks
             self._fence_test()
             return {"ok": True, "seq": seq, "checks": checks}
         request = _request(asked, uid)

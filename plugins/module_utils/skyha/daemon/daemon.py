@@ -50,7 +50,7 @@ class Daemon:
         self._hooks = Hooks(config)
         self._peer = PeerWatch(config.peer_http, config.peer.name, ports.clock.monotonic)
         self._started = ports.clock.wall()
-        self.status: Mapping[str, Any] = broken(config, "starting", (), self._moment())
+        self.status = broken(config, "starting", (), self._moment())
         self.teller = Teller(ports.history, entries, ports.clock.wall, ports.clock.monotonic)
         self.loop = Loop(config, dataclasses.replace(ports, history=self.teller), self._take_orders, _feed_watchdog)
 
@@ -117,7 +117,7 @@ class Daemon:
             except Exception as error:
                 self._fail(error)
                 return 1
-            text = status_line(str(self.status["sentence"]))
+            text = status_line(self.status.run.sentence)
             notify(("" if ready else "READY=1\n") + text)
             _feed_watchdog()
             ready = True
@@ -153,8 +153,8 @@ class Daemon:
             self._moment(),
             self.teller.last(),
             self.teller.last_failover(),
+            shown(self._peer.newest(), now),
         )
-        self.status = {**self.status, "peer_status": shown(self._peer.newest(), now)}
         if decision.wants.delay >= WRITE_EVERY or now - self._written_at >= WRITE_EVERY:
             self._written_at = now
             self._write()
@@ -176,16 +176,9 @@ class Daemon:
 
     def _end(self, state: str, problems: Sequence[str]) -> None:
         """The last known picture stays, marked as such."""
-        last = str(self.status.get("sentence", ""))
-        ended = broken(self.config, state, problems, self._moment())
-        self.status = {
-            **self.status,
-            "state": state,
-            "problems": ended["problems"],
-            "sentence": f"{ended['sentence']} (before: {last})",
-            "written": ended["written"],
-            "written_monotonic": ended["written_monotonic"],
-        }
+        ended = broken(self.config, state, problems, self._moment()).run
+        sentence = f"{ended.sentence} (before: {self.status.run.sentence})"
+        self.status = dataclasses.replace(self.status, run=dataclasses.replace(ended, sentence=sentence))
         self._write()
 
     def _is_rewinding(self) -> bool:

@@ -12,7 +12,8 @@ from ..alarms import ALARMS
 from ..alarms import of as meaning_of
 from ..policy.record import Stage
 from ..words import Path, Role, Server, Sight, Task
-from .status import STALE_AFTER, Snapshot, is_serving
+from .published import Status
+from .status import STALE_AFTER, is_serving
 
 # The reasons against a failover. Each is always there, 0 or 1, so that an alert can name it before it happens.
 REASONS = tuple(code for code, alarm in ALARMS.items() if alarm.disarms)
@@ -34,29 +35,29 @@ class _Text:
         """A gauge of one sample."""
         self.family(name, "gauge", text, [({}, value)])
 
+    def counter(self, name: str, text: str, value: Any) -> None:
+        """A counter of one sample."""
+        self.family(name, "counter", text, [({}, value)])
+
     def states(self, name: str, text: str, label: str, states: list[str], current: object) -> None:
         """One sample per state: 1 for the current one."""
         self.family(name, "gauge", text, [({label: state}, int(state == current)) for state in states])
 
 
-def metrics(status: Snapshot, age: float) -> str:
+def metrics(status: Status, age: float) -> str:
     """The metrics; `age`: seconds since the last completed cycle."""
     out = _Text()
-    wall = float(status.get("written", 0.0))
-    out.family(
-        "info",
-        "gauge",
-        "Version and names; always 1.",
-        [({key: status.get(key, "") for key in ("version", "cluster", "node", "peer", "profile")}, 1)],
-    )
+    wall, place = status.run.written, status.place
+    names = {"cluster": place.cluster, "node": place.node, "peer": place.peer, "profile": place.profile}
+    out.family("info", "gauge", "Version and names; always 1.", [({"version": status.run.version, **names}, 1)])
     out.gauge(
         "running",
         "1 while the decision loop completes its cycles.",
-        int(status.get("state") == "running" and age <= STALE_AFTER),
+        int(status.run.state == "running" and age <= STALE_AFTER),
     )
     out.gauge("last_cycle_timestamp_seconds", "When the last cycle was completed.", wall)
-    out.gauge("start_time_seconds", "When this skyha started.", status.get("started"))
-    if status.get("state") == "running":
+    out.gauge("start_time_seconds", "When this skyha started.", status.run.started)
+    if status.run.state == "running":
         _node(out, status)
         _paths(out, status, wall)
         _readiness(out, status)
@@ -66,55 +67,57 @@ def metrics(status: Snapshot, age: float) -> str:
     return "\n".join(out.lines) + "\n"
 
 
-def _node(out: _Text, status: Snapshot) -> None:
-    out.states("role", "Role of this node's PostgreSQL.", "role", [role.value for role in Role], status["role"])
+def _node(out: _Text, status: Status) -> None:
+    out.states("role", "Role of this node's PostgreSQL.", "role", [role.value for role in Role], status.postgres.role)
     out.states(
         "postgresql_state",
         "State of this node's PostgreSQL.",
         "state",
         [server.value for server in Server if server is not Server.UNREACHABLE],
-        status["server"],
+        status.postgres.server,
     )
     out.gauge("serving", "1 while this node lawfully serves as primary.", int(is_serving(status)))
-    out.gauge("timeline", "Timeline of this node's PostgreSQL.", status["timeline"])
+    out.gauge("timeline", "Timeline of this node's PostgreSQL.", status.postgres.timeline)
     out.family(
         "wal_position_bytes",
         "gauge",
         "WAL position: written (primary), received and replayed (standby).",
-        [({"kind": kind}, lsn) for kind, lsn in status["lsn"].items()],
+        [({"kind": kind}, lsn) for kind, lsn in vars(status.postgres.lsn).items()],
     )
     out.gauge(
         "replication_streaming",
         "1 while replication streams: from the peer (standby) or to it (primary).",
-        status["streaming"],
+        status.postgres.streaming,
     )
     out.gauge(
         "replication_lag_seconds",
         "How long before it was last heard the primary had last written what is not replayed here.",
-        status["lag"]["seconds"],
+        status.postgres.lag.seconds,
     )
-    out.gauge("replication_lag_bytes", "WAL bytes of the primary that were not received here.", status["lag"]["bytes"])
+    out.gauge(
+        "replication_lag_bytes", "WAL bytes of the primary that were not received here.", status.postgres.lag.bytes
+    )
     out.family(
         "replication_slot_kept_bytes",
         "gauge",
         "WAL from what a replication slot of this node keeps up to the newest.",
         [
-            ({"slot": slot["name"], "kind": "logical" if slot["logical"] else "physical"}, slot["kept"])
-            for slot in status.get("slots") or ()
+            ({"slot": slot.name, "kind": "logical" if slot.logical else "physical"}, slot.kept)
+            for slot in status.postgres.slots or ()
         ],
     )
-    out.gauge("vip_held", "1 while the virtual IP is up on this node.", status["vip"]["held"])
-    out.gauge("vip_conflict", "1 while another host answers for the virtual IP.", int(status["vip"]["taken"]))
+    out.gauge("vip_held", "1 while the virtual IP is up on this node.", status.around.vip.held)
+    out.gauge("vip_conflict", "1 while another host answers for the virtual IP.", int(status.around.vip.taken))
 
 
-def _paths(out: _Text, status: Snapshot, wall: float) -> None:
-    paths: Mapping[str, Any] = status["paths"]
+def _paths(out: _Text, status: Status, wall: float) -> None:
+    paths = status.around.paths.by_name
     out.family(
         "path_sight",
         "gauge",
         "What the last look along a path saw.",
         [
-            ({"path": name, "sight": sight.value}, int(path["sight"] == sight.value))
+            ({"path": name, "sight": sight.value}, int(path.sight == sight.value))
             for name, path in paths.items()
             for sight in Sight
         ],
@@ -123,18 +126,18 @@ def _paths(out: _Text, status: Snapshot, wall: float) -> None:
         "path_latency_seconds",
         "gauge",
         "How long the last look along a path took.",
-        [({"path": name}, path["latency"]) for name, path in paths.items()],
+        [({"path": name}, path.latency) for name, path in paths.items()],
     )
     out.family(
         "path_last_heartbeat_timestamp_seconds",
         "gauge",
         "When a heartbeat was last committed along a path.",
         [
-            ({"path": name}, None if path["ok_age"] is None else round(wall - path["ok_age"], 3))
+            ({"path": name}, None if path.ok_age is None else round(wall - path.ok_age, 3))
             for name, path in paths.items()
         ],
     )
-    counts = status["counts"]
+    counts = status.tally.counts
     out.family(
         "path_looks_total",
         "counter",
@@ -147,16 +150,16 @@ def _paths(out: _Text, status: Snapshot, wall: float) -> None:
     )
 
 
-def _readiness(out: _Text, status: Snapshot) -> None:
-    if status["armed"] is not None:
-        out.gauge("armed", "1 when a failover to this standby would work now.", int(status["armed"]))
+def _readiness(out: _Text, status: Status) -> None:
+    if status.verdict.armed is not None:
+        out.gauge("armed", "1 when a failover to this standby would work now.", int(status.verdict.armed))
         out.family(
             "not_armed_reason",
             "gauge",
             "1 for each thing that would stop a failover now.",
             [
-                ({"reason": reason}, int(reason in status["not_armed"]))
-                for reason in (*REASONS, *(code for code in status["not_armed"] if code not in REASONS))
+                ({"reason": reason}, int(reason in status.verdict.not_armed))
+                for reason in (*REASONS, *(code for code in status.verdict.not_armed if code not in REASONS))
             ],
         )
     out.family(
@@ -165,27 +168,27 @@ def _readiness(out: _Text, status: Snapshot) -> None:
         "1 for each alarm that is on; rule: the alert rule of its own that shows it.",
         [
             ({"alarm": code, "severity": meaning_of(code).severity.value, "rule": meaning_of(code).rule}, 1)
-            for code in sorted(status["alarms"])
+            for code in sorted(status.verdict.alarms)
         ],
     )
-    out.gauge("alarms", "How many alarms are on.", len(status["alarms"]))
-    out.gauge("paused", "1 while the cluster is paused.", int(status["paused"]["on"]))
-    stage = status["intent"]["stage"] if status["intent"] else ""
+    out.gauge("alarms", "How many alarms are on.", len(status.verdict.alarms))
+    out.gauge("paused", "1 while the cluster is paused.", int(bool(status.verdict.paused.on)))
+    stage = status.verdict.intent.stage if status.verdict.intent else ""
     out.states("stage", "What is under way.", "stage", [stage.value for stage in Stage], stage)
-    out.gauge("trouble", "1 while the primary shows no life on any path.", int(status["trouble"] is not None))
+    out.gauge("trouble", "1 while the primary shows no life on any path.", int(status.verdict.trouble is not None))
 
 
-def _fencing(out: _Text, status: Snapshot, wall: float) -> None:
-    bmc, counts = status["bmc"], status["counts"]
+def _fencing(out: _Text, status: Status, wall: float) -> None:
+    bmc, counts = status.around.bmc, status.tally.counts
     out.gauge(
         "bmc_up",
         "1 when the peer's BMC answered the last authenticated status.",
-        int(bmc["ok_age"] is not None and not bmc["error"]),
+        int(bmc.ok_age is not None and not bmc.error),
     )
     out.gauge(
         "bmc_last_ok_timestamp_seconds",
         "When the peer's BMC last answered an authenticated status.",
-        None if bmc["ok_age"] is None else round(wall - bmc["ok_age"], 3),
+        None if bmc.ok_age is None else round(wall - bmc.ok_age, 3),
     )
     out.family(
         "tasks_total",
@@ -199,31 +202,26 @@ def _fencing(out: _Text, status: Snapshot, wall: float) -> None:
     )
 
 
-def _failovers(out: _Text, status: Snapshot) -> None:
-    counts, failover = status["counts"], status["failover"]
-    out.family(
-        "failovers_total",
-        "counter",
-        "Failovers to this node since skyha started.",
-        [({}, counts.get("events.promoted", 0))],
-    )
-    out.gauge("failover_unacknowledged", "1 after a failover until 'skyctl acknowledge'.", int(not failover["noted"]))
-    last = failover["last"]
+def _failovers(out: _Text, status: Status) -> None:
+    counts, failover = status.tally.counts, status.verdict.failover
+    out.counter("failovers_total", "Failovers to this node since skyha started.", counts.get("events.promoted", 0))
+    out.gauge("failover_unacknowledged", "1 after a failover until 'skyctl acknowledge'.", int(not failover.noted))
+    last = failover.last
     if last is not None:
         out.gauge(
             "last_failover_timestamp_seconds",
             "When the trouble began that led to the last failover to this node.",
-            last["wall"],
+            last.wall,
         )
-        out.gauge("last_failover_seconds", "How long the last failover to this node took.", last["seconds"])
+        out.gauge("last_failover_seconds", "How long the last failover to this node took.", last.seconds)
         out.family(
             "last_failover_phase_seconds",
             "gauge",
             "How long each phase of the last failover to this node took.",
-            [({"phase": phase}, seconds) for phase, seconds in last["phases"].items()],
+            [({"phase": phase}, seconds) for phase, seconds in last.phases.items()],
         )
-    out.family("cycles_total", "counter", "Completed cycles.", [({}, counts.get("cycles", 0))])
-    out.gauge("cycle_seconds", "How long the last cycle took, without the pause after it.", status["cycle_seconds"])
+    out.counter("cycles_total", "Completed cycles.", counts.get("cycles", 0))
+    out.gauge("cycle_seconds", "How long the last cycle took, without the pause after it.", status.tally.cycle_seconds)
     out.family(
         "events_total",
         "counter",
@@ -234,12 +232,8 @@ def _failovers(out: _Text, status: Snapshot) -> None:
 
 def _process(out: _Text) -> None:
     usage = resource.getrusage(resource.RUSAGE_SELF)
-    out.family(
-        "cpu_seconds_total",
-        "counter",
-        "CPU time of this skyha, without its children.",
-        [({}, round(usage.ru_utime + usage.ru_stime, 3))],
-    )
+    seconds = round(usage.ru_utime + usage.ru_stime, 3)
+    out.counter("cpu_seconds_total", "CPU time of this skyha, without its children.", seconds)
     try:
         with open("/proc/self/statm", encoding="ascii") as file:
             resident: int | None = int(file.read().split()[1]) * resource.getpagesize()

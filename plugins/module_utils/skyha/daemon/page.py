@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from html import escape
-from typing import Any
 
 from ..alarms import ALARMS, Severity
 from ..alarms import of as meaning_of
 from .drawing import OLD, drawing
-from .status import STALE_AFTER, Snapshot, failover_works, is_well, role_text, wanting
+from .published import Bmc, Status
+from .status import STALE_AFTER, failover_works, is_well, role_text, wanting
 
 REFRESH = 5
 NEWEST_EVENTS = 12
@@ -47,11 +46,11 @@ svg .vip text{fill:var(--card)}.way{stroke:currentColor;stroke-width:2}.way.bad{
 """
 
 
-def page(status: Snapshot, age: float) -> str:
+def page(status: Status, age: float) -> str:
     """The document; `age`: seconds since the last completed cycle."""
     kind, headline, more = _verdict(status, age)
     body = [_header(status), f'<div class="banner {kind}"><b>{escape(headline)}</b>{more}</div>']
-    if "role" in status:
+    if status.has_looked:
         body.append('<div class="grid">')
         body.append(f"<section><h2>Cluster</h2>{drawing(status)}</section>")
         # In the order in which they are asked for: that is how a narrow page shows them.
@@ -59,10 +58,10 @@ def page(status: Snapshot, age: float) -> str:
         body.append(f"<section><h2>Ways to the primary</h2>{_table(_paths(status))}</section></div>")
         body.append(f'<section class="wide"><h2>Nodes</h2>{_nodes(status)}</section>')
         body.append(
-            f'<section class="wide"><h2>Last events on {escape(status["node"])}</h2>{_events(status)}</section>'
+            f'<section class="wide"><h2>Last events on {escape(status.place.node)}</h2>{_events(status)}</section>'
         )
         body.append("</div>")
-    place = f"{status.get('cluster', 'skyha')}, {status.get('node', '?')}"
+    place = f"{status.place.cluster or 'skyha'}, {status.place.node or '?'}"
     return _document(
         f"{_WORST[kind]}: {headline} - {place}", "".join(body), f'<meta http-equiv="refresh" content="{REFRESH}">'
     )
@@ -87,21 +86,21 @@ def _document(title: str, body: str, more: str) -> str:
     )
 
 
-def _header(status: Snapshot) -> str:
-    written = _clock(float(status.get("written", 0.0)), "%Y-%m-%d %H:%M:%S %Z")
-    since = _clock(float(status.get("started", 0.0)), "%Y-%m-%d %H:%M")
+def _header(status: Status) -> str:
+    run, place = status.run, status.place
+    written, since = _clock(run.written, "%Y-%m-%d %H:%M:%S %Z"), _clock(run.started, "%Y-%m-%d %H:%M")
     return (
-        f"<header><h1>{escape(str(status.get('cluster', 'skyha')))}</h1><p>{escape(str(status.get('node', '')))}, {written}</p>"
-        f"<p>skyha {escape(str(status.get('version', '')))}, {escape(str(status.get('profile', '')))}, runs since {since}</p></header>"
+        f"<header><h1>{escape(place.cluster or 'skyha')}</h1><p>{escape(place.node)}, {written}</p>"
+        f"<p>skyha {escape(run.version)}, {escape(place.profile)}, runs since {since}</p></header>"
     )
 
 
-def _verdict(status: Snapshot, age: float) -> tuple[str, str, str]:
+def _verdict(status: Status, age: float) -> tuple[str, str, str]:
     """(kind, the headline, what follows it as HTML): what is worst now, of both nodes."""
-    sentence = escape(str(status.get("sentence", "")))
-    if status.get("state") != "running":
-        items = "".join(f"<li>{escape(str(problem))}</li>" for problem in status.get("problems", ()))
-        return "bad", f"skyha is {status.get('state')}", sentence + (f"<ul>{items}</ul>" if items else "")
+    sentence = escape(status.run.sentence)
+    if status.run.state != "running":
+        items = "".join(f"<li>{escape(problem)}</li>" for problem in status.run.problems)
+        return "bad", f"skyha is {status.run.state}", sentence + (f"<ul>{items}</ul>" if items else "")
     if age > STALE_AFTER:
         return (
             "bad",
@@ -110,11 +109,15 @@ def _verdict(status: Snapshot, age: float) -> tuple[str, str, str]:
         )
     alarms = _all_alarms(status)
     listed = f"<ul>{''.join(html for _kind, html in alarms)}</ul>" if alarms else ""
-    for one in (status, _peer_now(status)):
-        if one is not None and one["intent"]:
-            return "bad", f"{one['node']}: {one['intent']['stage']}".replace("_", " "), escape(one["sentence"]) + listed
-        if one is not None and one["trouble"]:
-            return "bad", "The primary shows no life", escape(one["sentence"]) + listed
+    for one in _now(status):
+        if one.verdict.intent:
+            return (
+                "bad",
+                f"{one.place.node}: {one.verdict.intent.stage}".replace("_", " "),
+                escape(one.run.sentence) + listed,
+            )
+        if one.verdict.trouble:
+            return "bad", "The primary shows no life", escape(one.run.sentence) + listed
     if alarms:
         bad = sum(kind == "bad" for kind, _html in alarms)
         count = "1 alarm" if len(alarms) == 1 else f"{len(alarms)} alarms"
@@ -124,18 +127,18 @@ def _verdict(status: Snapshot, age: float) -> tuple[str, str, str]:
     return "good", "All is well", sentence
 
 
-def _all_alarms(status: Snapshot) -> list[tuple[str, str]]:
+def _all_alarms(status: Status) -> list[tuple[str, str]]:
     """The alarms of both nodes, the worst first: (kind, HTML)."""
     found = []
-    for one in (status, _peer_now(status)):
-        for code, text in one["alarms"].items() if one is not None else ():
-            meaning = one["codes"].get(code, {})  # type: ignore[index]  # it is not None here
-            since = "" if meaning.get("for") is None else f", for {_duration(float(meaning['for']))}"
+    for one in _now(status):
+        for code, text in one.verdict.alarms.items():
+            told = one.verdict.codes.get(code)
+            since = "" if told is None or told.for_ is None else f", for {_duration(told.for_)}"
             found.append(
                 (
                     _kind(code),
-                    f'<li><b class="{_kind(code)}">{meaning_of(code).severity.value}</b>{since} on {escape(str(one["node"]))}: '  # type: ignore[index]
-                    f'{escape(str(text))}<span class="next">Next: {escape(meaning_of(code).next)} '
+                    f'<li><b class="{_kind(code)}">{meaning_of(code).severity.value}</b>{since} on {escape(one.place.node)}: '
+                    f'{escape(text)}<span class="next">Next: {escape(meaning_of(code).next)} '
                     f'(<a href="/alarms#{escape(code)}">{escape(code)}</a>)</span></li>',
                 )
             )
@@ -146,57 +149,56 @@ def _kind(code: str) -> str:
     return "bad" if meaning_of(code).severity is Severity.CRITICAL else "warn"
 
 
-def _peer_now(status: Snapshot) -> Mapping[str, Any] | None:
-    """What the peer's skyha says, where that is of now."""
-    told = status.get("peer_status") or {}
-    return None if told.get("problem", "?") else told["status"]
+def _now(status: Status) -> list[Status]:
+    """What this node's skyha says, and the peer's where that is of now."""
+    told = status.around.peer_status.now
+    return [status] if told is None else [status, told]
 
 
-def _readiness(status: Snapshot) -> str:
-    standby = status if status["role"] == "standby" else _peer_now(status)
+def _readiness(status: Status) -> str:
+    told = status.around.peer_status
+    standby = status if status.postgres.role == "standby" else told.now
     works = failover_works(status)
-    if status["trouble"] or status["intent"]:
-        text = f'<p class="bad"><b>Under way.</b> {escape(str(status["sentence"]))}</p>'
-    elif status["role"] not in ("primary", "standby"):
+    if status.verdict.is_under_way:
+        text = f'<p class="bad"><b>Under way.</b> {escape(status.run.sentence)}</p>'
+    elif status.postgres.role not in ("primary", "standby"):
         text = "<p>This node is neither a running primary nor a running standby.</p>"
     elif works is None or standby is None:
-        why = (status.get("peer_status") or {}).get("problem") or f"{status['peer']} is no standby now"
-        text = f'<p class="warn"><b>Not known.</b> Only {escape(status["peer"])} could say it: {escape(str(why))}.</p>'
+        why = told.problem or f"{status.place.peer} is no standby now"
+        text = f'<p class="warn"><b>Not known.</b> Only {escape(status.place.peer)} could say it: {escape(why)}.</p>'
     elif works:
-        text = f'<p class="good"><b>Armed.</b> {escape(standby["node"])} would fence {escape(standby["peer"])} and take over.</p>'
+        text = f'<p class="good"><b>Armed.</b> {escape(standby.place.node)} would fence {escape(standby.place.peer)} and take over.</p>'
     else:
-        items = "".join(f"<li>{escape(str(reason))}</li>" for reason in standby["not_armed"].values())
-        text = f'<p class="bad"><b>Not armed.</b> {escape(standby["node"])} would not take over:</p><ul>{items}</ul>'
-    last = status["failover"]["last"]
+        items = "".join(f"<li>{escape(reason)}</li>" for reason in standby.verdict.not_armed.values())
+        text = f'<p class="bad"><b>Not armed.</b> {escape(standby.place.node)} would not take over:</p><ul>{items}</ul>'
+    last = status.verdict.failover.last
     if last is None:
-        return text + f'<p class="soft">No failover to {escape(status["node"])} is on record.</p>'
-    phases = ", ".join(f"{escape(phase)} {seconds:.2f} s" for phase, seconds in last["phases"].items())
-    noted = "" if status["failover"]["noted"] else " <b>It was not acknowledged (skyctl acknowledge).</b>"
+        return text + f'<p class="soft">No failover to {escape(status.place.node)} is on record.</p>'
+    phases = ", ".join(f"{escape(phase)} {seconds:.2f} s" for phase, seconds in last.phases.items())
+    noted = "" if status.verdict.failover.noted else " <b>It was not acknowledged (skyctl acknowledge).</b>"
     return text + (
-        f'<p class="soft">Last failover to {escape(status["node"])}: {_clock(last["wall"], "%Y-%m-%d %H:%M:%S")}, '
-        f"{last['seconds']:.2f} s ({phases}).{noted}</p>"
+        f'<p class="soft">Last failover to {escape(status.place.node)}: {_clock(last.wall, "%Y-%m-%d %H:%M:%S")}, '
+        f"{last.seconds:.2f} s ({phases}).{noted}</p>"
     )
 
 
-def _paths(status: Snapshot) -> list[tuple[str, str, str]]:
+def _paths(status: Status) -> list[tuple[str, str, str]]:
     rows = []
-    for name, path in status["paths"].items():
-        if path["sight"] is None:
+    for name, path in status.around.paths.by_name.items():
+        if path.sight is None:
             rows.append((name, "not looked at yet", "dim"))
             continue
-        text = path["sight"] + (f": {path['detail']}" if path["detail"] else "")
-        if path["latency"] is not None:
-            text += f", {path['latency'] * 1000:.1f} ms"
-        ok = "never" if path["ok_age"] is None else f"{_duration(path['ok_age'])} ago"
-        kind = {"ok": "good", "alive": "warn", "sick": "warn", "unknown": "warn"}.get(path["sight"], "bad")
-        rows.append((name, *_dated(f"{text}; last heartbeat {ok}", kind, path["age"])))
-    seen = status["peer_seen"]
+        text = path.sight + (f": {path.detail}" if path.detail else "")
+        if path.latency is not None:
+            text += f", {path.latency * 1000:.1f} ms"
+        ok = "never" if path.ok_age is None else f"{_duration(path.ok_age)} ago"
+        kind = {"ok": "good", "alive": "warn", "sick": "warn", "unknown": "warn"}.get(path.sight, "bad")
+        rows.append((name, *_dated(f"{text}; last heartbeat {ok}", kind, path.age)))
+    seen = status.around.peer_seen
     if seen is not None:
-        role = "" if seen["role"] == "unknown" else f"{seen['role']}, "
-        text = f"{role}{seen['server']}" + (f": {seen['detail']}" if seen["detail"] else "")
-        rows.append(
-            (f"{status['peer']} itself", *_dated(text, "good" if seen["server"] == "up" else "bad", seen["age"]))
-        )
+        role = "" if seen.role == "unknown" else f"{seen.role}, "
+        text = f"{role}{seen.server}" + (f": {seen.detail}" if seen.detail else "")
+        rows.append((f"{status.place.peer} itself", *_dated(text, "good" if seen.server == "up" else "bad", seen.age)))
     return rows
 
 
@@ -207,16 +209,17 @@ def _dated(text: str, kind: str, age: float | None) -> tuple[str, str]:
     return f"{text}; looked at {_duration(age)} ago", kind if age <= OLD else "dim"
 
 
-def _nodes(status: Snapshot) -> str:
+def _nodes(status: Status) -> str:
     """Both nodes side by side; grey and dated where the peer's skyha was not heard lately."""
-    told = status.get("peer_status") or {"status": None, "age": None, "problem": "its skyha was not asked yet"}
-    theirs = told["status"] if told["status"] is not None and "role" in told["status"] else None
-    columns = [(f"{status['node']} (here)", dict(_facts(status)))]
-    if theirs is not None:
-        facts = dict(_facts(theirs))
-        if told["problem"]:
+    told = status.around.peer_status
+    columns = [(f"{status.place.node} (here)", dict(_facts(status)))]
+    if told.status is not None and told.status.has_looked:
+        facts = dict(_facts(told.status))
+        if told.problem:
             facts = {name: (text, "dim") for name, (text, _kind) in facts.items()}
-        columns.append((f"{status['peer']}" + (f", {_duration(told['age'])} ago" if told["problem"] else ""), facts))
+        columns.append(
+            (f"{status.place.peer}" + (f", {_duration(told.age or 0.0)} ago" if told.problem else ""), facts)
+        )
     columns.sort(key=lambda column: column[0])
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name, _rows in columns)
     rows = "".join(
@@ -225,48 +228,42 @@ def _nodes(status: Snapshot) -> str:
         + "</tr>"
         for name in columns[0][1]
     )
-    missing = (
-        f'<p class="warn">{escape(status["peer"])}: {escape(str(told["problem"]))}.</p>' if told["problem"] else ""
-    )
+    missing = f'<p class="warn">{escape(status.place.peer)}: {escape(told.problem)}.</p>' if told.problem else ""
     return f'<table class="both"><thead><tr><th></th>{head}</tr></thead><tbody>{rows}</tbody></table>{missing}'
 
 
-def _facts(status: Snapshot) -> list[tuple[str, tuple[str, str]]]:
+def _facts(status: Status) -> list[tuple[str, tuple[str, str]]]:
     """The rows of one node: name, (text, kind)."""
-    server, role, vip, bmc = status["server"], status["role"], status["vip"], status["bmc"]
-    lag = status["lag"]
-    known = lag["seconds"] is not None
-    behind = f"{lag['seconds']:.1f} s, {_bytes(lag['bytes'])}" if known else "unknown"
-    armed = {True: ("yes", "good"), False: ("no", "bad"), None: ("-", "")}[status["armed"]]
-    if status["trouble"] or status["intent"]:
+    here, vip, bmc = status.postgres, status.around.vip, status.around.bmc
+    lag, is_late = "unknown", True
+    if here.lag.seconds is not None:
+        lag = f"{here.lag.seconds:.1f} s, {_bytes(here.lag.bytes)}"
+        is_late = here.lag.seconds > status.place.limits.lag_seconds
+    armed = {True: ("yes", "good"), False: ("no", "bad"), None: ("-", "")}[status.verdict.armed]
+    if status.verdict.is_under_way:
         armed = ("under way", "bad")
     return [
         ("Role", (role_text(status), "")),
         (
             "PostgreSQL",
-            (server + (f": {status['detail']}" if status["detail"] else ""), "good" if server == "up" else "bad"),
+            (here.server + (f": {here.detail}" if here.detail else ""), "good" if here.server == "up" else "bad"),
         ),
-        ("Timeline", (str(status["timeline"] or "unknown"), "")),
+        ("Timeline", (str(here.timeline or "unknown"), "")),
         ("Replication", replication(status)),
-        (
-            "Lag",
-            ("-", "")
-            if role != "standby"
-            else (behind, "" if known and lag["seconds"] <= status["limits"]["lag_seconds"] else "bad"),
-        ),
-        ("VIP", (f"{vip['address']} {_HELD[vip['held']]}", "")),
+        ("Lag", ("-", "") if here.role != "standby" else (lag, "bad" if is_late else "")),
+        ("VIP", (f"{vip.address} {_HELD[vip.held]}", "")),
         ("Armed", armed),
-        ("Paused", (_pause(status), "warn" if status["paused"]["on"] else "")),
-        ("Peer's BMC", (bmc_text(bmc), "bad" if bmc["error"] else "" if bmc["ok_age"] is None else "good")),
+        ("Paused", (_pause(status), "warn" if status.verdict.paused.on else "")),
+        ("Peer's BMC", (bmc_text(bmc), "bad" if bmc.error else "" if bmc.ok_age is None else "good")),
     ]
 
 
-def _events(status: Snapshot) -> str:
+def _events(status: Status) -> str:
     kinds = {"warning": "warn", "alarm": "bad"}
     rows = [
-        f'<li><time>{_clock(event["wall"], "%m-%d %H:%M:%S")}</time><span class="{kinds.get(event["level"], "")}">'
-        f"{escape(str(event['text']))}</span></li>"
-        for event in reversed(status["events"][-NEWEST_EVENTS:])
+        f'<li><time>{_clock(event.wall, "%m-%d %H:%M:%S")}</time><span class="{kinds.get(event.level, "")}">'
+        f"{escape(event.text)}</span></li>"
+        for event in reversed(status.tally.events[-NEWEST_EVENTS:])
     ]
     return f'<ul class="events">{"".join(rows)}</ul>' if rows else '<p class="soft">None yet.</p>'
 
@@ -286,27 +283,27 @@ def _table(rows: list[tuple[str, str, str]]) -> str:
     return f"<table>{cells}</table>"
 
 
-def bmc_text(bmc: Any) -> str:
+def bmc_text(bmc: Bmc) -> str:
     """The state of the peer's BMC in words."""
-    if bmc["error"]:
-        return f"cannot be used: {bmc['error']}"
-    if bmc["ok_age"] is None:
+    if bmc.error:
+        return f"cannot be used: {bmc.error}"
+    if bmc.ok_age is None:
         return "not asked yet"
-    return f"answers, power {bmc['power']}, {_duration(bmc['ok_age'])} ago"
+    return f"answers, power {bmc.power}, {_duration(bmc.ok_age)} ago"
 
 
-def _pause(status: Snapshot) -> str:
-    paused = status["paused"]
-    if not paused["on"]:
+def _pause(status: Status) -> str:
+    paused = status.verdict.paused
+    if not paused.on:
         return "no"
-    return "yes, until resumed" if paused["left"] is None else f"yes, for {paused['left']:.0f} s more"
+    return "yes, until resumed" if paused.left is None else f"yes, for {paused.left:.0f} s more"
 
 
-def replication(status: Snapshot) -> tuple[str, str]:
+def replication(status: Status) -> tuple[str, str]:
     """Whether it streams, in words, and how good that is."""
-    if status["streaming"] is None:
+    if status.postgres.streaming is None:
         return "not known", "warn"
-    return ("streaming", "good") if status["streaming"] else ("not streaming", "bad")
+    return ("streaming", "good") if status.postgres.streaming else ("not streaming", "bad")
 
 
 def lsn_text(lsn: int) -> str:
@@ -314,7 +311,7 @@ def lsn_text(lsn: int) -> str:
     return f"{lsn >> 32:X}/{lsn & 0xFFFFFFFF:X}"
 
 
-def _bytes(number: Any) -> str:
+def _bytes(number: int | None) -> str:
     if number is None:
         return "bytes unknown"
     for unit, size in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):

@@ -9,41 +9,18 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Callable
+from typing import Callable
+
+from .published import OF_PEER, PeerStatus, Place, Run, Status, from_json
 
 EVERY = 3.0
 DEADLINE = 1.5  # of one question, from connecting to the last byte
 MOST_BYTES = 1 << 20
 # Older than this it says nothing of now.
 FRESH = 15.0
-# What is shown of the peer, and the types that it must have; None is allowed where it is named.
-_NONE = type(None)
-_SHAPE: Mapping[str, tuple[type, ...]] = {
-    "state": (str,),
-    "cluster": (str,),
-    "node": (str,),
-    "sentence": (str,),
-    "role": (str,),
-    "server": (str,),
-    "detail": (str,),
-    "timeline": (int,),
-    "streaming": (bool, _NONE),
-    "lag": (dict,),
-    "limits": (dict,),
-    "vip": (dict,),
-    "paused": (dict,),
-    "bmc": (dict,),
-    "alarms": (dict,),
-    "codes": (dict,),
-    "armed": (bool, _NONE),
-    "not_armed": (dict,),
-    "trouble": (dict, _NONE),
-    "intent": (dict, _NONE),
-    "peer": (str,),
-    "version": (str,),
-}
+# Of a skyha that runs, nothing can be said without these; what else is missing is not known.
+_LEAST = ("node", "role", "server", "alarms", "armed", "trouble", "intent")
 
 
 @dataclass(frozen=True)
@@ -51,7 +28,7 @@ class Told:
     """One answer, or why there is none. `at`: monotonic seconds of this node, when it came."""
 
     at: float
-    status: Mapping[str, Any] | None
+    status: Status | None
     problem: str = ""
     behind: float = 0.0  # seconds that the peer's last cycle was over when it answered
 
@@ -92,17 +69,17 @@ class PeerWatch(threading.Thread):
         return Told(self._now(), status, "", behind)
 
 
-def shown(told: Told | None, now: float) -> dict[str, Any]:
+def shown(told: Told | None, now: float) -> PeerStatus:
     """For the snapshot: the peer's status, its age in seconds, and why it cannot be leant on ('' where it can)."""
     if told is None:
-        return {"status": None, "age": None, "problem": "its skyha was not asked yet"}
+        return PeerStatus()
     age = round(max(0.0, now - told.at) + told.behind, 1)
     problem = told.problem
-    if not problem and told.status is not None and told.status["state"] != "running":
-        problem = f"its skyha is {told.status['state']}"
+    if not problem and told.status is not None and told.status.run.state != "running":
+        problem = f"its skyha is {told.status.run.state}"
     if not problem and age > FRESH:
         problem = f"its skyha was last heard {age:.0f} s ago"
-    return {"status": told.status, "age": age, "problem": problem}
+    return PeerStatus(told.status, age, problem)
 
 
 def get(address: str, path: str, deadline: float) -> bytes:
@@ -129,19 +106,18 @@ def get(address: str, path: str, deadline: float) -> bytes:
     return body
 
 
-def understand(body: bytes, node: str) -> tuple[Mapping[str, Any], float]:
+def understand(body: bytes, node: str) -> tuple[Status, float]:
     """What is shown of a status, and how many seconds ago its last cycle was; raises ValueError for anything else."""
     data = json.loads(body)
-    if not isinstance(data, dict):
-        raise ValueError("no object")
-    if data.get("state") != "running" and "role" not in data:
-        return {"state": str(data.get("state")), "node": node, "sentence": str(data.get("sentence", ""))}, 0.0
-    for name, kinds in _SHAPE.items():
-        if name not in data or not isinstance(data[name], kinds):
-            raise ValueError(f"{name!r} is missing or of another kind")
-    if data["node"] != node:
-        raise ValueError(f"it is of node {data['node']!r}")
+    status = from_json(data)
+    if status.run.state not in ("", "running") and not status.has_looked:
+        return Status(Run(state=status.run.state, sentence=status.run.sentence), Place(node=node)), 0.0
+    missing = [name for name in _LEAST if name not in data]
+    if missing:
+        raise ValueError(f"it does not tell {', '.join(missing)}")
+    if status.place.node != node:
+        raise ValueError(f"it is of node {status.place.node!r}")
     behind = data.get("age", 0.0)
-    if isinstance(behind, bool) or not isinstance(behind, (int, float)):
+    if isinstance(behind, bool) or not isinstance(behind, (int, float)) or not abs(behind) < 1e300:
         raise ValueError("'age' is no number")
-    return {name: data[name] for name in _SHAPE}, max(0.0, float(behind))
+    return from_json({name: data[name] for name in OF_PEER if name in data}), max(0.0, float(behind))

@@ -10,8 +10,9 @@ from typing import Callable
 from .. import __version__
 from .metrics import metrics
 from .page import alarms_page, page
+from .published import Status, to_json
 from .serve import Door, tcp_listener
-from .status import STALE_AFTER, Snapshot, as_text, is_replica, is_serving
+from .status import STALE_AFTER, as_text, is_replica, is_serving
 
 _REASONS = {
     200: "OK",
@@ -30,7 +31,7 @@ MOST_BYTES = 8192
 class Http:
     """Answers requests from the newest snapshot."""
 
-    def __init__(self, status: Callable[[], Snapshot], now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, status: Callable[[], Status], now: Callable[[], float] = time.monotonic) -> None:
         self._status = status
         self._now = now
 
@@ -49,7 +50,7 @@ class Http:
 
     def _route(self, path: str) -> tuple[int, str, str]:
         status = self._status()
-        age = max(0.0, self._now() - status.get("written_monotonic", float("-inf")))
+        age = max(0.0, self._now() - status.run.written_monotonic)
         stale = age > STALE_AFTER
         if path == "/metrics":
             return 200, "text/plain; version=0.0.4; charset=utf-8", metrics(status, age)
@@ -58,15 +59,15 @@ class Http:
         if path == "/alarms":
             return 200, "text/html; charset=utf-8", alarms_page()
         if path == "/status.json":
-            return 200, "application/json", as_text({**status, "age": round(age, 3)}) + "\n"
-        checks: dict[str, Callable[[Snapshot], bool]] = {
-            "/health": lambda status: status.get("server") == "up",
+            return 200, "application/json", as_text({**to_json(status), "age": round(age, 3)}) + "\n"
+        checks: dict[str, Callable[[Status], bool]] = {
+            "/health": lambda status: status.postgres.server == "up",
             "/primary": is_serving,
             "/replica": is_replica,
         }
         if path not in checks:
             return 404, _TEXT, "not here; there are /, /alarms, /status.json, /metrics, /health, /primary, /replica\n"
-        sentence = str(status.get("sentence", "no cycle was completed yet"))
+        sentence = status.run.sentence
         if stale:
             sentence = f"skyha has not completed a cycle for {age:.0f} s; before: {sentence}"
         return (200 if checks[path](status) and not stale else 503), _TEXT, sentence + "\n"
