@@ -95,7 +95,7 @@ def _cells(status: Status) -> dict[str, Cell]:
             "unknown"
             if lag.seconds is None
             else f"{lag.seconds:.1f} s" + ("" if lag.bytes is None else f", {lag.bytes} bytes"),
-            _lag_kind(status),
+            "good" if status.keeps_up else "bad",
         ),
         "VIP": {True: ("held", "good"), False: ("-", ""), None: ("not known", "warn")}[status.around.vip.held],
     }
@@ -134,11 +134,6 @@ def _cells(status: Status) -> dict[str, Cell]:
         "",
     )
     return cells
-
-
-def _lag_kind(status: Status) -> str:
-    seconds = status.postgres.lag.seconds
-    return "good" if seconds is not None and seconds <= status.place.limits.lag_seconds else "bad"
 
 
 def _wal(lsn: Lsn) -> str:

@@ -35,6 +35,10 @@ class _Text:
         """A gauge of one sample."""
         self.family(name, "gauge", text, [({}, value)])
 
+    def each(self, name: str, kind: str, text: str, label: str, values: Mapping[str, Any]) -> None:
+        """One sample for each value of a label."""
+        self.family(name, kind, text, [({label: one}, value) for one, value in values.items()])
+
     def counter(self, name: str, text: str, value: Any) -> None:
         """A counter of one sample."""
         self.family(name, "counter", text, [({}, value)])
@@ -78,12 +82,8 @@ def _node(out: _Text, status: Status) -> None:
     )
     out.gauge("serving", "1 while this node lawfully serves as primary.", int(is_serving(status)))
     out.gauge("timeline", "Timeline of this node's PostgreSQL.", status.postgres.timeline)
-    out.family(
-        "wal_position_bytes",
-        "gauge",
-        "WAL position: written (primary), received and replayed (standby).",
-        [({"kind": kind}, lsn) for kind, lsn in vars(status.postgres.lsn).items()],
-    )
+    text = "WAL position: written (primary), received and replayed (standby)."
+    out.each("wal_position_bytes", "gauge", text, "kind", vars(status.postgres.lsn))
     out.gauge(
         "replication_streaming",
         "1 while replication streams: from the peer (standby) or to it (primary).",
@@ -122,21 +122,11 @@ def _paths(out: _Text, status: Status, wall: float) -> None:
             for sight in Sight
         ],
     )
-    out.family(
-        "path_latency_seconds",
-        "gauge",
-        "How long the last look along a path took.",
-        [({"path": name}, path.latency) for name, path in paths.items()],
-    )
-    out.family(
-        "path_last_heartbeat_timestamp_seconds",
-        "gauge",
-        "When a heartbeat was last committed along a path.",
-        [
-            ({"path": name}, None if path.ok_age is None else round(wall - path.ok_age, 3))
-            for name, path in paths.items()
-        ],
-    )
+    latency = {name: path.latency for name, path in paths.items()}
+    out.each("path_latency_seconds", "gauge", "How long the last look along a path took.", "path", latency)
+    heard = {name: None if path.ok_age is None else round(wall - path.ok_age, 3) for name, path in paths.items()}
+    text = "When a heartbeat was last committed along a path."
+    out.each("path_last_heartbeat_timestamp_seconds", "gauge", text, "path", heard)
     counts = status.tally.counts
     out.family(
         "path_looks_total",
@@ -214,20 +204,12 @@ def _failovers(out: _Text, status: Status) -> None:
             last.wall,
         )
         out.gauge("last_failover_seconds", "How long the last failover to this node took.", last.seconds)
-        out.family(
-            "last_failover_phase_seconds",
-            "gauge",
-            "How long each phase of the last failover to this node took.",
-            [({"phase": phase}, seconds) for phase, seconds in last.phases.items()],
-        )
+        text = "How long each phase of the last failover to this node took."
+        out.each("last_failover_phase_seconds", "gauge", text, "phase", last.phases)
     out.counter("cycles_total", "Completed cycles.", counts.get("cycles", 0))
     out.gauge("cycle_seconds", "How long the last cycle took, without the pause after it.", status.tally.cycle_seconds)
-    out.family(
-        "events_total",
-        "counter",
-        "Events by kind since skyha started.",
-        [({"kind": key[len("events.") :]}, number) for key, number in counts.items() if key.startswith("events.")],
-    )
+    events = {key[len("events.") :]: number for key, number in counts.items() if key.startswith("events.")}
+    out.each("events_total", "counter", "Events by kind since skyha started.", "kind", events)
 
 
 def _process(out: _Text) -> None:

@@ -235,10 +235,7 @@ def _nodes(status: Status) -> str:
 def _facts(status: Status) -> list[tuple[str, tuple[str, str]]]:
     """The rows of one node: name, (text, kind)."""
     here, vip, bmc = status.postgres, status.around.vip, status.around.bmc
-    lag, is_late = "unknown", True
-    if here.lag.seconds is not None:
-        lag = f"{here.lag.seconds:.1f} s, {_bytes(here.lag.bytes)}"
-        is_late = here.lag.seconds > status.place.limits.lag_seconds
+    lag = "unknown" if here.lag.seconds is None else f"{here.lag.seconds:.1f} s, {_bytes(here.lag.bytes)}"
     armed = {True: ("yes", "good"), False: ("no", "bad"), None: ("-", "")}[status.verdict.armed]
     if status.verdict.is_under_way:
         armed = ("under way", "bad")
@@ -250,7 +247,7 @@ def _facts(status: Status) -> list[tuple[str, tuple[str, str]]]:
         ),
         ("Timeline", (str(here.timeline or "unknown"), "")),
         ("Replication", replication(status)),
-        ("Lag", ("-", "") if here.role != "standby" else (lag, "bad" if is_late else "")),
+        ("Lag", ("-", "") if here.role != "standby" else (lag, "" if status.keeps_up else "bad")),
         ("VIP", (f"{vip.address} {_HELD[vip.held]}", "")),
         ("Armed", armed),
         ("Paused", (_pause(status), "warn" if status.verdict.paused.on else "")),

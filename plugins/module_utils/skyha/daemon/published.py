@@ -293,6 +293,12 @@ class Status:
         """A cycle was completed: it knows more than its own name."""
         return bool(self.postgres.role)
 
+    @property
+    def keeps_up(self) -> bool:
+        """Its lag is known, and no reason against a failover."""
+        lag = self.postgres.lag.seconds
+        return lag is not None and lag <= self.place.limits.lag_seconds
+
 
 def to_json(status: Status) -> dict[str, Any]:
     """The published form; what a skyha cannot tell that has no configuration, or has not looked yet, is not there."""

@@ -282,14 +282,12 @@ def is_serving(status: Status) -> bool:
 
 def is_replica(status: Status) -> bool:
     """Is this node's PostgreSQL a running standby that streams and is not too far behind?"""
-    lag = status.postgres.lag.seconds
     return (
         status.run.state == "running"
         and status.postgres.role == Role.STANDBY.value
         and status.postgres.server == Server.UP.value
         and status.postgres.streaming is True
-        and lag is not None
-        and lag <= status.place.limits.lag_seconds
+        and status.keeps_up
     )
 
 
