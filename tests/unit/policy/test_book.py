@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The register's rules one by one; that they hold together is shown by tests/model/test_register.py."""
+"""The register's rules one by one; that they hold together is shown by tests/model/test_register_rules.py."""
 
 from __future__ import annotations
 
