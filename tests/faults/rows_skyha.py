@@ -99,7 +99,7 @@ def _restarts(node: str) -> int:
 @row("skyha killed -9 every two seconds during a failover", "F")
 def killed_again_and_again(scene: Scene) -> None:
     faults.power_loss(scene.primary)
-    # Within the arming window: one that is killed for longer takes what it knew for too old, and asks an operator.
+    # Within the arming window: what was seen before that is too old.
     for _ in range(5):
         lab.on(scene.standby, *KILL, check=False)
         time.sleep(2)

@@ -480,4 +480,26 @@ MUTANTS = (
         "    elif False:\n",
         (PROOF,),
     ),
+    Mutant(
+        "a skyha that is killed leaves nothing to the next one",
+        "daemon/loop.py",
+        "        if noted is not None:\n",
+        "        if False:\n",
+        (STUMBLING,),
+        row="skyha killed -9 every two seconds during a failover",
+    ),
+    Mutant(
+        "another configuration's evidence is taken over",
+        "daemon/evidence_json.py",
+        '        if (values.pop("boot"), values.pop("config")) != (boot, _name(config)):\n',
+        '        if (values.pop("boot"), values.pop("config"))[0] != boot:\n',
+        (STUMBLING,),
+    ),
+    Mutant(
+        "one that is no longer armed leaves its old evidence",
+        "daemon/loop.py",
+        "        if known is None and (not self._noted or in_doubt(decision.memory)):\n",
+        "        if known is None:\n",
+        (PROOF,),
+    ),
 )

@@ -44,6 +44,7 @@ class Daemon:
         self.cycles = 0
         self.eyes, self.hands, self.tasks = Eyes(self), Hands(self), Tasks(self)
         self.line = Line(self)
+        self.notes = Notes(self)
 
     @property
     def alive(self) -> bool:
@@ -69,6 +70,7 @@ class Daemon:
         if self.process is not None:
             self.process.kill()
         self.process, self.loop = None, None
+        self.notes.text = ""
         self.orders.clear()
         self.pauses.clear()
         self.tasks.forget()
@@ -96,7 +98,7 @@ class Daemon:
     def _body(self) -> None:
         host = self.host
         try:
-            ports = Ports(self, self.eyes, self.hands, self.tasks, self, self, self, self.line)
+            ports = Ports(self, self.eyes, self.hands, self.tasks, self, self.notes, self, self, self.line)
             self.loop = loop = Loop(self.world.config(host.name), ports, self._requests)
             while True:
                 loop.cycle()
@@ -176,3 +178,25 @@ class Daemon:
         """See loop.Chronicle."""
         self.events.append((self.world.kernel.now, event))
         self.world.tell(f"skyha@{self.host.name}", f"{event.kind}: {event.text}")
+
+
+class Notes:
+    """See ports.Notes. It is gone with the host's power."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self.daemon = daemon
+        self.text = ""
+
+    def load(self) -> str:
+        """See ports.Notes."""
+        return self.text
+
+    def save(self, text: str) -> None:
+        """See ports.Notes."""
+        self.daemon.call(0.0)
+        self.text = text
+
+    def drop(self) -> None:
+        """See ports.Notes."""
+        self.daemon.call(0.0)
+        self.text = ""

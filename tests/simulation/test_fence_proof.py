@@ -52,10 +52,14 @@ def test_bmc_that_says_off_of_a_serving_primary_disarms() -> None:
 
 
 def test_bmc_that_has_said_nothing_but_off_arms_nobody() -> None:
-    """skyha was restarted, and the primary falls silent right after the first check: nothing has belied that BMC yet."""
+    """skyha was stopped for a while, and the primary falls silent right after the first check: nothing has belied that BMC yet."""
     world = ready()
     world.bmcs["node1"].lies = True
-    world.node2.daemon.kill()
+    world.node2.skyha_off = True
+    world.node2.daemon.kill("stopped")
+    world.run(world.config("node2").timing.arming_window)
+    world.node2.skyha_off = False
+    world.node2.daemon.start()
     loop = world.node2.daemon
     assert (
         world.run_until(lambda: loop.loop is not None and loop.loop.memory.upkeep.bmc_off_at is not None, 30)
@@ -63,6 +67,19 @@ def test_bmc_that_has_said_nothing_but_off_arms_nobody() -> None:
     )
     world.isolate("node1")
     world.run(120)
+    assert world.oracles.promotions == 0, story(world)
+    assert not world.broken, story(world)
+
+
+def test_bmc_that_was_belied_disarms_the_next_skyha_too() -> None:
+    """Killed with the primary: what the last one knew before it was disarmed is not taken up."""
+    world = ready()
+    world.bmcs["node1"].lies = True
+    seen = world.config("node2").timing.bmc_check_interval + 5
+    assert world.run_until(lambda: "bmc" in world.alarms("node2"), seen) is not None, story(world)
+    world.node2.daemon.kill()
+    world.isolate("node1")
+    world.run(60)
     assert world.oracles.promotions == 0, story(world)
     assert not world.broken, story(world)
 

@@ -117,6 +117,7 @@ class TestWordThatCannotBeUsed:
         world = ready()
         world.node2.skyha_off = True
         world.node2.daemon.kill()
+        world.run(world.config("node2").timing.arming_window)
         dies_with_its_bmc(world)
         world.node2.skyha_off = False
         world.node2.daemon.start()

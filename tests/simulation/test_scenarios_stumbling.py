@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Order, Task
 
@@ -126,6 +128,33 @@ class TestStumblingOnTheWay:
         world.run(after - 0.5)
         world.node2.daemon.kill()
         assert world.run_until(lambda: world.primary() is world.node2, 20) is not None, story(world)
+
+    @pytest.mark.parametrize("before", [-0.9, -0.5, -0.1, 0.0, 0.3, 0.9, 1.1, 1.3, 1.6, 2.0, 3.0])
+    def test_skyha_killed_around_the_death_of_the_primary(self, world, before):
+        """The next one goes on with what this one knew, whether or not it has seen the primary alive."""
+        if before >= 0:
+            world.node2.daemon.kill()
+            world.run(before)
+        world.node1.switch_off("test")
+        if before < 0:
+            world.run(-before)
+            world.node2.daemon.kill()
+        assert world.run_until(lambda: world.primary() is world.node2, 20) is not None, story(world)
+
+    def test_skyha_killed_every_two_seconds_from_the_death_of_the_primary_on(self, world):
+        world.node1.switch_off("test")
+        for _ in range(5):
+            world.node2.daemon.kill()
+            world.run(2.0)
+        assert world.run_until(lambda: world.primary() is world.node2, 20) is not None, story(world)
+
+    def test_skyha_that_is_restarted_with_another_configuration_has_to_see_it_work(self, world):
+        """Its BMC may be another one now."""
+        world.node2.daemon.kill()
+        world.node1.switch_off("test")
+        world.node1.mains = False
+        world.configs["node2"] = replace(world.config("node2"), agents=world.config("node2").agents * 2)
+        nobody_is_fenced(world, 30)
 
     def test_skyha_that_was_dead_for_long_does_not_take_up_old_evidence(self, world):
         world.isolate("node1")

@@ -135,6 +135,19 @@ class Store(Protocol):
         """Write the record durably (fsync) before returning; raises StateError."""
 
 
+class Notes(Protocol):
+    """What survives the daemon within one boot of the host, without the disk. Each raises WorldError."""
+
+    def load(self) -> str:
+        """The text that was saved last; empty: none."""
+
+    def save(self, text: str) -> None:
+        """Put it in the place of the last one."""
+
+    def drop(self) -> None:
+        """Have none."""
+
+
 class Pause(Protocol):
     """How the loop waits."""
 

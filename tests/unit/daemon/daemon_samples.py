@@ -151,6 +151,20 @@ class Store:
         self.record = record
 
 
+class Notes:
+    def __init__(self) -> None:
+        self.text = ""
+
+    def load(self) -> str:
+        return self.text
+
+    def save(self, text: str) -> None:
+        self.text = text
+
+    def drop(self) -> None:
+        self.text = ""
+
+
 class Pause:
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
@@ -181,9 +195,11 @@ class World:
         config = config if config is not None else CONFIG if local.role is Role.STANDBY else OF_NODE1
         self.config = configured(config, paths={"run_dir": run_dir})
         self.clock = Clock()
-        self.eyes, self.hands, self.tasks, self.store = Eyes(local), Hands(), Tasks(), Store()
+        self.eyes, self.hands, self.tasks, self.store, self.notes = Eyes(local), Hands(), Tasks(), Store(), Notes()
         self.pause, self.history = Pause(self.clock), History()
-        self.ports = Ports(self.clock, self.eyes, self.hands, self.tasks, self.store, self.pause, self.history)  # type: ignore[arg-type]
+        self.ports = Ports(
+            self.clock, self.eyes, self.hands, self.tasks, self.store, self.notes, self.pause, self.history
+        )  # type: ignore[arg-type]
         self.daemon = Daemon(self.config, self.ports)
 
     def turn(self, number: int = 1) -> dict[str, Any]:

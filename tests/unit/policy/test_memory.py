@@ -24,15 +24,16 @@ WRITERS = {
         "storage",
     }
     | {"switchover", "upkeep"},
-    "own": {"remember", "wal"},
-    "heard": {"remember", "standby", "failover"},
+    "own": {"remember", "wal", "evidence"},
+    "heard": {"remember", "evidence", "failover"},
+    "stream": {"evidence"},
     "watch": {"standby", "failover", "remember", "decide"},
     "fence": {"failover"},
     "restarts": {"boot", "remember", "switchover"},
     "switching": {"switchover"},
     "vip": {"vip"},
     "word": {"orders"},
-    "upkeep": {"upkeep", "primary"},
+    "upkeep": {"upkeep", "primary", "evidence"},
     "register": {"holding"},
 }
 

@@ -13,11 +13,12 @@ from ..errors import StateError, WorldError
 from ..margins import MAX_WAIT, STALE
 from ..policy.decide import decide
 from ..policy.decision import Decision, Wants
+from ..policy.evidence import evidence, in_doubt, resume
 from ..policy.memory import Memory
 from ..policy.record import Record, adopt
-from ..ports import Clock, Eyes, Hands, Pause, Register, Store, Tasks
+from ..ports import Clock, Eyes, Hands, Notes, Pause, Register, Store, Tasks
 from ..words import Action, Do, Event, Look, Path, Peer, Request, Seen, Task, Told
-from . import record_json
+from . import evidence_json, record_json
 from .timeline import GOES_ON
 
 SAVE_RETRY = 1.0  # seconds after which a record that could not be written is tried again
@@ -52,6 +53,7 @@ class Ports:
     hands: Hands
     tasks: Tasks
     store: Store
+    notes: Notes
     pause: Pause
     history: Chronicle
     register: Register | None = None
@@ -83,12 +85,15 @@ class Loop:
         self._saved: Record | None = None if stored is None else record
         self._wants = Wants(0.0)
         self._pause_written = False
+        self._noted = True  # there may be a note of evidence
+        self._note_error = ""
         self._alarms: dict[str, tuple[str, float]] = {}  # told: code -> (text, when last seen)
         self._failures: dict[str, tuple[str, float]] = {}  # action, or 'record' -> (what went wrong, when last)
         self.seen: Seen | None = None
         self.decision: Decision | None = None
         text = "skyha starts" + (f", in the middle of: {record.intent.stage.value}" if record.intent else "")
         ports.history.add(Event("started", text, facts={GOES_ON: record.intent.stage.value} if record.intent else {}))
+        self._resume(boot, now)
 
     def cycle(self) -> Decision:
         """One look, one decision, its actions. Raises nothing for what the world does."""
@@ -102,6 +107,7 @@ class Loop:
             self._adopt(decision.memory)
             for event in decision.events:
                 self.ports.history.add(event)
+            self._note(decision, now)
             self._act(decision, now)
         else:
             # ... but to stop writing needs no announcement, and to remember what was seen announces nothing.
@@ -174,6 +180,36 @@ class Loop:
         self._saved = record
         self._failures.pop("record", None)
         return True
+
+    def _resume(self, boot: str, now: float) -> None:
+        """Take up what a daemon of this boot, that was killed or restarted, had seen lately."""
+        try:
+            noted = evidence_json.from_text(self.ports.notes.load(), boot, self.config)
+        except WorldError as error:
+            self._tell_note(str(error))
+            return
+        if noted is not None:
+            self.memory = resume(self.config, self.memory, noted, now)
+
+    def _note(self, decision: Decision, now: float) -> None:
+        """Leave for the next daemon what this one leans on, or nothing where that is not enough for a failover."""
+        known = evidence(decision, now)
+        if known is None and (not self._noted or in_doubt(decision.memory)):
+            return
+        try:
+            if known is None:
+                self.ports.notes.drop()
+            else:
+                self.ports.notes.save(evidence_json.to_text(known, self.ports.clock.boot(), self.config))
+            self._noted = known is not None
+            self._note_error = ""
+        except WorldError as error:
+            self._tell_note(str(error))
+
+    def _tell_note(self, text: str) -> None:
+        if text != self._note_error:
+            self.ports.history.add(Event("action_failed", text, "warning"))
+        self._note_error = text
 
     def _act(self, decision: Decision, seen_at: float) -> None:
         """Carry out the actions in their order; what needs one that failed waits for a later cycle.

@@ -173,6 +173,7 @@ def _serve(config: Config) -> int:
         hands=world.hands,
         tasks=world.tasks,
         store=world.store,
+        notes=world.notes,
         pause=world.pause,
         history=world.history,
         register=world.register,

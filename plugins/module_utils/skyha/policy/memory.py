@@ -32,7 +32,7 @@ class Own:
 class Heard:
     """What looks along the paths and at the peer told, in the role that this node has. Written by remember.py.
 
-    Apart from the catch-up that standby.py takes from an earlier daemon's record, and the vote look that a promotion forgets.
+    Apart from what evidence.py takes over from an earlier daemon, and the vote look that a promotion forgets.
     """
 
     at: Mapping[Path, float] = field(default_factory=dict)  # last committed heartbeat

@@ -274,11 +274,7 @@ def _elsewhere(
 
 
 def _trouble_begins(config: Config, memory: Memory, seen: Seen, now: float) -> Memory:
-    """Judge whether this node is armed. A daemon that was killed since takes up what its predecessor found."""
-    since = memory.record.trouble_at
-    if since is not None and memory.heard.sampled_at is None and now - since <= config.timing.arming_window:
-        heard = replace(memory.heard, sampled_at=since, covered_at=since)
-        return replace(memory, watch=replace(memory.watch, trouble=Trouble(now)), heard=heard)
+    """Judge whether this node is armed, by what it saw lately, or its predecessor in this boot (evidence.py)."""
     if memory.watch.switch_evidence is not None:
         missing = memory.watch.switch_evidence
     elif age(now, memory.watch.starting_at) <= config.timing.arming_window:
@@ -288,4 +284,5 @@ def _trouble_begins(config: Config, memory: Memory, seen: Seen, now: float) -> M
     flapping = age(now, memory.watch.recovered_at) <= FLAPPING
     memory = replace(memory, watch=replace(memory.watch, trouble=Trouble(now, not_armed=missing, flapping=flapping)))
     fit = not missing and not unfit(config, memory, seen.local, now).keys() & {"not_standby", "catch_up", "lag"}
-    return replace(memory, record=replace(memory.record, trouble_at=now if fit else None))
+    first = now if memory.record.trouble_at is None else memory.record.trouble_at
+    return replace(memory, record=replace(memory.record, trouble_at=first if fit else None))

@@ -10,6 +10,7 @@ from ..probes.eyes import ProbeEyes
 from ..probes.register import RegisterLine
 from .clock import HostClock
 from .history import FileHistory
+from .notes import FileNotes
 from .pause import PollPause
 from .postgres import HostHands
 from .store import FileStore
@@ -25,6 +26,7 @@ class Production:
     hands: HostHands
     tasks: ProcessTasks
     store: FileStore
+    notes: FileNotes
     pause: PollPause
     history: FileHistory
     register: RegisterLine | None
@@ -46,6 +48,7 @@ def build(config: Config) -> Production:
         HostHands(config),
         tasks,
         FileStore(config.paths.state_dir),
+        FileNotes(config.paths.run_dir),
         PollPause([eyes, tasks]),
         FileHistory(config.paths.state_dir),
         RegisterLine(config) if config.has_register else None,
