@@ -43,7 +43,7 @@ def preflight_problems(given: Mapping[str, Any], facts: Mapping[str, Any], told:
     host, nodes = given["inventory_hostname"], given["pg_cluster_nodes"]
     if host in nodes:
         found += [*_values(given), *_spelling(given), *_slots(nodes), *_members(given), *_clusters(given)]
-        found += [*_addresses(given), *_numbers(given), *_versions(given)]
+        found += [*_addresses(given), *_numbers(given), *_versions(given), *_register(given)]
         if told:
             found += [*_disks_and_vip(given, told)]
     elif host in given["vote_hosts"] and not _is_ip(given["pg_cluster_address"]):
@@ -76,7 +76,8 @@ def _host(given: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator[str]:
 
 def _values(given: Mapping[str, Any]) -> Iterator[str]:
     host = given["inventory_hostname"]
-    for name in _REQUIRED:
+    has_register = given["pg_cluster_register"] != "none"
+    for name in (*_REQUIRED, *(("pg_cluster_register_password",) if has_register else ())):
         value = given[name]
         text = str(value)
         if not text:
@@ -193,6 +194,48 @@ def _numbers(given: Mapping[str, Any]) -> Iterator[str]:
     longest = 128 if ":" in str(given["pg_cluster_vip"]) else 32
     if not prefix.isdecimal() or not 1 <= int(prefix) <= longest:
         yield f"pg_cluster_vip_prefix is '{prefix}': the length of the VIP's network is a number from 1 to {longest}"
+
+
+def _register(given: Mapping[str, Any]) -> Iterator[str]:
+    kind, address, port = (given[f"pg_cluster_register{of}"] for of in ("", "_address", "_port"))
+    if kind not in ("none", "vote_host", "external"):
+        yield f"pg_cluster_register is '{kind}'; it must be none, vote_host or external"
+    if kind not in ("vote_host", "external"):
+        return
+    if not str(port).isdecimal() or not 1024 <= int(port) <= 65535:
+        yield f"pg_cluster_register_port is '{port}': a number from 1024 to 65535 is needed"
+        return
+    if not _is_ip(str(address)):
+        yield f"pg_cluster_register_address is '{address}': set it to the register's IP address, as name servers may be down when it matters"
+    for owned in _owners(given).get(str(address), []):
+        if owned != "the vote host":
+            yield f"the register {address} is {owned}: it must be on a host that does not die with a node of the cluster"
+    if len(str(given["pg_cluster_name"])) > 40:
+        yield f"pg_cluster_name {given['pg_cluster_name']} is longer than the 40 letters that a login of the register has room for: set a shorter one"
+    if kind == "vote_host":
+        yield from _register_on_vote_host(given, int(port))
+
+
+def _register_on_vote_host(given: Mapping[str, Any], port: int) -> Iterator[str]:
+    """The vote host's own register serves all its clusters, on one port that nobody else has there."""
+    name, host = given["pg_cluster_name"], given["pg_cluster_vote_host"]
+    if host not in given["vote_hosts"]:
+        yield f"pg_cluster_register is vote_host, but '{host}' is not in the group vote_hosts: nothing would make a register there"
+    if given["pg_cluster_register_address"] != given["pg_cluster_vote_address"]:
+        yield (
+            f"pg_cluster_register_address is {given['pg_cluster_register_address']}, but the register is on the vote host "
+            f"{given['pg_cluster_vote_address']}: leave it unset, or set pg_cluster_register to external"
+        )
+    for one in given["pg_cluster_clusters"]:
+        if one["vote_host"] == host and one["vote_port"] == port:
+            yield f"the register's port {port} on {host} is the vote port of cluster {one['name']}: set another pg_cluster_register_port"
+        if host in [node["name"] for node in one["nodes"]] and one["port"] == port:
+            yield f"the register's port {port} on {host} is PostgreSQL's of cluster {one['name']}: set another pg_cluster_register_port"
+        if one["vote_host"] == host and one["register"] == "vote_host" and one["register_port"] != port:
+            yield (
+                f"the clusters {one['name']} and {name} have one register on {host}, but the ports {one['register_port']} and {port}: set "
+                "pg_cluster_register_port for all of them, or for none"
+            )
 
 
 def _versions(given: Mapping[str, Any]) -> Iterator[str]:

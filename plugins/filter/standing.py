@@ -1,5 +1,6 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Small judgements of the playbooks about hosts: what is not whole, agents that would fence their own host, room for WAL."""
+"""Small judgements of the playbooks about hosts: what is not whole, agents that would fence their own host, a watchdog that skyha
+could not use, room for WAL."""
 
 from __future__ import annotations
 
@@ -91,9 +92,33 @@ def _megabytes(value: Any) -> int:
     return int(float(match[1]) * _UNITS[(match[2] or "MB").lower()] / _UNITS["mb"])
 
 
+def watchdog_problems(told: Mapping[str, Any], device: str, node: str) -> list[str]:
+    """What speaks against feeding a node's watchdog, by what watchdog.sh of role skyha_daemon said of it."""
+    if not told["there"]:
+        return [
+            f"{node} has no watchdog {device}: load its driver (the BMC's or the chipset's; softdog only where there is none), or set "
+            "skyha_daemon_watchdog_device to another, or to '' for no lease: then the fence stays the only proof"
+        ]
+    if told.get("systemd"):
+        return [
+            f"systemd feeds the watchdog {device} of {node} itself (every {told['systemd']}), so it would not bite when skyha hangs: set "
+            "RuntimeWatchdogSec=off in /etc/systemd/system.conf and run systemctl daemon-reexec"
+        ]
+    if told.get("holder"):
+        return [
+            f"{told['holder']} has the watchdog {device} of {node} open: stop and disable it, or set another skyha_daemon_watchdog_device"
+        ]
+    return []
+
+
 class FilterModule:
     """For Ansible."""
 
     def filters(self) -> dict[str, Any]:
         """The names."""
-        return {"agent_problems": agent_problems, "not_whole": not_whole, "wal_room_mb": wal_room_mb}
+        return {
+            "agent_problems": agent_problems,
+            "not_whole": not_whole,
+            "wal_room_mb": wal_room_mb,
+            "watchdog_problems": watchdog_problems,
+        }

@@ -61,6 +61,51 @@ def test_each_bad_value_is_refused_with_a_sentence(given: dict[str, Any], senten
     assert sentence in "\n".join(problems(**given))
 
 
+WITH_REGISTER: dict[str, Any] = {"pg_cluster_register": "vote_host", "pg_cluster_register_password": "reg"}
+
+
+def test_register_on_the_vote_host_has_no_problems() -> None:
+    assert problems(**WITH_REGISTER) == []
+    assert problems(**WITH_REGISTER, addresses=SIX, pg_cluster_vip=VIP6) == []
+
+
+def test_external_register_has_no_problems() -> None:
+    assert (
+        problems(**{**WITH_REGISTER, "pg_cluster_register": "external", "pg_cluster_register_address": "198.51.100.40"})
+        == []
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"pg_cluster_register": "etcd"}, "it must be none, vote_host or external"),
+        ({"pg_cluster_register_password": ""}, "pg_cluster_register_password is not set for node1"),
+        ({"pg_cluster_register_password": "a\nb"}, "pg_cluster_register_password of node1 holds a line break"),
+        ({"pg_cluster_register_port": "high"}, "pg_cluster_register_port is 'high'"),
+        ({"pg_cluster_register_port": 11921}, "is the vote port of cluster sky"),
+        ({"pg_cluster_name": "x" * 41}, "longer than the 40 letters"),
+        ({"pg_cluster_register_address": "198.51.100.40"}, "but the register is on the vote host 198.51.100.35"),
+        (
+            {"pg_cluster_vote_host": "far", "pg_cluster_vote_address": "198.51.100.41"},
+            "'far' is not in the group vote_hosts",
+        ),
+        ({"pg_cluster_register": "external"}, "pg_cluster_register_address is ''"),
+        (
+            {"pg_cluster_register": "external", "pg_cluster_register_address": "198.51.100.111"},
+            "the register 198.51.100.111 is the address of node2",
+        ),
+        ({"pg_cluster_register": "external", "pg_cluster_register_address": "198.51.100.116"}, "is the VIP"),
+    ],
+)
+def test_register_that_cannot_be_is_refused_with_a_sentence(given: dict[str, Any], sentence: str) -> None:
+    assert sentence in "\n".join(problems(**{**WITH_REGISTER, **given}))
+
+
+def test_nothing_is_asked_of_a_register_that_is_none() -> None:
+    assert problems(pg_cluster_register_port=11921, pg_cluster_register_address="x") == []
+
+
 NODE: dict[str, Any] = {
     "interface": True,
     "vip_answers": False,

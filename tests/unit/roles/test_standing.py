@@ -88,3 +88,21 @@ def test_agents_of_two_outlets_are_let_through() -> None:
 )
 def test_room_for_wal_is_what_may_be_kept(settings: dict[str, Any], megabytes: int) -> None:
     assert standing.wal_room_mb(settings) == megabytes
+
+
+@pytest.mark.parametrize(
+    ("told", "sentence"),
+    [
+        ({"there": True}, ""),
+        ({"there": False}, "node1 has no watchdog /dev/watchdog0: load its driver"),
+        ({"there": True, "systemd": "30s"}, "systemd feeds the watchdog /dev/watchdog0 of node1 itself (every 30s)"),
+        (
+            {"there": True, "holder": "watchdog (pid 7)"},
+            "watchdog (pid 7) has the watchdog /dev/watchdog0 of node1 open",
+        ),
+    ],
+)
+def test_watchdog_that_could_not_be_used(told: dict[str, Any], sentence: str) -> None:
+    found = " ".join(standing.watchdog_problems(told, "/dev/watchdog0", "node1"))
+    assert found.startswith(sentence)
+    assert bool(found) == bool(sentence)
