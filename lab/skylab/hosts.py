@@ -168,6 +168,8 @@ def power_on(host: Host) -> None:
     if pid_of(host):
         return
     new_boot_id(host)
+    port = RUN / "hosts" / f"{host.name}.port"
+    port.unlink(missing_ok=True)  # its name may be another host's by now
     deadline = time.monotonic() + 10
     podman("start", host.container)
     while not (pid := pid_of(host)):
@@ -181,6 +183,8 @@ def power_on(host: Host) -> None:
     link.unlink(missing_ok=True)
     link.symlink_to(f"/proc/{pid}/root")
     faults.apply(host, pid)
+    # For lab/chassis, which has no time to look for it.
+    port.write_text(network.port_of(host, pid))
 
 
 def power_off(host: Host, timeout: float = 20, besides: Callable[[], None] = lambda: None) -> None:
@@ -262,7 +266,7 @@ def remove(host: Host) -> None:
     """Remove the host with its disk; one that is not there: nothing."""
     power_off(host)
     _remove_containers(host.container, check=True)
-    for name in ("pid", "cid", "root", "boot_id", "lock"):
+    for name in ("pid", "cid", "root", "boot_id", "lock", "port"):
         (RUN / "hosts" / f"{host.name}.{name}").unlink(missing_ok=True)
 
 
