@@ -15,7 +15,7 @@ from render import ROLES, template, value, variables
 NAMES = sorted(path.name for path in ROLES.iterdir() if (path / "tasks").is_dir())
 FAMILIES = ["Debian", "RedHat"]
 # Rendered by others (imported, or looked up), or with what only a run finds out: tested elsewhere.
-NOT_ALONE = {"addresses.j2", "objects.sql.j2", "picture.j2"}
+NOT_ALONE = {"objects.sql.j2"}
 NOT_ALONE |= {"drill.html.j2", "drill.txt.j2", "restart_plan.j2"}  # test_operations.py
 # What only a run finds out.
 FOUND = {

@@ -1,0 +1,63 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Who may reach which port of a host, whichever program filters there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+_Offer = tuple[str, Sequence[str], Any]  # comment, sources, port
+
+
+def firewall_rules(given: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What this host offers to whom: comment, sources (each address or network once) and port of each rule.
+
+    given: the inventory's values by their variables; inventory_hostname, the groups vote_hosts and monitoring_hosts.
+    """
+    return [{"comment": comment, "sources": _once(sources), "port": port} for comment, sources, port in _offers(given)]
+
+
+def _offers(given: Mapping[str, Any]) -> Iterator[_Offer]:
+    monitoring = [*_addresses(given, given["monitoring_hosts"]), *given["os_tuning_monitoring_cidrs"]]
+    yield "NRPE", monitoring, given["os_tuning_nrpe_port"]
+    if given["os_tuning_is_node"]:
+        nodes = [*_addresses(given, given["pg_cluster_nodes"]), *filter(None, [given["pg_cluster_vip"]])]
+        vote, port = _addresses(given, given["vote_hosts"]), given["pg_cluster_port"]
+        yield "PostgreSQL: nodes, vote host, monitoring", [*nodes, *vote, *monitoring], port
+        yield "PostgreSQL: clients", given["os_tuning_client_cidrs"], port
+        yield "skyha", [*nodes, *monitoring], given["os_tuning_http_port"]
+    if given["inventory_hostname"] in given["vote_hosts"]:
+        for cluster in given["pg_cluster_clusters"]:
+            yield from _of_a_vote_host(given, cluster, monitoring)
+
+
+def _of_a_vote_host(
+    given: Mapping[str, Any], cluster: Mapping[str, Any], monitoring: Sequence[str]
+) -> Iterator[_Offer]:
+    """A vote port is for the nodes of its own cluster, for monitoring and for clients; the register for the nodes only."""
+    of = f" ({cluster['name']})" if len(given["pg_cluster_clusters"]) > 1 else ""
+    nodes = [node["address"] for node in cluster["nodes"]]
+    yield f"vote port: nodes, monitoring{of}", [*nodes, cluster["vip"], *monitoring], cluster["vote_port"]
+    yield f"vote port: clients{of}", given["os_tuning_client_cidrs"], cluster["vote_port"]
+    if cluster["register"] == "vote_host":
+        yield f"register: nodes{of}", nodes, cluster["register_port"]
+
+
+def _addresses(given: Mapping[str, Any], hosts: Sequence[str]) -> list[str]:
+    return [address for host in hosts if (address := given["pg_cluster_addresses"][host])]
+
+
+def _once(sources: Sequence[str]) -> list[str]:
+    """In this order; an IPv6 address in capitals is the same address."""
+    found: dict[str, str] = {}
+    for source in sources:
+        found.setdefault(source.lower(), source)
+    return list(found.values())
+
+
+class FilterModule:
+    """For Ansible."""
+
+    def filters(self) -> dict[str, Any]:
+        """The names."""
+        return {"firewall_rules": firewall_rules}
