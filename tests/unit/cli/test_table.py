@@ -10,7 +10,7 @@ import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.cli.main import _code
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.cli.sources import View, _fresh
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.cli.table import table
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.cli.text import Paint
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.cli.text import Paint, lsn_text
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.published import from_json
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import (
     Local,
@@ -181,3 +181,8 @@ def test_colours_tell_good_from_bad() -> None:
     assert "\033[31m" in lines["replication"]
     assert "\033[32m" in lines["PostgreSQL"]
     assert "\033[31m" in lines["armed"]
+
+
+def test_wal_positions_as_postgresql_writes_them() -> None:
+    assert lsn_text(0x1_6B37_4D90) == "1/6B374D90"
+    assert lsn_text(0) == "0/0"

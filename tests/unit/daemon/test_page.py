@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.alarms import ALARMS
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.page import alarms_page, lsn_text, page
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.page import alarms_page, page
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.peer import Told, shown, understand
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.published import from_json, to_json
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.status import Moment, as_text, broken, is_well
@@ -369,8 +369,3 @@ def test_refreshes_itself_and_fits_a_telephone() -> None:
     attributes = read(page_of(World(STANDBY, "/nonexistent").turn(1), 0.5)).attributes
     assert ("http-equiv", "refresh") in attributes
     assert ("content", "width=device-width,initial-scale=1") in attributes
-
-
-def test_wal_positions_as_postgresql_writes_them() -> None:
-    assert lsn_text(0x1_6B37_4D90) == "1/6B374D90"
-    assert lsn_text(0) == "0/0"

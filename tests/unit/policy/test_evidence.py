@@ -89,4 +89,6 @@ def test_a_field_too_many_or_no_number_is_no_evidence() -> None:
     text = evidence_json.to_text(NOTED, "boot", NODE2)
     assert evidence_json.from_text(text.replace('"stream_at": 996.0', '"stream_at": "soon"'), "boot", NODE2) is None
     assert evidence_json.from_text(text.replace('"stream_at": 996.0', '"stream_at": NaN'), "boot", NODE2) is None
+    huge = f'"stream_at": 1{"0" * 400}'
+    assert evidence_json.from_text(text.replace('"stream_at": 996.0', huge), "boot", NODE2) is None
     assert evidence_json.from_text(text.replace('"stream_at"', '"other": 1.0, "stream_at"'), "boot", NODE2) is None

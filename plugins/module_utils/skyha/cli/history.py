@@ -7,9 +7,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from ..daemon.page import lsn_text
 from ..daemon.timeline import Entry, Story, moment, stories
-from .text import Paint, clean, fit, wrap
+from .text import Paint, clean, fit, lsn_text, wrap
 
 _KIND = {"info": "", "warning": "warn", "alarm": "bad"}
 BAR = 40

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from ..alarms import Severity
 from ..alarms import of as meaning_of
 from ..config import slot_of
-from ..daemon.page import lsn_text, replication
+from ..daemon.page import replication
 from ..daemon.published import Bmc, Lsn, Status, Way
 from ..daemon.status import is_well, role_text, wanting
 from .sources import View, acquainted
-from .text import Paint, clean, duration, fit, wrap
+from .text import Paint, clean, duration, fit, lsn_text, wrap
 
 NAME = 13
 CELL = 32

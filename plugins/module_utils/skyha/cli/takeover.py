@@ -5,12 +5,11 @@ from __future__ import annotations
 
 from typing import Callable
 
-from ..daemon.page import lsn_text
 from ..daemon.published import Bmc, Status
 from ..daemon.status import is_serving
 from . import orders
 from .orders import Desk
-from .text import duration, wrap
+from .text import duration, lsn_text, wrap
 
 
 def takeover(desk: Desk, name: str | None, read: Callable[[], str], wait: float) -> int:

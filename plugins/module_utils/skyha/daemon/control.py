@@ -11,7 +11,6 @@ caller may give orders is decided by the kernel's word on who it is (SO_PEERCRED
 from __future__ import annotations
 
 import json
-import math
 import os
 import socket
 import struct
@@ -20,6 +19,7 @@ from typing import Any, Callable
 
 from ..policy.refusal import Refusal
 from ..words import Order, Request
+from .kinds import is_plain
 from .published import Status, to_json
 from .serve import BACKLOG, Door
 
@@ -110,7 +110,7 @@ def _request(asked: Mapping[str, Any], uid: int | None) -> Request:
         raise ValueError(f"{asked.get('order')!r} is none of {', '.join(known)}") from None
     seconds = asked.get("seconds")
     if seconds is not None:
-        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not math.isfinite(seconds):
+        if not is_plain(seconds, "float"):
             raise ValueError("seconds must be a number")
         if not 0 < seconds <= MOST_PAUSE:
             raise ValueError(f"seconds must be above 0 and at most {MOST_PAUSE:.0f}")

@@ -6,10 +6,10 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import math
 
 from ..config import Config
 from ..policy.evidence import Evidence
+from .kinds import is_plain
 
 
 def to_text(evidence: Evidence, boot: str, config: Config) -> str:
@@ -23,8 +23,7 @@ def from_text(text: str, boot: str, config: Config) -> Evidence | None:
         values = json.loads(text)
         if (values.pop("boot"), values.pop("config")) != (boot, _name(config)):
             return None
-        times = {name: float(value) for name, value in values.items()}
-        return Evidence(**times) if all(map(math.isfinite, times.values())) else None
+        return Evidence(**values) if all(is_plain(value, "float") for value in values.values()) else None
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
         return None
 

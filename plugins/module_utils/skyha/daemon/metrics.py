@@ -143,15 +143,9 @@ def _paths(out: _Text, status: Status, wall: float) -> None:
 def _readiness(out: _Text, status: Status) -> None:
     if status.verdict.armed is not None:
         out.gauge("armed", "1 when a failover to this standby would work now.", int(status.verdict.armed))
-        out.family(
-            "not_armed_reason",
-            "gauge",
-            "1 for each thing that would stop a failover now.",
-            [
-                ({"reason": reason}, int(reason in status.verdict.not_armed))
-                for reason in (*REASONS, *(code for code in status.verdict.not_armed if code not in REASONS))
-            ],
-        )
+        reasons = {reason: reason in status.verdict.not_armed for reason in (*REASONS, *status.verdict.not_armed)}
+        text = "1 for each thing that would stop a failover now."
+        out.each("not_armed_reason", "gauge", text, "reason", reasons)
     out.family(
         "alarm",
         "gauge",

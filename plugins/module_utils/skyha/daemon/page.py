@@ -303,11 +303,6 @@ def replication(status: Status) -> tuple[str, str]:
     return ("streaming", "good") if status.postgres.streaming else ("not streaming", "bad")
 
 
-def lsn_text(lsn: int) -> str:
-    """A WAL position as PostgreSQL writes it."""
-    return f"{lsn >> 32:X}/{lsn & 0xFFFFFFFF:X}"
-
-
 def _bytes(number: int | None) -> str:
     if number is None:
         return "bytes unknown"

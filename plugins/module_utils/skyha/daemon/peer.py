@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass
 from typing import Callable
 
+from .kinds import is_plain
 from .published import OF_PEER, PeerStatus, Place, Run, Status, from_json
 
 EVERY = 3.0
@@ -118,6 +119,6 @@ def understand(body: bytes, node: str) -> tuple[Status, float]:
     if status.place.node != node:
         raise ValueError(f"it is of node {status.place.node!r}")
     behind = data.get("age", 0.0)
-    if isinstance(behind, bool) or not isinstance(behind, (int, float)) or not abs(behind) < 1e300:
+    if not is_plain(behind, "float"):
         raise ValueError("'age' is no number")
     return from_json({name: data[name] for name in OF_PEER if name in data}), max(0.0, float(behind))

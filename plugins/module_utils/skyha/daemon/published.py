@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from .kinds import PLAIN, is_plain
+
 FORMAT = 1
 # What a node publishes of its peer's status, and of one whose skyha does not run.
 OF_PEER = (
@@ -22,7 +24,6 @@ OF_PEER = (
 OF_PEER_THAT_RESTS = ("state", "node", "sentence")
 
 T = TypeVar("T")
-_PLAIN: Mapping[str, Any] = {"str": str, "bool": bool, "int": int, "float": (int, float)}
 
 
 @dataclass(frozen=True)
@@ -338,13 +339,12 @@ def _part(kind: type[T], data: Mapping[str, Any], within: str = "") -> T:
 
 
 def _read(name: str, kind: str, value: Any) -> Any:
-    """A value of this type, as the annotations above spell it; a number without bounds would break JSON and the page."""
+    """A value of this type, as the annotations above spell it."""
     kind, _, may_be_none = kind.partition(" | ")
     if kind == "Any" or (value is None and may_be_none):
         return value
-    if kind in _PLAIN:
-        is_one = isinstance(value, _PLAIN[kind]) and isinstance(value, bool) == (kind == "bool")
-        if is_one and (isinstance(value, str) or abs(value) < 1e300):
+    if kind in PLAIN:
+        if is_plain(value, kind):
             return value
     elif kind.startswith("tuple["):
         if isinstance(value, (list, tuple)):
