@@ -15,6 +15,7 @@ import os
 import socket
 import struct
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Callable
 
 from ..policy.refusal import Refusal
@@ -31,36 +32,23 @@ NOT_AN_ORDER, NOT_PERMITTED = "not_an_order", "not_permitted"
 MOST_PAUSE = 30 * 86400.0
 
 
+@dataclass(frozen=True)
 class Control:
-    """Answers on the control socket.
+    """Answers on the control socket."""
 
-    status: the newest snapshot. refusal: why an order makes no sense now. submit: hands a Request to the loop and wakes it. fence_test: asks the peer's BMC
-    for its power status now. seq: the number of the newest event. owner: the daemon's own user id.
-    """
-
-    def __init__(
-        self,
-        path: str,
-        status: Callable[[], Status],
-        refusal: Callable[[Order], Refusal | None],
-        submit: Callable[[Request], None],
-        fence_test: Callable[[], None],
-        seq: Callable[[], int],
-        owner: int,
-    ) -> None:
-        self._path = path
-        self._status = status
-        self._refusal = refusal
-        self._submit = submit
-        self._fence_test = fence_test
-        self._seq = seq
-        self._owner = owner
+    path: str
+    status: Callable[[], Status]  # the newest snapshot
+    refusal: Callable[[Order], Refusal | None]  # why an order makes no sense now
+    submit: Callable[[Request], None]  # hands it to the loop and wakes it
+    fence_test: Callable[[], None]  # asks the peer's BMC for its power status now
+    seq: Callable[[], int]  # the number of the newest event
+    owner: int  # the daemon's own user id
 
     def door(self) -> Door:
         """The door to serve."""
         return Door(
-            self._path,
-            lambda: unix_listener(self._path),
+            self.path,
+            lambda: unix_listener(self.path),
             lambda data: b"\n" in data,
             self._answer,
             most_bytes=4096,
@@ -82,19 +70,19 @@ class Control:
             raise ValueError("a JSON object is expected")
         name = asked.get("order")
         if name == STATUS:
-            return {"ok": True, "status": to_json(self._status())}
-        if uid not in (0, self._owner):
+            return {"ok": True, "status": to_json(self.status())}
+        if uid not in (0, self.owner):
             return _no(NOT_PERMITTED, "orders are taken from root and from the daemon's own user only")
-        seq = self._seq()
+        seq = self.seq()
         if name == FENCE_TEST:
-            checks = self._status().around.bmc.checks
-            self._fence_test()
+            checks = self.status().around.bmc.checks
+            self.fence_test()
             return {"ok": True, "seq": seq, "checks": checks}
         request = _request(asked, uid)
-        refusal = self._refusal(request.order)
+        refusal = self.refusal(request.order)
         if refusal is not None:
             return _no(refusal.code, refusal.text)
-        self._submit(request)
+        self.submit(request)
         return {"ok": True, "seq": seq}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import socket
 import time
+from http import HTTPStatus
 from typing import Callable
 
 from .. import __version__
@@ -14,15 +15,6 @@ from .published import Status, to_json
 from .serve import Door, tcp_listener
 from .status import STALE_AFTER, as_text, is_replica, is_serving
 
-_REASONS = {
-    200: "OK",
-    400: "Bad Request",
-    404: "Not Found",
-    405: "Method Not Allowed",
-    408: "Request Timeout",
-    431: "Request Header Fields Too Large",
-    503: "Service Unavailable",
-}
 _METHODS = ("GET", "HEAD")
 _TEXT = "text/plain; charset=utf-8"
 MOST_BYTES = 8192
@@ -109,7 +101,7 @@ def understand(request: bytes, whole: bool) -> tuple[str, str, tuple[int, str] |
 def _response(code: int, kind: str, body: str, method: str) -> bytes:
     data = body.encode("utf-8", "replace")
     lines = [
-        f"HTTP/1.1 {code} {_REASONS[code]}",
+        f"HTTP/1.1 {code} {HTTPStatus(code).phrase}",
         f"Server: skyha/{__version__}",
         f"Content-Type: {kind}",
         f"Content-Length: {len(data)}",
