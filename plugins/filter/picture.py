@@ -41,7 +41,10 @@ def _node(node: str, told: Mapping[str, Any]) -> Iterator[str]:
 def _replication(seen: Mapping[str, Any]) -> str:
     if seen["role"] == "primary":
         return "its standby streams" if seen["peer_streaming"] else "NO STANDBY STREAMS"
-    return f"streams, {seen['lag_bytes']} bytes behind" if seen["streaming"] else "DOES NOT STREAM"
+    if not seen["streaming"]:
+        return "DOES NOT STREAM"
+    behind = seen["lag_bytes"]  # None: neither path led to the primary
+    return "streams, how far behind is not known" if behind is None else f"streams, {behind} bytes behind"
 
 
 def _path(path: Mapping[str, Any]) -> str:

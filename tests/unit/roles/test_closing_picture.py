@@ -64,6 +64,7 @@ def test_whole_cluster() -> None:
     ("change", "said"),
     [
         ({"streaming": False}, "  node2: standby on timeline 3, no VIP, DOES NOT STREAM"),
+        ({"lag_bytes": None}, "  node2: standby on timeline 3, no VIP, streams, how far behind is not known"),
         ({"vip_held": None}, "  node2: standby on timeline 3, no VIP, streams, 8 bytes behind"),
         ({"role": "primary"}, "  node2: primary on timeline 3, no VIP, NO STANDBY STREAMS"),
         ({"server": "down", "detail": "refused"}, "  node2: PostgreSQL is down (standby) refused"),
