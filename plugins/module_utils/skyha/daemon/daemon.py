@@ -13,12 +13,12 @@ from typing import Any
 from ..config import Config
 from ..policy.refusal import Refusal, refusal
 from ..words import Event, Order, Request, Task
+from ..world.notify import notify, status_line
 from .board import Board, alarmed, count_events, observe
 from .control import FILE as SOCKET
 from .control import Control
 from .hooks import Hooks
 from .loop import Loop, Ports
-from .notify import notify, status_line
 from .peer import PeerWatch, shown
 from .serve import Door, Serving
 from .status import Moment, broken, snapshot

@@ -25,7 +25,7 @@ from ..config import Config, Timing
 from ..config_file import read
 from ..errors import ConfigError, SkyhaError, StateError
 from ..margins import LONGEST_STEP, RESTART
-from .notify import log_to_stderr, notify, status_line
+from ..world.notify import log_to_stderr, notify, status_line
 from .status import Moment, broken
 from .status import write as write_status
 from .web import check_listen

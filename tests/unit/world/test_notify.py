@@ -12,13 +12,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.notify import (
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.world.child import command
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.world.notify import (
     LineHandler,
     log_to_stderr,
     notify,
     status_line,
 )
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.world.child import command
 
 
 def receiver(address: str) -> socket.socket:
