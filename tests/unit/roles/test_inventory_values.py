@@ -49,6 +49,21 @@ def test_conninfo_of_the_standby_is_read_back(user: str, passfile: str) -> None:
 
 
 @FEW
+@given(database=TEXT)
+def test_standby_may_log_in_to_the_database_by_which_it_synchronizes_slots(database: str) -> None:
+    known = variables("streaming_replication")
+    known["streaming_replication_conninfo"] = {"connect_timeout": 5, "dbname": database}
+    known["pg_cluster_replication_password"] = "secret"
+    read = read_settings(template("streaming_replication", "node.conf.j2", known))
+    assert parse_dsn(read["primary_conninfo"])["dbname"] == database
+    lines = pgpass(template("streaming_replication", "pgpass.j2", known))
+    assert ["198.51.100.111", "1921", database, "replica", "secret"] in lines
+    assert ["198.51.100.111", "1921", "replication", "replica", "secret"] in lines
+    allowed = [[word for word, _ in line] for line in hba(template("streaming_replication", "pg_hba.conf.j2", known))]
+    assert ["host", database, "replica", "198.51.100.111/32", "scram-sha-256"] in allowed
+
+
+@FEW
 @given(text=TEXT)
 def test_setting_is_read_back(text: str) -> None:
     known = variables("streaming_replication")
