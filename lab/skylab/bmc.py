@@ -75,6 +75,7 @@ def start(host: Host, timeout: float = 5) -> None:
     secret.touch(mode=0o600)
     secret.write_text(lan_config(host, password(host)))
     (where / "sim.emu").write_text(EMULATION)
+    _limit(host)
     binary = shutil.which("ipmi_sim")
     if not binary:
         raise LabError("ipmi_sim is not installed; `lab/lab up` installs what the lab needs")
@@ -108,6 +109,7 @@ def stop(host: Host) -> None:
     """Stop the BMC, hung or not; its settings (password, lies) stay."""
     where = folder(host)
     process.stop(where / "pid", str(where / "lan.conf"))
+    _no_rules(f"{_table(host)}_limit")
 
 
 def cut_power(host: Host) -> Callable[[], None]:
@@ -116,23 +118,37 @@ def cut_power(host: Host) -> Callable[[], None]:
     where = folder(host)
     where.mkdir(parents=True, exist_ok=True)
     (where / "no-power").touch()
-    address, table = host.bmc_address, _table(host)
-    run(
-        "nft",
-        "-f",
-        "-",
-        stdin=f"table bridge {table}\ndelete table bridge {table}\ntable bridge {table} {{ chain in {{ "
-        f"type filter hook input priority -300; ip daddr {address} drop; arp daddr ip {address} drop; }}; }}\n",
-    )
+    address = host.bmc_address
+    _rules(_table(host), f"ip daddr {address} drop; arp daddr ip {address} drop;")
     return lambda: stop(host)
 
 
 def plug_in(host: Host) -> None:
     """Undo cut_power's silence; start() makes the BMC run again."""
     if (folder(host) / "no-power").exists():
-        table = _table(host)
-        run("nft", "-f", "-", stdin=f"table bridge {table}\ndelete table bridge {table}\n", check=False)
+        _no_rules(_table(host))
         (folder(host) / "no-power").unlink()
+
+
+def _limit(host: Host) -> None:
+    """Drop what asks for an ADMINISTRATOR's session of the BMC's OPERATOR: ipmi_sim would open it.
+
+    That is RAKP message 1 (payload type 12h, 16 bytes of header before it) with role 4, the name alone deciding who it is
+    (14h, byte 24), and with the user's name, its length before it (byte 27).
+    """
+    name = BMC_USER.encode()
+    asked = f"@th,104,8 0x12 @th,384,8 0x14 @th,408,{8 + 8 * len(name)} 0x{len(name):02x}{name.hex()}"
+    _rules(f"{_table(host)}_limit", f"ip daddr {host.bmc_address} udp dport {BMC_PORT} {asked} drop;")
+
+
+def _rules(table: str, rules: str) -> None:
+    """Let these rules, and no others of this table, see what comes to the machine."""
+    new = f"table bridge {table} {{ chain in {{ type filter hook input priority -300; {rules} }}; }}"
+    run("nft", "-f", "-", stdin=f"table bridge {table}\ndelete table bridge {table}\n{new}\n")
+
+
+def _no_rules(table: str) -> None:
+    run("nft", "-f", "-", stdin=f"table bridge {table}\ndelete table bridge {table}\n", check=False)
 
 
 def _table(host: Host) -> str:
