@@ -6,6 +6,7 @@ It is mounted again when the host boots.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -43,9 +44,11 @@ def for_wal(node: str) -> Iterator[str]:
 def for_tablespace(node: str) -> Iterator[str]:
     """A tablespace `lab` of the cluster is, on this node, on that disk; the mount point."""
     _attach(node)
+    # A place of its own each time: at one that was on the other node's disk a moment ago that disk would be missed there.
+    place = f"{MOUNT}/{uuid.uuid4().hex}"
     for one in lab.NODES:
-        lab.on(one, "install", "-d", "-o", "postgres", f"{MOUNT}/ts")
-    lab.sql(lab.primary(), f"CREATE TABLESPACE lab LOCATION '{MOUNT}/ts'")
+        lab.on(one, "install", "-d", "-o", "postgres", place)
+    lab.sql(lab.primary(), f"CREATE TABLESPACE lab LOCATION '{place}'")
     try:
         yield MOUNT
     finally:
