@@ -6,7 +6,6 @@ It is mounted again when the host boots.
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -44,8 +43,7 @@ def for_wal(node: str) -> Iterator[str]:
 def for_tablespace(node: str) -> Iterator[str]:
     """A tablespace `lab` of the cluster is, on this node, on that disk; the mount point."""
     _attach(node)
-    # A place of its own each time: at one that was on the other node's disk a moment ago that disk would be missed there.
-    place = f"{MOUNT}/{uuid.uuid4().hex}"
+    place = f"{MOUNT}/ts"  # the same each time: WAL of before, that creates it, may be replayed again
     for one in lab.NODES:
         lab.on(one, "install", "-d", "-o", "postgres", place)
     lab.sql(lab.primary(), f"CREATE TABLESPACE lab LOCATION '{place}'")
@@ -55,7 +53,15 @@ def for_tablespace(node: str) -> Iterator[str]:
         lab.on(node, "mount", "-o", "remount,rw", MOUNT)
         lab.sql(lab.primary(), "DROP TABLESPACE lab")
         faults.make_whole()
+        # Else that disk would be missed when the next one is on the other node.
+        lab.wait_for(
+            "the nodes to forget that tablespace", lambda: not any(map(_knows_of_it, lab.NODES)), 60, every=0.5
+        )
         _detach(node)
+
+
+def _knows_of_it(node: str) -> bool:
+    return MOUNT in lab.on(node, "cat", f"{STATE}/state.json")
 
 
 @contextmanager
