@@ -65,3 +65,4 @@ FAULTS = (
     Fault(hand.pause, 2),
     Fault(hand.confirm_off, 4),
 )
+REGISTER_FAULTS = (Fault(links.register, 12), Fault(links.register_late, 6))

@@ -105,3 +105,26 @@ def cut_bmc(scene: Scene) -> Undo:
     pair = (host.peer.name, f"bmc{host.name[-1]}")
     scene.world.cut(*pair)
     return lambda: scene.world.heal(pair)
+
+
+def register(scene: Scene) -> Undo:
+    register = scene.world.register
+    register.state = scene.chance.choice(["down", "hung", "full"])
+    scene.world.tell("register", register.state)
+
+    def undo() -> None:
+        register.state = "ok"
+
+    return undo
+
+
+def register_late(scene: Scene) -> Undo:
+    """Questions arrive late: those that nobody waits for any more as well."""
+    register = scene.world.register
+    register.late = scene.chance.choice([0.2, 0.7, 3.0])
+    scene.world.tell("register", f"questions take {register.late} s more")
+
+    def undo() -> None:
+        register.late = 0.0
+
+    return undo

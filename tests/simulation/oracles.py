@@ -38,6 +38,7 @@ class Oracles:
         self.alone: set[str] = set()  # nodes whose record came to say that no standby could have been promoted
         self._recorded: set[str] = set()  # nodes whose record says that their standby may have been promoted
         self._acknowledged: dict[int, int] = {}  # branch -> LSN up to which clients were told 'committed'
+        self._handed: set[str] = set()  # nodes to which the register was handed over
         self._may_lose: dict[str, int] = {}  # node -> bytes, by its present promotion
 
     def breaks(self, rule: str, text: str) -> None:
@@ -168,7 +169,9 @@ class Oracles:
         """S1, O4, S4: its skyha tells PostgreSQL to leave recovery."""
         peer = host.peer
         began = self._fence_from.get(host.name, float("inf"))
-        if peer.power and not peer.off_at >= began and not peer.pg.promoting:
+        handed = host.name in self._handed
+        self._handed.discard(host.name)
+        if peer.power and not peer.off_at >= began and not peer.pg.promoting and not handed:
             self.breaks("S1", f"{host.name} promotes, and {peer.name} was not off since the fencing began")
         if peer.pg.accepts:
             self.breaks("S1", f"{host.name} promotes while {peer.name} accepts commits")
@@ -227,6 +230,7 @@ class Oracles:
             self.breaks("O1", f"{host.name} hands over and {host.peer.name} lacks WAL of it")
         self._allowed[host.peer.name] = self.world.branches.newest
         self._may_lose[host.peer.name] = 0
+        self._handed.add(host.peer.name)
 
     # --- what clients were told ------------------------------------------------------------------------------------------------
 
@@ -267,7 +271,9 @@ class Oracles:
 
     def becomes_writable(self, host: Host, how: str) -> None:
         """S3: it must have every commit of the newest history; a promotion begins a new one."""
-        branches = self.world.branches
+        branches, row = self.world.branches, self.world.register.row
+        if row is not None and row.holder != host.name and host.pg.branch not in branches.by_hand:
+            self.breaks("R1", f"{host.name} becomes writable by a {how}, and {row.holder} holds")
         if host.pg.branch in branches.by_hand:
             if how == "start":
                 self.breaks("S3", f"{host.name} starts as primary what somebody promoted by hand")

@@ -61,6 +61,8 @@ class Register:
         new = self._changed(before, verb)
         if new is not None:
             self.row = new
+            if verb.name == "hand_over":
+                self.world.oracles.hands_over(self.world.hosts[str(verb.values[1])])
             if (before.holder, before.epoch, before.heir) != (new.holder, new.epoch, new.heir):
                 self.world.tell("register", f"holder {new.holder}, epoch {new.epoch}, heir {new.heir or 'none'}")
                 self.world.changed()
@@ -74,6 +76,8 @@ class Register:
         read = replace(row, epoch=int(epoch or 0), beat=int(rest[0] or 0))
         if verb.name == "set_heir":
             return book.naming(row, str(node), read, str(rest[1] or ""))
+        if verb.name == "hand_over":
+            return book.handing(row, str(node), replace(row, epoch=int(epoch or 0), beat=int(rest[0] or 0)))
         return book.take(row, str(node), read)
 
     def _holds(self, verb: Verb) -> bool:
@@ -82,6 +86,8 @@ class Register:
         _, node, epoch, *rest = verb.values
         if verb.name == "take":
             return (self.row.holder, self.row.epoch) == (node, int(epoch or 0) + 1)
+        if verb.name == "hand_over":
+            return self.row.holder != node and self.row.epoch == int(epoch or 0) + 1
         if verb.name == "set_heir":
             same = (self.row.holder, self.row.epoch, self.row.heir) == (node, epoch, rest[1] or "")
             return same and self.row.beat > int(rest[0] or 0)

@@ -2,7 +2,7 @@
 """Random schedules of faults. `run(seed)` is one world with its faults, repaired at the end, and must converge.
 
 python -m tests.simulation.schedules SEED        replays one and prints its story (from the project's root,
-                                                 PYTHONPATH=collections)
+                                                 PYTHONPATH=collections); with --register one of those with a register
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Order
 
 from . import faults_hosts, faults_links, faults_postgres
-from .faults import FAULTS
+from .faults import FAULTS, REGISTER_FAULTS
 from .host import Host
 from .scene import Scene, Undo
 from .story import story
@@ -34,7 +34,10 @@ TIMING = Timing(
 SETTLE = 300.0  # within so long after the last repair the cluster must be in good order
 
 
-def make_world(seed: int) -> tuple[World, random.Random]:
+REGISTER = {"register": {"engine": "vote_host", "address": "198.51.100.35"}}
+
+
+def make_world(seed: int, register: bool = False) -> tuple[World, random.Random]:
     """The world of a seed: its speeds and settings differ from seed to seed."""
     chance = random.Random(seed)
     world = World(
@@ -42,6 +45,7 @@ def make_world(seed: int) -> tuple[World, random.Random]:
         TIMING,
         fence={"action": "reset" if chance.random() < 0.15 else "off"},
         failover={"tablespace_policy": chance.choice(["alarm", "alarm", "failover"])},
+        **(REGISTER if register else {}),
     )
     world.boot_time = chance.choice([9.0, 25.0])
     world.rewind_time = chance.choice([0.5, 5.0])
@@ -56,18 +60,19 @@ def make_world(seed: int) -> tuple[World, random.Random]:
     return world, chance
 
 
-def run(seed: int) -> World:
-    """One schedule. What it broke is in `world.broken`."""
-    world, chance = make_world(seed)
+def run(seed: int, register: bool = False) -> World:
+    """One schedule, with a register in the mix or without. What it broke is in `world.broken`."""
+    world, chance = make_world(seed, register)
     scene = Scene(world, chance)
     world.run_until(world.armed, 60.0)
     open_faults: list[tuple[float, Undo]] = []
     if chance.random() < 0.2:
         open_faults.append(_alone(scene))
-    weights = [fault.weight for fault in FAULTS]
+    faults = FAULTS + REGISTER_FAULTS if register else FAULTS
+    weights = [fault.weight for fault in faults]
     quick = chance.random() < 0.5
     for _ in range(chance.randint(1, 7)):
-        fault = chance.choices(FAULTS, weights)[0]
+        fault = chance.choices(faults, weights)[0]
         world.tell("FAULT", fault.name)
         undo = fault.begin(scene)
         open_faults.append((world.now + chance.choice([0.2, 1.0, 3.0, 8.0, 20.0, 60.0]), undo))
@@ -146,8 +151,9 @@ def _does_as_told(host: Host) -> None:
 
 def main(arguments: list[str]) -> int:
     """Replay the seeds named."""
-    for seed in arguments:
-        print(story(run(int(seed)), f"seed {seed}"))
+    register = "--register" in arguments
+    for seed in [one for one in arguments if one.isdecimal()]:
+        print(story(run(int(seed), register), f"seed {seed}"))
     return 0
 
 

@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Order
 
 from tests.simulation.story import story
-from tests.simulation.verbs import nobody_is_fenced, ready
+from tests.simulation.verbs import converges, fails_over, nobody_is_fenced, ready
 
 REGISTER = {"register": {"engine": "vote_host", "address": "198.51.100.35"}}
 
@@ -84,3 +87,88 @@ class TestTheRegisterIsLookedAt:
         world = ready()
         assert world.register.row is None
         assert known(world.node1).row is None
+
+
+class TestTheRegisterSaysWhoMayWrite:
+    def test_the_standby_that_streams_is_the_heir_and_one_that_is_gone_is_none(self, world):
+        assert world.register.row.heir == "node2"
+        world.node2.switch_off("test")
+        assert world.run_until(lambda: not world.register.row.heir, 30) is not None, story(world)
+        world.node2.switch_on("test")
+        assert world.run_until(lambda: world.register.row.heir == "node2", 60) is not None, story(world)
+
+    def test_a_failover_takes_it_and_costs_no_time(self, world):
+        world.node1.switch_off("test")
+        fails_over(world, within=5)
+        assert (world.register.row.holder, world.register.row.epoch) == ("node2", 2)
+        world.node1.switch_on("test")
+        converges(world)
+        assert world.register.row.heir == "node1"
+
+    @pytest.mark.parametrize("state", ["down", "hung"])
+    def test_without_it_nothing_is_promoted(self, world, state):
+        """An order at the wrong moment would be a guess: the old primary may be the holder still."""
+        world.register.state = state
+        world.node1.switch_off("test")
+        world.node1.mains = False
+        world.run(60)
+        assert world.oracles.promotions == 0, story(world)
+        world.register.state, world.node1.mains = "ok", True
+        world.node1.switch_on("test")
+        converges(world, within=300)
+
+    def test_nobody_is_promoted_who_is_no_heir(self, world):
+        world.node1.daemon.order(Order.PAUSE, 5.0)
+        assert world.run_until(lambda: not world.register.row.heir, 10) is not None, story(world)
+        world.node1.switch_off("test")
+        world.run(60)
+        assert world.oracles.promotions == 0, story(world)
+
+    def test_only_the_former_primary_comes_back_and_serves_at_once(self, world):
+        world.node2.switch_off("test")
+        world.run(1)
+        world.node1.switch_off("test")
+        world.node1.switch_on("test")
+        took = world.run_until(lambda: world.primary() is world.node1, 60)
+        assert took is not None, story(world)
+        assert took < world.boot_time + 5, story(world)
+
+    def test_one_that_boots_while_the_register_is_silent_waits_for_it(self, world):
+        world.node2.switch_off("test")
+        world.node1.reset("test")
+        world.register.state = "down"
+        world.run(60)
+        assert world.primary() is None, story(world)
+        world.register.state = "ok"
+        assert world.run_until(lambda: world.primary() is world.node1, 10) is not None, story(world)
+
+    def test_a_primary_that_is_no_holder_stops(self, world):
+        """Whose take was late: the other is no holder by its own word, so it fences before it promotes."""
+        row = world.register.row
+        world.register.row = replace(row, holder="node2", epoch=2, beat=row.beat + 1, heir="")
+        assert world.run_until(lambda: world.node1.pg.state == "down", 10) is not None, story(world)
+        assert "gave_way" in world.events("node1")
+
+    def test_a_switchover_hands_over(self, world):
+        world.node1.daemon.order(Order.SWITCHOVER)
+        assert world.run_until(lambda: world.primary() is world.node2, 30) is not None, story(world)
+        assert (world.register.row.holder, world.register.row.epoch) == ("node2", 2)
+        converges(world)
+        assert "failover" not in world.alarms("node2")
+
+    def test_power_lost_between_hand_over_and_promotion(self, world):
+        world.node1.daemon.order(Order.SWITCHOVER)
+        assert world.run_until(lambda: world.register.row.holder == "node2", 30) is not None, story(world)
+        world.node1.switch_off("mains cut")
+        world.node1.mains = world.bmcs["node1"].up = False
+        took = world.run_until(lambda: world.primary() is world.node2, 10)
+        assert took is not None, story(world)
+        assert took < 3, story(world)
+
+    def test_a_switchover_with_a_register_that_dies_is_given_up(self, world):
+        world.node1.daemon.order(Order.SWITCHOVER)
+        assert world.run_until(lambda: world.node1.pg.state != "up", 30) is not None, story(world)
+        world.register.state = "down"
+        world.run(60)
+        world.register.state = "ok"
+        converges(world, within=300)

@@ -78,6 +78,16 @@ ALARMS: Mapping[str, Alarm] = {
         "The register does not answer: without it nothing is promoted.",
         "on the vote host look at sky-register.service; from here try its port",
     ),
+    "heir": _against(
+        _BAD,
+        "The register does not name this standby as the primary's heir, so it could not take over.",
+        "it is named once it streams and is on the primary's record: see 'skyctl explain' there",
+    ),
+    "not_holder": Alarm(
+        _BAD,
+        "PostgreSQL runs here as primary, and the register says that the other node may write: it is stopped.",
+        "see the history of both nodes for how it came to run",
+    ),
     "register_missing": _against(
         _BAD,
         "The register has no row of this cluster: it was made anew. The primary makes one while its standby streams.",

@@ -40,6 +40,11 @@ def set_heir(identifier: str, holder: str, seen: Version, heir: str | None) -> V
     return Verb("set_heir", (identifier, holder, seen.epoch, seen.beat, heir))
 
 
+def hand_over(identifier: str, holder: str, seen: Version) -> Verb:
+    """The holder's own word, after PostgreSQL was verified down: the heir holds now."""
+    return Verb("hand_over", (identifier, holder, seen.epoch, seen.beat))
+
+
 def found(identifier: str, holder: str, epoch: int, seen: Version | None) -> Verb:
     """A new row, where there is none or instead of `seen`, with a higher epoch."""
     epoch_and_beat = (None, None) if seen is None else (seen.epoch, seen.beat)

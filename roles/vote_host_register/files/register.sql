@@ -74,6 +74,22 @@ as $$
     from sky_register.register r where r.cluster = of_cluster and session_user = 'register_' || of_cluster
 $$;
 
+-- The holder's own word, after its PostgreSQL was verified down: the heir holds now, and stays the heir until it names another or
+-- nobody: so it knows that it did not take.
+create or replace function sky_register.hand_over(of_cluster text, identifier text, by_holder text, in_epoch bigint, seen_beat bigint)
+returns table (done boolean, system_identifier text, holder text, epoch bigint, beat bigint, heir text, noted_by text, noted_at timestamptz)
+language sql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+  update sky_register.register r
+     set holder = r.heir, epoch = r.epoch + 1, beat = r.beat + 1, noted_by = n.noted_by, noted_at = n.noted_at
+    from sky_register.note() n
+   where r.cluster = of_cluster and session_user = 'register_' || of_cluster and r.system_identifier = identifier
+     and r.holder = by_holder and r.epoch = in_epoch and r.beat = seen_beat and r.heir <> by_holder;
+  select r.system_identifier = identifier and r.holder <> by_holder and r.epoch = in_epoch + 1,
+         r.system_identifier, r.holder, r.epoch, r.beat, r.heir, r.noted_by, r.noted_at
+    from sky_register.register r where r.cluster = of_cluster and session_user = 'register_' || of_cluster
+$$;
+
 -- A new row: where there is none (seen_epoch and seen_beat null), or instead of the one that was seen, with a higher epoch.
 create or replace function sky_register.found(of_cluster text, identifier text, by_holder text, new_epoch bigint, seen_epoch bigint, seen_beat bigint)
 returns table (done boolean, system_identifier text, holder text, epoch bigint, beat bigint, heir text, noted_by text, noted_at timestamptz)
@@ -93,5 +109,6 @@ $$;
 
 revoke all on all functions in schema sky_register from public;
 grant usage on schema sky_register to register_clusters;
-grant execute on function sky_register.read, sky_register.renew, sky_register.take, sky_register.set_heir, sky_register.found
+grant execute on function sky_register.read, sky_register.renew, sky_register.take, sky_register.set_heir, sky_register.hand_over,
+  sky_register.found
   to register_clusters;

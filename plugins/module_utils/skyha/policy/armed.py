@@ -9,6 +9,7 @@ from ..config import Config
 from ..margins import MISSED_CHECKS, RECORD_EVERY, STREAM_LINGERS
 from ..words import Local, Path, Role, Server
 from .decision import Readiness
+from .holding import not_heir
 from .memory import Memory, age, guard_left
 from .record import is_paused
 from .storage import not_whole
@@ -166,6 +167,9 @@ def unfit(config: Config, memory: Memory, local: Local, now: float) -> Mapping[s
     obstacle = not_whole(memory, local)
     if obstacle is not None:
         found[obstacle.code] = obstacle.text
+    barred = not_heir(config, memory, now)
+    if barred is not None:  # the holder has taken it back since the trouble began
+        found[barred.code] = barred.text
     if local.replay_paused:
         found["replay_paused"] = "WAL replay is paused here (pg_wal_replay_resume() ends it)"
     if is_paused(memory.record, now):

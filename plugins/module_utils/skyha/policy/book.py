@@ -76,6 +76,15 @@ def take(row: Row, node: str, read: Row) -> Row | None:
     return Row(node, row.epoch + 1, row.beat + 1)
 
 
+def handing(row: Row, node: str, read: Row) -> Row | None:
+    """The holder's own word: its heir is the holder now, and stays the heir as well until it has named another or nobody: so it knows
+    that it did not take. The order names the row that is known, as a take does.
+    """
+    if row != read or row.holder != node or row.heir in ("", node):
+        return None
+    return Row(row.heir, row.epoch + 1, row.beat + 1, row.heir)
+
+
 # --- the holder --------------------------------------------------------------------------------------------------------------
 
 

@@ -15,6 +15,7 @@ from ..margins import POWER_KNOWN
 from ..words import Action, Do, Event, Order, Path, Peer, Role, Seen, Server, Task
 from .belongs import Obstacle, not_ours
 from .decision import Decision, Wants
+from .holding import in_force, may_start
 from .memory import Memory, Restarts, age, begin
 from .orders import confirmed, refused, takeover_answered
 from .record import Intent, Record, Stage, is_paused
@@ -133,7 +134,8 @@ def decide_down(config: Config, memory: Memory, seen: Seen, now: float) -> Decis
         memory = confirmed(takeover_answered(memory), now if why is None else None)
         told = () if why is None else (refused(order, why),)
     decision = _decide_down(config, memory, seen, now)
-    if decision.memory.word.confirmed_off and seen.peer is not None:
+    asks = in_force(config, memory) and seen.local.role is Role.PRIMARY and not may_start(config, memory)
+    if decision.memory.word.confirmed_off and seen.peer is not None and not asks:
         told += (refused(order, decision.sentence),)
         decision = replace(decision, memory=confirmed(decision.memory, None))
     return replace(decision, events=decision.events + told)
@@ -184,6 +186,8 @@ def _decide_down(config: Config, memory: Memory, seen: Seen, now: float) -> Deci
         return Decision(memory, "down, about to look at the peer", replace(wants, delay=0.0))
     forgotten = now - memory.started_at > config.timing.fence_forgotten_after
     step, why = next_step(record, local.role, local.timeline, seen.peer, served, memory.word.confirmed_off, forgotten)
+    if seen.local.role is Role.PRIMARY and in_force(config, memory):
+        step, why = _by_register(config, memory, seen, step, why)
     if step is Step.START:
         return _start(config, memory, seen, now, why)
     if step is Step.REJOIN:
@@ -192,6 +196,18 @@ def _decide_down(config: Config, memory: Memory, seen: Seen, now: float) -> Deci
     if record.role is Role.STANDBY and local.role is Role.PRIMARY:
         return replace(decision, alarms={**decision.alarms, "unlawful": PROMOTED_BY_HAND})
     return decision
+
+
+def _by_register(config: Config, memory: Memory, seen: Seen, step: Step, why: str) -> tuple[Step, str]:
+    """What the register makes of the boot table's row: who holds serves, unless its peer is seen to; who does not never starts."""
+    record, peer = memory.record, seen.peer
+    beside_a_primary = peer is not None and peer.server is Server.UP and peer.role is Role.PRIMARY
+    if may_start(config, memory):
+        is_free = step is Step.WAIT and record.role is Role.PRIMARY and not beside_a_primary
+        return (Step.START, "the register says that this node may write") if is_free else (step, why)
+    if step is not Step.START:
+        return step, why
+    return Step.WAIT, "the register has not said since then that this node may write; it is asked again and again"
 
 
 def _waiting(memory: Memory, why: str, wants: Wants, actions: tuple[Action, ...] = ()) -> Decision:

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from ..config import Config
-from ..margins import LISTEN_LIMIT, SOON, WORD_EVERY
-from ..words import Action, Do, Event, Outcome, Path, Power, Role, Seen, Sight, Task
+from ..margins import LISTEN_LIMIT, ORDER_TAKES, SOON, WORD_EVERY
+from ..words import Action, Do, Event, Outcome, Path, Power, Refused, Role, Seen, Sight, Task
 from .decision import Decision, Wants
+from .holding import TAKES, in_force, may_promote
 from .memory import Memory, age, begin
 from .orders import confirmed, not_followed
 from .patience import BOTH, blind, cut_off, cut_off_why, facts, led_elsewhere, living, look_at_primary, signs
@@ -39,9 +40,28 @@ def listening(config: Config, memory: Memory, intent: Intent, seen: Seen, now: f
 def promoting(config: Config, memory: Memory, intent: Intent, seen: Seen, now: float) -> Decision:
     """PostgreSQL is told to promote until it has; when the proof expires the peer is fenced again."""
     # An operator's word holds: to take the promotion back because nobody looked for a while would only lose it.
-    holds = intent.by_operator or is_fresh(config, memory.fence.proof, now)
+    holds = intent.by_operator or is_fresh(config, memory.fence.proof, now) or _holds(config, memory)
     without = _without_proof(config, memory, intent, now, holds)
     return _told(config, memory, intent, now, without or _promoting(config, memory, intent, seen, now))
+
+
+def _holds(config: Config, memory: Memory) -> bool:
+    """Does the register say so, or has it not been asked yet? Then the peer starts nothing, whatever power it has (R1)."""
+    row = memory.register.row
+    return in_force(config, memory) and (row is None or row.holder == config.node.name)
+
+
+def invited(config: Config, memory: Memory, seen: Seen, now: float) -> Decision | None:
+    """The former holder has handed over to this standby: it promotes by itself, should nobody be left to tell it."""
+    if not memory.register.invited or memory.record.intent is not None or is_paused(memory.record, now):
+        return None
+    why = f"{config.peer.name} has handed over to this node in the register"
+    memory = begin(memory, Intent(Stage.PROMOTING, now, now, why, proven_by=Kind.WORD))
+    memory = replace(memory, record=replace(memory.record, role=Role.PRIMARY, standby_recorded=False))
+    fence = replace(memory.fence, proof=Proof(Kind.WORD, now, why), promote_at=None)
+    memory = unheard(replace(memory, fence=fence, heard=replace(memory.heard, vote_look=None)))
+    event = Event("fenced", f"{why}: promoting", "warning")
+    return Decision(memory, f"standby, {why}: promoting", Wants(0.0), (), (event,))
 
 
 def _without_proof(config: Config, memory: Memory, intent: Intent, now: float, holds: bool) -> Decision | None:
@@ -63,6 +83,7 @@ def _told(config: Config, memory: Memory, intent: Intent, now: float, decision: 
 
 def fence_once(config: Config, memory: Memory, intent: Intent, now: float, events: tuple[Event, ...] = ()) -> Decision:
     """The next attempt at the fence, or the word of an operator in its place."""
+    memory = replace(memory, fence=replace(memory.fence, row=memory.register.row, silent_at=None))
     if memory.word.confirmed_off:
         return proven(config, memory, intent, by_operator(now, "an operator confirmed that it is off"), events)
     memory = begin(memory, replace(intent, stage=Stage.FENCING, at=now, attempts=intent.attempts + 1))
@@ -94,6 +115,8 @@ def _fencing(config: Config, memory: Memory, intent: Intent, seen: Seen, now: fl
         if intent.takeover and _unseen_for(config, intent, now) <= config.timing.arming_window:
             return _by_word(config, memory, intent, now, outcome, events)
     if Task.FENCE in seen.running:
+        # Its skyha renews until the power is gone; what is read without a proof was read before it (R2).
+        memory = replace(memory, fence=replace(memory.fence, row=memory.register.row))
         sentence = f"standby, fencing {config.peer.name} (attempt {intent.attempts} of {config.timing.fence_attempts})"
         return Decision(memory, sentence, Wants(TASK_POLL), (), events, _fence_alarms(config, intent.attempts - 1))
     life = _life(config, intent, seen)
@@ -272,6 +295,9 @@ def _checked(config: Config, memory: Memory, intent: Intent, seen: Seen, now: fl
 def _listening(config: Config, memory: Memory, intent: Intent, seen: Seen, now: float) -> Decision:
     """It is said to be off. A host that is off accepts nothing, resets nothing and streams nothing."""
     listen = _listen(config, intent)
+    answered = _told_by_register(config, memory, intent, seen, now)
+    if answered is not None:
+        return answered
     if not seen.looks or (intent.by_operator and seen.peer is None):
         memory = replace(memory, fence=replace(memory.fence, last_receive=seen.local.receive_lsn))
         return Decision(memory, f"standby, listening whether {config.peer.name} still answers", listen)
@@ -295,15 +321,14 @@ def _listening(config: Config, memory: Memory, intent: Intent, seen: Seen, now: 
         )
         return Decision(memory, sentence, listen, (), (), {"listening": sentence})
     if seen.looks[Path.VIP].sight is Sight.UNREACHABLE and before is not None and received == before:
-        memory = begin(memory, replace(intent, stage=Stage.PROMOTING, at=now))
-        memory = replace(memory, record=replace(memory.record, role=Role.PRIMARY, standby_recorded=False))
-        # What was seen of the old primary is no sign of trouble on the way to the new one.
-        heard = replace(memory.heard, vote_look=None)
-        memory = unheard(replace(memory, fence=replace(memory.fence, promote_at=now), heard=heard))
-        event = Event("fenced", f"{config.peer.name} is off and silent: promoting", "warning", facts(seen))
-        ended, told = _out_of_the_way(seen)
-        actions, wants = (*ended, Action(Do.PROMOTE)), Wants(0.0, vip_conflict=True)
-        return Decision(memory, "standby, the fence is proven: promoting", wants, actions, (event, *told))
+        if not may_promote(config, memory):
+            row = memory.fence.row
+            if row is not None and row.heir != config.node.name and not (intent.by_operator or intent.takeover):
+                why = "this node is not the heir in the register any more"
+                return _call_off(config, memory, intent, now, why, (), answers=False)
+            memory = replace(memory, fence=replace(memory.fence, silent_at=now))
+            return Decision(memory, f"standby, {config.peer.name} is off and silent; asking the register", Wants(0.0))
+        return _promotes(config, memory, intent, seen, now)
     memory = replace(memory, fence=replace(memory.fence, last_receive=received))
     sentence = f"standby, {config.peer.name} is said to be off, but it is not silent: {signs(seen.looks)}"
     if seen.looks[Path.VIP].reached or seen.looks[Path.VIP].sight is Sight.REFUSED:
@@ -313,6 +338,33 @@ def _listening(config: Config, memory: Memory, intent: Intent, seen: Seen, now: 
     memory = begin(memory, replace(intent, stage=Stage.FENCING, at=now))
     event = Event("not_silent", sentence + "; asking the BMC again", "alarm", facts(seen))
     return Decision(memory, sentence, look_at_primary(config, 0.0), (), (event,), {"listening": sentence})
+
+
+def _promotes(config: Config, memory: Memory, intent: Intent, seen: Seen, now: float) -> Decision:
+    """The proof is there, and, where a register is, this node holds."""
+    memory = begin(memory, replace(intent, stage=Stage.PROMOTING, at=now))
+    memory = replace(memory, record=replace(memory.record, role=Role.PRIMARY, standby_recorded=False))
+    # What was seen of the old primary is no sign of trouble on the way to the new one.
+    heard = replace(memory.heard, vote_look=None)
+    memory = unheard(replace(memory, fence=replace(memory.fence, promote_at=now), heard=heard))
+    event = Event("fenced", f"{config.peer.name} is off and silent: promoting", "warning", facts(seen))
+    ended, told = _out_of_the_way(seen)
+    actions, wants = (*ended, Action(Do.PROMOTE)), Wants(0.0, vip_conflict=True)
+    return Decision(memory, "standby, the fence is proven: promoting", wants, actions, (event, *told))
+
+
+def _told_by_register(config: Config, memory: Memory, intent: Intent, seen: Seen, now: float) -> Decision | None:
+    """The register was asked once all was silent, for the row that it had before the proof (R2). None: listen on."""
+    told = seen.register
+    if memory.fence.silent_at is None or told is None or told.verb.name not in TAKES:
+        return None
+    if isinstance(told.answer, Refused):
+        why = f"{config.peer.name} has renewed in the register since"
+        return _call_off(config, memory, intent, now, why, (), answers=False)
+    is_fresh_silence = age(now, memory.fence.silent_at) <= ORDER_TAKES
+    if not is_fresh_silence or not may_promote(config, memory):
+        return None
+    return _promotes(config, memory, intent, seen, now)
 
 
 def _answers_after_all(
@@ -336,7 +388,7 @@ def _promoting(config: Config, memory: Memory, intent: Intent, seen: Seen, now: 
     elif intent.by_operator and not is_younger(memory.fence.proof, WORD_EVERY, now):
         look = Wants(0.0, BOTH, config.timing.silence_deadline, fresh=BOTH, peer=True, vip_conflict=listen)
         return Decision(memory, sentence, look)
-    if age(now, memory.fence.promote_at) >= PROMOTE_AGAIN:
+    if age(now, memory.fence.promote_at) >= PROMOTE_AGAIN and may_promote(config, memory):
         actions = (Action(Do.PROMOTE),)
         memory = replace(memory, fence=replace(memory.fence, promote_at=now))
     ended, told = _out_of_the_way(seen)

@@ -11,10 +11,11 @@ from ..words import Answer, Done, Lost, Missing, Refused, Role, Row, Seen, Serve
 from . import book
 from .belongs import Obstacle
 from .decision import Decision
-from .memory import Memory, Register
-from .record import Record
+from .memory import Memory, Register, age
+from .record import Record, Stage, is_paused
 
 BEATS = 600  # so many renewals of one holder lie between two notes of the beat on record: each costs an fsync
+TAKES = ("take", "found")
 _HOLDS = ("renew", "take", "found")  # what makes a holder, or keeps one
 TELL_AFTER = 5.0  # seconds without an answer that can be believed, then an alarm
 
@@ -35,7 +36,64 @@ def remember_register(config: Config, memory: Memory, seen: Seen, now: float) ->
     row = _row(answer.row)
     hold = _held(config, part.hold, told.verb, answer, row)
     watch = None if hold is not None else book.read(part.watch or book.Watch(), row, now)
-    return replace(memory, register=Register(row, now, hold=hold, watch=watch), record=_noted(memory.record, row))
+    denied, invited = _denied(config, memory, seen, row), _invited(config, row)
+    part = Register(row, now, hold=hold, watch=watch, denied=denied, invited=invited)
+    return replace(memory, register=part, record=_noted(memory.record, row))
+
+
+def _denied(config: Config, memory: Memory, seen: Seen, row: book.Row) -> int:
+    return memory.register.denied + 1 if _is_primary(seen) and row.holder != config.node.name else 0
+
+
+def _is_primary(seen: Seen) -> bool:
+    return seen.local.server is Server.UP and seen.local.role is Role.PRIMARY
+
+
+def _invited(config: Config, row: book.Row) -> bool:
+    """Has the former holder handed over to this node? Who takes is no heir any more."""
+    return row.holder == row.heir == config.node.name
+
+
+def in_force(config: Config, memory: Memory) -> bool:
+    """Does the register say who may write? Not before this node has seen a row of it."""
+    return config.has_register and memory.record.epoch > 0
+
+
+def may_start(config: Config, memory: Memory) -> bool:
+    """May PostgreSQL be started as primary here? Only by a renewal that was sent after it was down (R1)."""
+    hold, down_since = memory.register.hold, memory.own.down_since
+    if not in_force(config, memory):
+        return True
+    return hold is not None and (not hold.has_heir or hold.renewed_at >= (down_since or 0.0))
+
+
+def may_promote(config: Config, memory: Memory) -> bool:
+    """May PostgreSQL be promoted here? Only by a take or a renewal that has succeeded (R1)."""
+    return not in_force(config, memory) or memory.register.hold is not None
+
+
+def is_peers(config: Config, memory: Memory) -> bool:
+    """Is the peer known to hold? Where no register is in force nobody asks."""
+    row = memory.register.row
+    return not in_force(config, memory) or (row is not None and row.holder == config.peer.name)
+
+
+def is_denied(config: Config, memory: Memory) -> bool:
+    """Runs PostgreSQL here as primary, and another node holds? The second answer was asked for after it was seen to run."""
+    return in_force(config, memory) and memory.register.denied > 1
+
+
+def not_heir(config: Config, memory: Memory, now: float) -> Obstacle | None:
+    """Why a standby could not take; None: it can, as far as the register says."""
+    part = memory.register
+    if not in_force(config, memory):
+        return None
+    if age(now, part.answered_at) > config.timing.arming_window or part.code not in ("", "register"):
+        return Obstacle("register", part.problem or "the register has not answered yet")
+    if part.row is not None and config.node.name in (part.row.holder, part.row.heir):
+        return None
+    holder = "nobody" if part.row is None else part.row.holder
+    return Obstacle("heir", f"this node is not the heir in the register (holder: {holder})")
 
 
 def _row(row: Row) -> book.Row:
@@ -66,6 +124,10 @@ def _wrong(config: Config, memory: Memory, seen: Seen, answer: Answer) -> Obstac
     if not record.epoch and row.holder != config.node.name and _serves_both(memory, seen):
         text = f"the register's row is from before: it names {row.holder}, and this node serves"
         return Obstacle("register_back", text)
+    if not record.epoch and row.holder == config.node.name and seen.local.role is Role.STANDBY:
+        return Obstacle(
+            "register_back", f"the register's row is from before: it names this node, which follows {config.peer.name}"
+        )
     return None
 
 
@@ -103,20 +165,65 @@ def asking(config: Config, decision: Decision, seen: Seen, now: float) -> Decisi
     """With what the next cycle shall ask the register."""
     if not config.has_register:
         return decision
-    verb = _question(config, decision.memory, seen)
-    alarms = _alarms(decision.memory, now)
-    return replace(decision, wants=replace(decision.wants, register=verb), alarms={**decision.alarms, **alarms})
+    memory, verb = _question(config, decision.memory, seen, now)
+    alarms = {**decision.alarms, **_alarms(memory, now)}
+    return replace(decision, memory=memory, wants=replace(decision.wants, register=verb), alarms=alarms)
 
 
-def _question(config: Config, memory: Memory, seen: Seen) -> Verb:
+def _question(config: Config, memory: Memory, seen: Seen, now: float) -> tuple[Memory, Verb]:
     own, part, node = memory.record.system_identifier, memory.register, config.node.name
     if own and part.code in ("register_missing", "register_back") and _serves_both(memory, seen):
         # Never from a standby alone (R7): it follows, so it takes nothing at this moment.
         epoch = max(memory.record.epoch, part.other.epoch if part.other is not None else 0) + 1
-        return verbs.found(own, node, epoch, part.other)
-    if own and part.row is not None and part.row.holder == node:
-        return verbs.renew(own, node, part.row.epoch)
-    return verbs.read()
+        return memory, verbs.found(own, node, epoch, part.other)
+    if not own or part.row is None:
+        return memory, verbs.read()
+    if part.hold is not None:
+        return _holders_question(config, memory, part.hold, seen, now)
+    if part.row.holder == node:
+        return memory, verbs.renew(own, node, part.row.epoch)
+    intent, row = memory.record.intent, memory.fence.row
+    if (
+        memory.fence.silent_at is not None
+        and row is not None
+        and intent is not None
+        and intent.stage is Stage.LISTENING
+    ):
+        if row.heir == node:
+            return memory, verbs.take(own, node, row)
+        if intent.by_operator or intent.takeover:  # he answers for what this node may lack
+            return memory, verbs.found(own, node, row.epoch + 1, row)
+    if seen.local.server is Server.DOWN and seen.local.role is Role.PRIMARY and memory.word.confirmed_off:
+        return memory, verbs.found(own, node, part.row.epoch + 1, part.row)
+    return memory, verbs.read()
+
+
+def _holders_question(config: Config, memory: Memory, hold: book.Hold, seen: Seen, now: float) -> tuple[Memory, Verb]:
+    """Renew, or after that: name the heir, or hand over to it."""
+    own, node, told, intent = memory.record.system_identifier, config.node.name, seen.register, memory.record.intent
+    has_renewed = told is not None and isinstance(told.answer, Done) and told.verb.name in _HOLDS
+    if memory.switching.received and intent is not None and intent.stage is Stage.SWITCHING:
+        return memory, verbs.hand_over(own, node, hold.row)
+    wish = _heir(config, memory, seen, hold.row.heir, now)
+    if not has_renewed or (hold.row.heir == wish and (hold.has_heir == bool(wish) or wish == node)):
+        return memory, verbs.renew(own, node, hold.row.epoch)
+    part = replace(memory.register, hold=book.orders(hold, wish))
+    return replace(memory, register=part), verbs.set_heir(own, node, hold.row, wish or None)
+
+
+def _heir(config: Config, memory: Memory, seen: Seen, present: str, now: float) -> str:
+    """Who is to be the heir: the peer while it follows and may be promoted; it stays so as long as its evidence counts."""
+    local, intent = seen.local, memory.record.intent
+    if present == config.node.name:  # handed over to: that stays until PostgreSQL here is primary
+        return "" if _is_primary(seen) else present
+    if is_paused(memory.record, now):
+        return ""
+    if not _is_primary(seen) or intent is not None:
+        return present
+    if local.peer_streaming and local.standby_recorded:
+        return config.peer.name
+    is_gone = local.peer_streaming is False  # None: PostgreSQL here does not tell
+    return "" if is_gone and age(now, memory.stream.at) > config.timing.arming_window else present
 
 
 def _alarms(memory: Memory, now: float) -> dict[str, str]:

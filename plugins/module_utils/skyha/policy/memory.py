@@ -95,6 +95,10 @@ class Fence:
     proof: Proof | None = None  # why the peer is taken to be off: only this very daemon leans on it
     last_receive: int | None = None  # LSN received when the BMC said off: must not grow any more
     promote_at: float | None = None  # last PROMOTE
+    row: book.Row | None = (
+        None  # what the register said before the proof was asked for: the one that a take may name (R2)
+    )
+    silent_at: float | None = None  # nothing answered any more, so the register is asked
 
 
 @dataclass(frozen=True)
@@ -118,6 +122,7 @@ class Switching:
     announced_at: float | None = None  # the peer was first seen to have replayed this primary's switchover
     stopped_at: float | None = None  # PostgreSQL here was first seen down in it
     promote_at: float | None = None  # last PROMOTE_PEER
+    received: bool = False  # the peer has all WAL of this node, which is down: the register may be told
 
 
 @dataclass(frozen=True)
@@ -173,6 +178,8 @@ class Register:
     other: book.Row | None = None  # the row that cannot be believed
     hold: book.Hold | None = None  # this node is the holder, and has renewed since skyha started
     watch: book.Watch | None = None  # this node is not the holder
+    denied: int = 0  # answers in a row that named another holder while PostgreSQL here ran as primary
+    invited: bool = False  # the former holder has handed over to this node
 
 
 @dataclass(frozen=True)

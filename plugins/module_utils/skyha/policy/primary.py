@@ -11,8 +11,10 @@ from .armed import bmc_problem, record_problem
 from .belongs import on_own_cluster
 from .boot import PROMOTED_BY_HAND, Step, next_step
 from .decision import Decision, Wants
+from .holding import is_denied
 from .memory import Memory, age
 from .orders import confirmed, not_followed, takeover_answered
+from .proof import Kind
 from .record import Intent, Record, Stage, is_paused
 from .stages import Found, at_stage
 from .storage import not_whole
@@ -49,6 +51,8 @@ def decide_primary(config: Config, memory: Memory, seen: Seen, now: float) -> De
         memory = confirmed(takeover_answered(memory), now)
     if was_promoted_by_hand(config, memory, seen, now):
         return _promoted_by_hand(config, memory, seen, is_paused(memory.record, now))
+    if is_denied(config, memory) and not is_paused(memory.record, now):
+        return _not_holder(config, memory, seen)
     memory, events = _settle(config, memory, seen, now)
     if is_paused(memory.record, now):
         wants, alarms = _wants(config, memory, now), _alarms(config, memory, seen, now)
@@ -87,6 +91,15 @@ def decide_primary(config: Config, memory: Memory, seen: Seen, now: float) -> De
     if memory.switching.checkpointing:
         state += f"; switchover to {config.peer.name}: a checkpoint first"
     return Decision(memory, "; ".join([state, *alarms.values()]), wants, actions, events, alarms)
+
+
+def _not_holder(config: Config, memory: Memory, seen: Seen) -> Decision:
+    """The register says that another node may write."""
+    text = f"the register says that {config.peer.name} may write, not this node: stopping at once"
+    memory = replace(memory, record=replace(memory.record, intent=None, served_boot=""))
+    actions = (*drop_vip(seen.local), Action(Do.KILL_POSTGRES))
+    event = Event("gave_way", text, "alarm")
+    return Decision(memory, f"primary: {text}", Wants(KILL_POLL, peer=True), actions, (event,), {"not_holder": text})
 
 
 def _owes_checkpoint(local: Local) -> bool:
@@ -190,6 +203,8 @@ def _settle(config: Config, memory: Memory, seen: Seen, now: float) -> tuple[Mem
         text = f"this node is primary on {_timeline(seen)}, {took:.1f} s after the trouble began"
         events = (Event("promoted", text, "warning", {"timeline": seen.local.timeline, "seconds": round(took, 3)}),)
         record = replace(record, intent=None, failover_at=now, failover_noted=False)
+        if intent.proven_by is Kind.WORD:  # nothing failed: the former holder went by itself
+            record = replace(record, failover_at=None, failover_noted=True)
         record = replace(record, standby_recorded=False, served_boot=record.boot)
         memory = power_on_anew(memory)
     elif intent is not None and intent.stage is not Stage.SWITCHING:

@@ -13,7 +13,7 @@ from ..margins import FLAPPING, FREE_HOLDS, START_HOLDS, STOP_LIMIT, WAL_FRESH
 from ..words import Action, Do, Event, Look, Path, Role, Seen, Sight, Task
 from .armed import evidence_missing, lag_seconds, readiness, replay_lag, unfit
 from .decision import Decision, Wants
-from .failover import fence_once
+from .failover import fence_once, invited
 from .memory import Memory, Trouble, age, ended
 from .orders import INSTEAD, not_followed, takeover_answered
 from .patience import (
@@ -40,6 +40,7 @@ from .wal import wal_alarms
 
 SWITCH_POLL = 0.05
 COPY_EVERY = 20.0
+JUDGED = ("catch_up", "lag")
 BY_OPERATOR = ("bmc", "vote_path", "too_late")  # what an operator's word, that the peer is off, makes up for
 
 
@@ -50,6 +51,9 @@ def decide_standby(config: Config, memory: Memory, seen: Seen, now: float) -> De
         if ordered is not None:
             return ordered
         memory = takeover_answered(memory)
+    promotes = invited(config, memory, seen, now)
+    if promotes is not None:
+        return promotes
     under_way = at_stage(Found.STANDBY, config, memory, seen, now)
     if isinstance(under_way, Decision):
         return under_way
@@ -206,6 +210,8 @@ def _troubled(config: Config, memory: Memory, seen: Seen, now: float) -> Decisio
     if lives is not None:
         return _elsewhere(config, memory, now, lives, wants, events)
     against = {**trouble.not_armed, **unfit(config, memory, seen.local, now)}
+    if memory.register.hold is not None:  # it took, and died before it was promoted: what counted then counts still
+        against = {code: why for code, why in unfit(config, memory, seen.local, now).items() if code not in JUDGED}
     if now - trouble.since > config.timing.failover_limit:
         against["too_late"] = (
             f"the primary was given up {now - trouble.since:.0f} s ago; where it lives on it may have noted by now that it is "

@@ -15,6 +15,7 @@ from ..config import Config
 from ..margins import ANNOUNCE_LIMIT, LOOK_AGAIN, NO_RACE, NOTICE, STOP_LIMIT
 from ..words import Action, Do, Event, Peer, Role, Seen, Server, Task
 from .decision import Decision, Wants
+from .holding import in_force, is_peers
 from .memory import Memory, Switching, age, begin, ended
 from .record import Intent, Stage, is_paused
 from .vip import unheard
@@ -34,6 +35,9 @@ def obstacle(config: Config, memory: Memory, seen: Seen) -> str | None:
         return f"{config.peer.name} does not stream"
     if not seen.local.standby_recorded:
         return f"{config.peer.name} is not yet on this primary's record"
+    row = memory.register.row
+    if in_force(config, memory) and (memory.register.hold is None or row is None or row.heir != config.peer.name):
+        return f"{config.peer.name} is not the heir in the register"
     if not seen.local.vip_held:
         return "this primary does not hold the VIP"
     return None
@@ -201,6 +205,12 @@ def _hand_over(config: Config, memory: Memory, intent: Intent, seen: Seen, now: 
         return Decision(
             memory, f"stopped for the switchover, waiting until {config.peer.name} has all WAL", Wants(POLL, peer=True)
         )
+    if not is_peers(config, memory):
+        if late:
+            return give_up(config, memory, "the register could not be told in time")
+        memory = replace(memory, switching=replace(memory.switching, received=True))
+        sentence = f"{config.peer.name} has all WAL: handing over to it in the register"
+        return Decision(memory, sentence, Wants(POLL, peer=True))
     memory = begin(memory, replace(intent, stage=Stage.HANDED_OVER, at=now, lsn=seen.local.write_lsn))
     memory = replace(memory, switching=replace(memory.switching, promote_at=now))
     return Decision(
@@ -221,7 +231,7 @@ def _has_received(peer: Peer | None, lsn: int) -> bool:
 
 def give_up(config: Config, memory: Memory, why: str) -> Decision:
     """Before the hand-over: this node serves again."""
-    switching = replace(memory.switching, checkpointing=False)
+    switching = replace(memory.switching, checkpointing=False, received=False)
     memory = unheard(replace(memory, record=replace(memory.record, intent=None), switching=switching))
     event = Event("switchover_failed", f"switchover given up, this node serves again: {why}", "alarm")
     return Decision(memory, f"switchover given up: {why}", Wants(POLL, peer=True), (), (event,))
