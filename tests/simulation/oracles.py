@@ -38,6 +38,7 @@ class Oracles:
         self.alone: set[str] = set()  # nodes whose record came to say that no standby could have been promoted
         self._recorded: set[str] = set()  # nodes whose record says that their standby may have been promoted
         self._acknowledged: dict[int, int] = {}  # branch -> LSN up to which clients were told 'committed'
+        self._by_word: set[str] = set()  # nodes for which an operator answers, whatever the register says
         self._handed: set[str] = set()  # nodes to which the register was handed over
         self._may_lose: dict[str, int] = {}  # node -> bytes, by its present promotion
 
@@ -151,6 +152,8 @@ class Oracles:
         """A skyha takes an operator's order."""
         if request.order is Order.TAKEOVER:
             self._takeovers[host.name] = False
+        if request.order in (Order.TAKEOVER, Order.CONFIRM_OFF):
+            self._by_word.add(host.name)
         if request.order is Order.RESUME:
             self._paused_until.clear()
         if request.order is Order.PAUSE:
@@ -272,8 +275,9 @@ class Oracles:
     def becomes_writable(self, host: Host, how: str) -> None:
         """S3: it must have every commit of the newest history; a promotion begins a new one."""
         branches, row = self.world.branches, self.world.register.row
-        if row is not None and row.holder != host.name and host.pg.branch not in branches.by_hand:
-            self.breaks("R1", f"{host.name} becomes writable by a {how}, and {row.holder} holds")
+        lawful = row is None or row.holder == host.name or host.name in self._by_word
+        if not lawful and host.pg.branch not in branches.by_hand:
+            self.breaks("R1", f"{host.name} becomes writable by a {how}, and it does not hold")
         if host.pg.branch in branches.by_hand:
             if how == "start":
                 self.breaks("S3", f"{host.name} starts as primary what somebody promoted by hand")

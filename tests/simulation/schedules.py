@@ -145,6 +145,12 @@ def _does_as_told(host: Host) -> None:
         host.daemon.order(Order.ACKNOWLEDGE)
     if "skyctl rejoin" in told:
         host.daemon.order(Order.REJOIN)
+    if "skyctl confirm-off" in told and not host.peer.power:
+        host.peer.unplugged = True  # and pulls its plug, as docs/operations.md says
+        host.daemon.order(Order.CONFIRM_OFF)
+    elif host.pg.accepts and host.peer.unplugged:
+        host.peer.unplugged = False
+        host.peer.switch_on("the operator, who had pulled its plug")
     if "power_on" in alarms:  # 'could not be switched on again: do so by hand'
         host.peer.switch_on("the operator, whom an alarm asks for it")
 

@@ -51,6 +51,7 @@ class TestOrderNobodySawCarriedOut:
         world.node2.pg.broken = False
         serves_again(world)
 
+    @pytest.mark.without_register("the register is on that vote host: nobody takes without it")
     def test_standby_that_cannot_reach_the_vote_host_then(self, world):
         world.bmcs["node1"].takes = 3.0
         fencing(world)

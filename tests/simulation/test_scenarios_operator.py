@@ -71,6 +71,7 @@ class TestWordHolds:
         serves(world, 50)
         assert "promotion_taken_back" not in world.events("node2")
 
+    @pytest.mark.without_register("it holds by then: the host that comes back starts nothing")
     def test_host_that_comes_back_while_the_promotion_hangs_takes_the_word_back(self):
         world = ready()
         world.node2.pg.promotion_hangs = True
@@ -336,6 +337,7 @@ class TestTakeoverIsRefused:
         assert world.oracles.promotions == 0
 
 
+@pytest.mark.without_register("it is the holder: it serves without an order")
 class TestFormerPrimaryAlone:
     """It waits for its peer, which may have been promoted. The same order makes it serve."""
 

@@ -83,6 +83,7 @@ class TestTheRegisterIsLookedAt:
         assert "register_foreign" in world.alarms("node1")
         assert "register_foreign" in world.alarms("node2")
 
+    @pytest.mark.without_register("it is about having none")
     def test_a_cluster_without_one_knows_of_none(self):
         world = ready()
         assert world.register.row is None
@@ -172,3 +173,60 @@ class TestTheRegisterSaysWhoMayWrite:
         world.run(60)
         world.register.state = "ok"
         converges(world, within=300)
+
+
+class TestAnOperatorsWordStandsOverASilentRegister:
+    def dead_with_the_register(self, world):
+        world.register.state = "down"
+        world.bmcs["node1"].up = world.node1.mains = False
+        world.node1.switch_off("host and BMC died together, and the vote host")
+        nobody_is_fenced(world, 60)
+
+    def test_takeover_makes_the_standby_serve_and_the_register_learns_of_it(self, world):
+        self.dead_with_the_register(world)
+        world.node2.daemon.order(Order.TAKEOVER)
+        assert world.run_until(lambda: world.primary() is world.node2, 40) is not None, story(world)
+        world.register.state = "ok"
+        assert world.run_until(lambda: world.register.row.holder == "node2", 10) is not None, story(world)
+        assert world.register.row.epoch == 2
+        world.bmcs["node1"].up = world.node1.mains = True
+        world.node1.switch_on("test")
+        converges(world)
+        assert world.primary() is world.node2
+        assert world.register.row.heir == "node1"
+
+    def test_it_is_over_once_the_register_tells_of_a_newer_holder(self, world):
+        self.dead_with_the_register(world)
+        row = world.register.row
+        world.node2.daemon.order(Order.TAKEOVER)
+        assert world.run_until(lambda: world.primary() is world.node2, 40) is not None, story(world)
+        world.register.row = replace(row, holder="node1", epoch=row.epoch + 1, beat=row.beat + 1, heir="")
+        world.register.state = "ok"
+        assert world.run_until(lambda: world.node2.pg.state == "down", 10) is not None, story(world)
+        assert "gave_way" in world.events("node2")
+
+    def test_it_outlives_skyha(self, world):
+        self.dead_with_the_register(world)
+        world.node2.daemon.order(Order.TAKEOVER)
+        assert world.run_until(lambda: world.primary() is world.node2, 40) is not None, story(world)
+        world.node2.daemon.kill()
+        world.run(30)
+        world.register.state = "ok"
+        world.run(10)
+        assert world.primary() is world.node2, story(world)
+        assert world.register.row.holder == "node2"
+
+    @pytest.mark.parametrize("order", [Order.TAKEOVER, Order.CONFIRM_OFF])
+    def test_a_former_primary_alone_serves_by_it(self, world, order):
+        world.register.state = "down"
+        world.bmcs["node2"].up = world.node2.mains = False
+        world.node2.switch_off("test")
+        world.node1.reset("test")
+        world.run(60)
+        assert world.primary() is None, story(world)
+        world.node1.daemon.order(order)
+        assert world.run_until(lambda: world.primary() is world.node1, 20) is not None, story(world)
+
+    def test_nothing_else_promotes_beside_a_silent_register(self, world):
+        self.dead_with_the_register(world)
+        assert world.oracles.promotions == 0

@@ -140,6 +140,7 @@ class TestReturn:
         world.node1.reset("test")
         assert world.run_until(lambda: world.primary() is world.node1, 60) is not None, story(world)
 
+    @pytest.mark.without_register("it is the holder: it serves at once")
     def test_briefly_lonely_primary_waits_after_a_reboot_without_its_peer(self, world):
         world.node2.mains = False
         world.node2.switch_off("test")

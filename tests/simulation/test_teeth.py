@@ -27,6 +27,7 @@ from tests.simulation.verbs import frozen_before_the_fence
 from tests.simulation.world import World
 
 SEEDS = 400
+pytestmark = pytest.mark.without_register("the register holds where a broken rule of the nodes does not")
 
 
 def caught_by_chance(*rules):

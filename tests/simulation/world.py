@@ -35,9 +35,12 @@ ADDRESSES = {"node1": "198.51.100.110", "node2": "198.51.100.111"}
 class World:
     """node1 begins as primary, node2 as its standby; both skyhas start with no record."""
 
+    always: Mapping[str, Mapping[str, Any]] = {}  # sections of every world's configuration
+
     def __init__(
         self, seed: int = 0, timing: Timing | None = None, running: bool = True, **sections: Mapping[str, Any]
     ) -> None:
+        sections = {**self.always, **sections}
         self.random = random.Random(seed)
         self.kernel = Kernel()
         self.story: list[tuple[float, str, str]] = []

@@ -29,6 +29,9 @@ FULL = Record(
     paused=True,
     paused_until=100.0,
     paused_until_wall=1700000100.0,
+    epoch=3,
+    beat=600,
+    overruled=3,
 )
 # What version 1 had written in the middle of a failover, before a proof was a value.
 OLD_INTENT = {

@@ -194,7 +194,8 @@ class Loop:
     def _note(self, decision: Decision, now: float) -> None:
         """Leave for the next daemon what this one leans on, or nothing where that is not enough for a failover."""
         known = evidence(decision, now)
-        if known is None and (not self._noted or in_doubt(decision.memory)):
+        has_not_looked = decision.readiness is not None and self.seen is not None and not self.seen.looks
+        if known is None and (not self._noted or in_doubt(decision.memory) or has_not_looked):
             return
         try:
             if known is None:

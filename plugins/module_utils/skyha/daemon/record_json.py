@@ -22,7 +22,7 @@ def to_json(record: Record) -> Mapping[str, Any]:
     intent = None if record.intent is None else _intent_to_json(record.intent)
     data = {"version": VERSION, **dataclasses.asdict(record), "intent": intent}
     if not record.epoch:  # without a register an older skyha understands it as well
-        del data["epoch"], data["beat"]
+        del data["epoch"], data["beat"], data["overruled"]
     return data
 
 

@@ -15,7 +15,7 @@ from ..margins import POWER_KNOWN
 from ..words import Action, Do, Event, Order, Path, Peer, Role, Seen, Server, Task
 from .belongs import Obstacle, not_ours
 from .decision import Decision, Wants
-from .holding import in_force, may_start
+from .holding import in_force, may_start, overruled
 from .memory import Memory, Restarts, age, begin
 from .orders import confirmed, refused, takeover_answered
 from .record import Intent, Record, Stage, is_paused
@@ -133,6 +133,13 @@ def decide_down(config: Config, memory: Memory, seen: Seen, now: float) -> Decis
         why = _no_takeover(config, memory, seen, now)
         memory = confirmed(takeover_answered(memory), now if why is None else None)
         told = () if why is None else (refused(order, why),)
+    if (
+        memory.word.confirmed_off
+        and seen.local.role is Role.PRIMARY
+        and in_force(config, memory)
+        and memory.register.code
+    ):
+        memory = overruled(memory)
     decision = _decide_down(config, memory, seen, now)
     asks = in_force(config, memory) and seen.local.role is Role.PRIMARY and not may_start(config, memory)
     if decision.memory.word.confirmed_off and seen.peer is not None and not asks:

@@ -12,7 +12,7 @@ from ..config import Config
 from ..margins import LISTEN_LIMIT, ORDER_TAKES, SOON, WORD_EVERY
 from ..words import Action, Do, Event, Outcome, Path, Power, Refused, Role, Seen, Sight, Task
 from .decision import Decision, Wants
-from .holding import TAKES, in_force, may_promote
+from .holding import TAKES, in_force, is_overruled, may_promote, overruled
 from .memory import Memory, age, begin
 from .orders import confirmed, not_followed
 from .patience import BOTH, blind, cut_off, cut_off_why, facts, led_elsewhere, living, look_at_primary, signs
@@ -48,7 +48,7 @@ def promoting(config: Config, memory: Memory, intent: Intent, seen: Seen, now: f
 def _holds(config: Config, memory: Memory) -> bool:
     """Does the register say so, or has it not been asked yet? Then the peer starts nothing, whatever power it has (R1)."""
     row = memory.register.row
-    return in_force(config, memory) and (row is None or row.holder == config.node.name)
+    return in_force(config, memory) and (row is None or row.holder == config.node.name or is_overruled(memory))
 
 
 def invited(config: Config, memory: Memory, seen: Seen, now: float) -> Decision | None:
@@ -56,10 +56,8 @@ def invited(config: Config, memory: Memory, seen: Seen, now: float) -> Decision 
     if not memory.register.invited or memory.record.intent is not None or is_paused(memory.record, now):
         return None
     why = f"{config.peer.name} has handed over to this node in the register"
-    memory = begin(memory, Intent(Stage.PROMOTING, now, now, why, proven_by=Kind.WORD))
-    memory = replace(memory, record=replace(memory.record, role=Role.PRIMARY, standby_recorded=False))
-    fence = replace(memory.fence, proof=Proof(Kind.WORD, now, why), promote_at=None)
-    memory = unheard(replace(memory, fence=fence, heard=replace(memory.heard, vote_look=None)))
+    memory = _to_promote(memory, Intent(Stage.PROMOTING, now, now, why, proven_by=Kind.WORD))
+    memory = replace(memory, fence=replace(memory.fence, proof=Proof(Kind.WORD, now, why), promote_at=None))
     event = Event("fenced", f"{why}: promoting", "warning")
     return Decision(memory, f"standby, {why}: promoting", Wants(0.0), (), (event,))
 
@@ -83,7 +81,7 @@ def _told(config: Config, memory: Memory, intent: Intent, now: float, decision: 
 
 def fence_once(config: Config, memory: Memory, intent: Intent, now: float, events: tuple[Event, ...] = ()) -> Decision:
     """The next attempt at the fence, or the word of an operator in its place."""
-    memory = replace(memory, fence=replace(memory.fence, row=memory.register.row, silent_at=None))
+    memory = reads_row(memory)
     if memory.word.confirmed_off:
         return proven(config, memory, intent, by_operator(now, "an operator confirmed that it is off"), events)
     memory = begin(memory, replace(intent, stage=Stage.FENCING, at=now, attempts=intent.attempts + 1))
@@ -93,6 +91,11 @@ def fence_once(config: Config, memory: Memory, intent: Intent, now: float, event
     sentence = f"standby, fencing {config.peer.name} (attempt {intent.attempts + 1} of {config.timing.fence_attempts})"
     alarms = _fence_alarms(config, intent.attempts)
     return Decision(memory, sentence, Wants(TASK_POLL), (Action(Do.RUN, Task.FENCE),), events, alarms)
+
+
+def reads_row(memory: Memory) -> Memory:
+    """The memory with the row that a take will name: as it was read before there is a proof (R2)."""
+    return replace(memory, fence=replace(memory.fence, row=memory.register.row, silent_at=None))
 
 
 def _fence_alarms(config: Config, failed: int) -> dict[str, str]:
@@ -116,7 +119,7 @@ def _fencing(config: Config, memory: Memory, intent: Intent, seen: Seen, now: fl
             return _by_word(config, memory, intent, now, outcome, events)
     if Task.FENCE in seen.running:
         # Its skyha renews until the power is gone; what is read without a proof was read before it (R2).
-        memory = replace(memory, fence=replace(memory.fence, row=memory.register.row))
+        memory = reads_row(memory)
         sentence = f"standby, fencing {config.peer.name} (attempt {intent.attempts} of {config.timing.fence_attempts})"
         return Decision(memory, sentence, Wants(TASK_POLL), (), events, _fence_alarms(config, intent.attempts - 1))
     life = _life(config, intent, seen)
@@ -321,6 +324,8 @@ def _listening(config: Config, memory: Memory, intent: Intent, seen: Seen, now: 
         )
         return Decision(memory, sentence, listen, (), (), {"listening": sentence})
     if seen.looks[Path.VIP].sight is Sight.UNREACHABLE and before is not None and received == before:
+        if memory.fence.silent_at is not None and memory.register.code and (intent.by_operator or intent.takeover):
+            memory = overruled(memory)  # it was asked, and is silent: the operator's word stands in its place
         if not may_promote(config, memory):
             row = memory.fence.row
             if row is not None and row.heir != config.node.name and not (intent.by_operator or intent.takeover):
@@ -342,15 +347,18 @@ def _listening(config: Config, memory: Memory, intent: Intent, seen: Seen, now: 
 
 def _promotes(config: Config, memory: Memory, intent: Intent, seen: Seen, now: float) -> Decision:
     """The proof is there, and, where a register is, this node holds."""
-    memory = begin(memory, replace(intent, stage=Stage.PROMOTING, at=now))
-    memory = replace(memory, record=replace(memory.record, role=Role.PRIMARY, standby_recorded=False))
-    # What was seen of the old primary is no sign of trouble on the way to the new one.
-    heard = replace(memory.heard, vote_look=None)
-    memory = unheard(replace(memory, fence=replace(memory.fence, promote_at=now), heard=heard))
+    memory = _to_promote(memory, replace(intent, stage=Stage.PROMOTING, at=now))
+    memory = replace(memory, fence=replace(memory.fence, promote_at=now))
     event = Event("fenced", f"{config.peer.name} is off and silent: promoting", "warning", facts(seen))
     ended, told = _out_of_the_way(seen)
     actions, wants = (*ended, Action(Do.PROMOTE)), Wants(0.0, vip_conflict=True)
     return Decision(memory, "standby, the fence is proven: promoting", wants, actions, (event, *told))
+
+
+def _to_promote(memory: Memory, intent: Intent) -> Memory:
+    record = replace(memory.record, intent=intent, role=Role.PRIMARY, standby_recorded=False)
+    # What was seen of the old primary is no sign of trouble on the way to the new one.
+    return unheard(replace(memory, record=record, heard=replace(memory.heard, vote_look=None)))
 
 
 def _told_by_register(config: Config, memory: Memory, intent: Intent, seen: Seen, now: float) -> Decision | None:

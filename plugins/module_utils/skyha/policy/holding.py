@@ -59,17 +59,27 @@ def in_force(config: Config, memory: Memory) -> bool:
     return config.has_register and memory.record.epoch > 0
 
 
+def overruled(memory: Memory) -> Memory:
+    """The memory with an operator's word over the row that is known: the register is silent, and he answers for the holder's end."""
+    return replace(memory, record=replace(memory.record, overruled=memory.record.epoch))
+
+
+def is_overruled(memory: Memory) -> bool:
+    """Does such a word stand? No longer once the register has told of another holder."""
+    return 0 < memory.record.epoch == memory.record.overruled
+
+
 def may_start(config: Config, memory: Memory) -> bool:
-    """May PostgreSQL be started as primary here? Only by a renewal that was sent after it was down (R1)."""
+    """May PostgreSQL be started as primary here? Only by a renewal that was sent after it was down (R1), or an operator's word."""
     hold, down_since = memory.register.hold, memory.own.down_since
-    if not in_force(config, memory):
+    if not in_force(config, memory) or is_overruled(memory):
         return True
     return hold is not None and (not hold.has_heir or hold.renewed_at >= (down_since or 0.0))
 
 
 def may_promote(config: Config, memory: Memory) -> bool:
-    """May PostgreSQL be promoted here? Only by a take or a renewal that has succeeded (R1)."""
-    return not in_force(config, memory) or memory.register.hold is not None
+    """May PostgreSQL be promoted here? Only by a take or a renewal that has succeeded (R1), or an operator's word."""
+    return not in_force(config, memory) or memory.register.hold is not None or is_overruled(memory)
 
 
 def is_peers(config: Config, memory: Memory) -> bool:
@@ -80,7 +90,7 @@ def is_peers(config: Config, memory: Memory) -> bool:
 
 def is_denied(config: Config, memory: Memory) -> bool:
     """Runs PostgreSQL here as primary, and another node holds? The second answer was asked for after it was seen to run."""
-    return in_force(config, memory) and memory.register.denied > 1
+    return in_force(config, memory) and memory.register.denied > 1 and not is_overruled(memory)
 
 
 def not_heir(config: Config, memory: Memory, now: float) -> Obstacle | None:
@@ -171,17 +181,21 @@ def asking(config: Config, decision: Decision, seen: Seen, now: float) -> Decisi
 
 
 def _question(config: Config, memory: Memory, seen: Seen, now: float) -> tuple[Memory, Verb]:
-    own, part, node = memory.record.system_identifier, memory.register, config.node.name
-    if own and part.code in ("register_missing", "register_back") and _serves_both(memory, seen):
+    own = memory.record.system_identifier or seen.local.system_identifier or ""
+    part, node = memory.register, config.node.name
+    stands = _serves_both(memory, seen) or (is_overruled(memory) and _is_primary(seen))
+    if own and part.code in ("register_missing", "register_back") and stands:
         # Never from a standby alone (R7): it follows, so it takes nothing at this moment.
         epoch = max(memory.record.epoch, part.other.epoch if part.other is not None else 0) + 1
         return memory, verbs.found(own, node, epoch, part.other)
     if not own or part.row is None:
         return memory, verbs.read()
     if part.hold is not None:
-        return _holders_question(config, memory, part.hold, seen, now)
+        return _holders_question(config, memory, part.hold, own, seen, now)
     if part.row.holder == node:
         return memory, verbs.renew(own, node, part.row.epoch)
+    if is_overruled(memory) and _is_primary(seen):
+        return memory, verbs.found(own, node, part.row.epoch + 1, part.row)
     intent, row = memory.record.intent, memory.fence.row
     if (
         memory.fence.silent_at is not None
@@ -198,9 +212,11 @@ def _question(config: Config, memory: Memory, seen: Seen, now: float) -> tuple[M
     return memory, verbs.read()
 
 
-def _holders_question(config: Config, memory: Memory, hold: book.Hold, seen: Seen, now: float) -> tuple[Memory, Verb]:
+def _holders_question(
+    config: Config, memory: Memory, hold: book.Hold, own: str, seen: Seen, now: float
+) -> tuple[Memory, Verb]:
     """Renew, or after that: name the heir, or hand over to it."""
-    own, node, told, intent = memory.record.system_identifier, config.node.name, seen.register, memory.record.intent
+    node, told, intent = config.node.name, seen.register, memory.record.intent
     has_renewed = told is not None and isinstance(told.answer, Done) and told.verb.name in _HOLDS
     if memory.switching.received and intent is not None and intent.stage is Stage.SWITCHING:
         return memory, verbs.hand_over(own, node, hold.row)

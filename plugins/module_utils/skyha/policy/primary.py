@@ -11,7 +11,7 @@ from .armed import bmc_problem, record_problem
 from .belongs import on_own_cluster
 from .boot import PROMOTED_BY_HAND, Step, next_step
 from .decision import Decision, Wants
-from .holding import is_denied
+from .holding import is_denied, overruled
 from .memory import Memory, age
 from .orders import confirmed, not_followed, takeover_answered
 from .proof import Kind
@@ -51,6 +51,8 @@ def decide_primary(config: Config, memory: Memory, seen: Seen, now: float) -> De
         memory = confirmed(takeover_answered(memory), now)
     if was_promoted_by_hand(config, memory, seen, now):
         return _promoted_by_hand(config, memory, seen, is_paused(memory.record, now))
+    if memory.word.confirmed_off and is_denied(config, memory) and not _lawful_is_seen(seen):
+        memory = overruled(memory)
     if is_denied(config, memory) and not is_paused(memory.record, now):
         return _not_holder(config, memory, seen)
     memory, events = _settle(config, memory, seen, now)

@@ -70,6 +70,7 @@ class Record:
     # Of the newest row of the register that this node knows, the beat not to the last; 0: it has never seen one.
     epoch: int = 0
     beat: int = 0
+    overruled: int = 0  # epoch of the row over which an operator's word stands, given while the register was silent
     mounts: Mapping[str, str] = field(default_factory=dict)  # directory of WAL or tablespace -> its mount point
 
 

@@ -13,7 +13,7 @@ from ..config import Config
 from ..words import Event, Order, Role, Seen, Server, Task
 from .armed import is_bmc_belied
 from .decision import Decision, Wants
-from .failover import TASK_POLL, fence_once, proven
+from .failover import TASK_POLL, fence_once, proven, reads_row
 from .memory import Memory, begin
 from .orders import confirmed, refused, takeover_answered
 from .patience import blind, facts, living, look_at_primary
@@ -41,7 +41,7 @@ def take_over(config: Config, memory: Memory, seen: Seen, now: float) -> Decisio
     since = now if memory.watch.trouble is None else memory.watch.trouble.since
     attempts = 0 if old is None else old.attempts
     intent = Intent(Stage.FENCING, now, since, "an operator ordered it", attempts, takeover=True)
-    memory = begin(confirmed(memory, None), intent)
+    memory = reads_row(begin(confirmed(memory, None), intent))
     event = Event(
         "takeover", f"an operator orders this node to take over from {config.peer.name}", "warning", facts(seen)
     )
