@@ -18,6 +18,7 @@ PROOF = "tests/simulation/test_fence_proof.py"
 BOOT = "tests/simulation/test_boot.py"
 STORAGE = "tests/simulation/test_scenarios_storage.py"
 REFUSES = "tests/unit/world/test_rewind_refuses.py"
+REGISTER = "tests/simulation/test_scenarios_register.py"
 UNKNOWN = "tests/simulation/test_scenarios_unknown.py"
 
 
@@ -498,8 +499,36 @@ MUTANTS = (
     Mutant(
         "one that is no longer armed leaves its old evidence",
         "daemon/loop.py",
-        "        if known is None and (not self._noted or in_doubt(decision.memory)):\n",
+        "        if known is None and (not self._noted or in_doubt(decision.memory) or has_not_looked):\n",
         "        if known is None:\n",
         (PROOF,),
+    ),
+    Mutant(
+        "an operator's word over a silent register never ends",
+        "policy/holding.py",
+        "    return 0 < memory.record.epoch == memory.record.overruled\n",
+        "    return memory.record.overruled > 0\n",
+        (REGISTER,),
+    ),
+    Mutant(
+        "a silent register holds nobody back",
+        "policy/failover.py",
+        "memory.register.code and (intent.by_operator or intent.takeover):\n",
+        "memory.register.code:\n",
+        (REGISTER,),
+    ),
+    Mutant(
+        "a primary that is no holder serves on",
+        "policy/holding.py",
+        "    return in_force(config, memory) and memory.register.denied > 1 and not is_overruled(memory)\n",
+        "    return False\n",
+        (REGISTER,),
+    ),
+    Mutant(
+        "a take names the row of now, not the one from before the proof",
+        "policy/holding.py",
+        "            return memory, verbs.take(own, node, row)\n",
+        "            return memory, verbs.take(own, node, part.row)\n",
+        (REGISTER, SCHEDULES),
     ),
 )

@@ -106,6 +106,15 @@ class TestTheRegisterSaysWhoMayWrite:
         converges(world)
         assert world.register.row.heir == "node1"
 
+    def test_a_take_names_the_row_from_before_the_proof(self, world):
+        """A holder that was fenced, came back early and renewed is not taken over from by that fence."""
+        world.node1.switch_off("test")
+        assert world.run_until(lambda: "fence_read_back" in world.events("node2"), 20) is not None, story(world)
+        row = world.register.row
+        world.register.row = replace(row, beat=row.beat + 1)
+        assert world.run_until(lambda: "called_off" in world.events("node2"), 3) is not None, story(world)
+        assert world.register.row.holder == "node1"
+
     @pytest.mark.parametrize("state", ["down", "hung"])
     def test_without_it_nothing_is_promoted(self, world, state):
         """An order at the wrong moment would be a guess: the old primary may be the holder still."""
