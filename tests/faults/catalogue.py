@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+
 from tests.faults import (  # noqa: F401  (each enters its rows)
     rows_document,
     rows_host,
@@ -17,5 +19,20 @@ from tests.faults import (  # noqa: F401  (each enters its rows)
 )
 from tests.faults.rows import ROWS as _ENTERED
 
-ORDER = ("document", "postgres", "host", "links", "vote", "standby", "storage", "skyha", "switchover", "operator")
+if os.environ.get("LAB_REGISTER", "none") != "none":  # the lab has a register: its own faults are played, too
+    from tests.faults import rows_register  # noqa: F401
+
+ORDER = (
+    "document",
+    "postgres",
+    "host",
+    "links",
+    "vote",
+    "register",
+    "standby",
+    "storage",
+    "skyha",
+    "switchover",
+    "operator",
+)
 ROWS = sorted(_ENTERED, key=lambda one: ORDER.index(one.group))
