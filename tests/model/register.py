@@ -42,6 +42,7 @@ class Question(NamedTuple):
     sent_at: float
     row: Row | None  # the one that it names (name, take), or the epoch of (renew)
     heir: str = ""
+    term: float = 0.0
     order: int = 0
     is_waited_for: bool = True
     answer: Row | None = None  # None: it is still on its way there
@@ -61,7 +62,7 @@ class Side(NamedTuple):
     hold: Hold | None = None
     watch: Watch = Watch()
     heard_at: float = NEVER  # the holder's last answer to a heartbeat
-    wish: str | None = None  # the heir that it is to name
+    wish: tuple[str, float] | None = None  # the heir that it is to name, and the lease's term
     fenced: Row | None = None  # it has switched the other off; the row that it had read before
     taking: bool = False
 
@@ -158,8 +159,9 @@ def _faults(world: World, i: int, name: str) -> Iterator[tuple[str, World]]:
             yield f"skyha on {name} is stuck", put(world, i, stuck=True)
             yield f"skyha on {name} is killed", killed(world, i)
     if side.hold is not None and runs(side) and not side.stuck:
-        yield f"{name} is to name nobody as heir", put(world, i, wish="")
-        yield f"{name} is to name the other as heir", put(world, i, wish=NAMES[1 - i])
+        yield f"{name} is to name nobody as heir", put(world, i, wish=("", 0.0))
+        yield f"{name} is to name the other as heir", put(world, i, wish=(NAMES[1 - i], TERMS.term))
+        yield f"{name} is to name the other as heir without a lease", put(world, i, wish=(NAMES[1 - i], 0.0))
     if side.hold is None and side.watch.row is not None and runs(side) and not side.stuck and other.power:
         yield f"{name} switches the other off and on", put(off(world, 1 - i, BOOTS), i, fenced=side.watch.row)
     for how in ("cut", "questions", "answers"):
@@ -262,15 +264,15 @@ def _asks(world: World, i: int) -> World:
     if side.hold is not None:
         question = Question(i, "renew", 0.0, side.hold.row)
         if side.wish is not None:
-            hold = book.orders(side.hold, side.wish)
-            question = Question(i, "name", 0.0, hold.row, side.wish, hold.order)
+            hold = book.orders(side.hold, *side.wish)
+            question = Question(i, "name", 0.0, hold.row, *side.wish, hold.order)
             world = put(world, i, hold=hold, wish=None)
     else:
         question = Question(i, "read", 0.0, None)
         trouble = -side.heard_at > TROUBLE
         proof = Proof.FENCE if side.fenced is not None else Proof.LEASE if trouble else None
         watch = replace(side.watch, row=side.fenced) if side.fenced is not None else side.watch
-        named = book.may_take(watch, name, proof, TERMS, 0.0)
+        named = book.may_take(watch, name, proof, 0.0)
         if watch.row is not None and watch.row.holder == name:
             question = Question(i, "renew", 0.0, side.watch.row)
             world = put(world, i, watch=Watch(mark=side.watch.mark, promised_at=side.watch.promised_at))
@@ -345,7 +347,7 @@ def _delivered(world: World, question: Question) -> World:
     if question.kind == "renew" and question.row is not None:
         made = book.renewal(row, NAMES[i], question.row.epoch)
     elif question.kind == "name" and question.row is not None:
-        made = book.naming(row, NAMES[i], question.row, question.heir)
+        made = book.naming(row, NAMES[i], question.row, question.heir, question.term)
     elif question.kind == "take" and question.row is not None:
         made = book.take(row, NAMES[i], question.row)
     row = row if made is None else made
@@ -414,7 +416,7 @@ def canonical(world: World) -> World:
 
 def start(rates: tuple[float, float]) -> World:
     """node1 holds and writes, node2 is its heir and has promised."""
-    row = Row("node1", 0, 0, "node2")
+    row = Row("node1", 0, 0, "node2", TERMS.term)
     holder = Side(writes=True, fed_at=0.0, hold=Hold(row, renewed_at=0.0))
     world = World((holder, Side()), row, rates)
     for _ in range(30):

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy import book
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.book import Proof, Terms
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.book import Proof
 
 from tests.model import register
 from tests.model.explore import explore
@@ -91,7 +91,7 @@ def test_r3_taking_without_being_the_heir(monkeypatch):
     may_take, take = honest("may_take"), honest("take")
 
     def as_heir(row, node):
-        return row and replace(row, heir=node if row.holder != node else row.heir)
+        return row and replace(row, heir=node if row.holder != node else row.heir, term=register.TERMS.term)
 
     monkeypatch.setattr(
         book, "may_take", lambda watch, node, *rest: may_take(replace(watch, row=as_heir(watch.row, node)), node, *rest)
@@ -101,7 +101,7 @@ def test_r3_taking_without_being_the_heir(monkeypatch):
 
 
 def test_r4_too_short_a_wait(monkeypatch):
-    monkeypatch.setattr(Terms, "wait", property(lambda terms: terms.lease))
+    monkeypatch.setattr(book, "by_any_clock", lambda term: term - register.TERMS.watchdog)
     caught(1, 0, 10, *ALONE)
 
 
@@ -136,23 +136,44 @@ def test_r4_a_watchdog_that_does_not_bite(monkeypatch):
 
 
 def test_r5_an_heir_that_counts_only_once_the_register_has_answered(monkeypatch):
-    monkeypatch.setattr(book, "orders", lambda hold, heir: replace(hold, order=hold.order + 1))
+    monkeypatch.setattr(book, "orders", lambda hold, heir, term: replace(hold, order=hold.order + 1))
     caught(2, 0, 14, *NOBODY, "the link between the nodes: cut")
 
 
 def test_r5_an_heir_taken_back_before_the_register_has_answered(monkeypatch):
     orders = honest("orders")
-    monkeypatch.setattr(book, "orders", lambda hold, heir: replace(orders(hold, heir), has_heir=bool(heir)))
+    monkeypatch.setattr(book, "orders", lambda hold, heir, term: replace(orders(hold, heir, term), is_bound=term > 0))
     caught(1, 0, 16, "the link between the nodes: cut", "node1's link to the register: questions")
 
 
 def test_an_heir_named_by_an_order_that_comes_late(monkeypatch):
     """REGISTER's R5 as it was written is not enough: the answer to the last order says nothing of one that still travels."""
 
-    def blind(row, node, read, heir):
-        return replace(row, beat=row.beat + 1, heir=heir) if (row.holder, row.epoch) == (node, read.epoch) else None
+    def blind(row, node, read, heir, term):
+        new = replace(row, beat=row.beat + 1, heir=heir, term=term)
+        return new if (row.holder, row.epoch) == (node, read.epoch) else None
 
     monkeypatch.setattr(book, "naming", blind)
     story = ("node1's link to the register: questions", *QUIET * 4, "node1 is to name the other as heir", *QUIET)
     new = ("node1 has a new connection, its old one is late", "node1 is to name nobody as heir", *QUIET * 3)
     caught(2, 0, 12, *NOBODY, *story, *new, "what node1 asked before arrives")
+
+
+def test_r8_an_heir_that_waits_for_a_lease_that_nobody_obeys(monkeypatch):
+    """The holder has no watchdog, and says so: time proves nothing then, whatever the heir's own settings are."""
+    may_take = honest("may_take")
+
+    def by_its_settings(watch, *rest):
+        row = watch.row and replace(watch.row, term=register.TERMS.term)
+        return may_take(replace(watch, row=row), *rest) and watch.row
+
+    monkeypatch.setattr(book, "may_take", by_its_settings)
+    caught(0, 0, 14, "node1 is to name the other as heir without a lease", *QUIET * 3, *ALONE)
+
+
+def test_r8_a_lease_that_ends_before_the_register_has_answered(monkeypatch):
+    ordered, orders = honest("ordered"), honest("orders")
+    monkeypatch.setattr(book, "orders", lambda hold, heir, term: replace(orders(hold, heir, term), is_bound=term > 0))
+    monkeypatch.setattr(book, "ordered", lambda hold, order, row: replace(ordered(hold, order, row), is_bound=False))
+    story = ("node1's link to the register: questions", "node1 is to name the other as heir without a lease")
+    caught(1, 0, 16, "the link between the nodes: cut", *story)

@@ -75,7 +75,7 @@ class Register:
             return book.renewal(row, str(node), int(epoch or 0))
         read = replace(row, epoch=int(epoch or 0), beat=int(rest[0] or 0))
         if verb.name == "set_heir":
-            return book.naming(row, str(node), read, str(rest[1] or ""))
+            return book.naming(row, str(node), read, str(rest[1] or ""), float(rest[2] or 0.0))
         if verb.name == "hand_over":
             return book.handing(row, str(node), replace(row, epoch=int(epoch or 0), beat=int(rest[0] or 0)))
         return book.take(row, str(node), read)
@@ -89,7 +89,9 @@ class Register:
         if verb.name == "hand_over":
             return self.row.holder != node and self.row.epoch == int(epoch or 0) + 1
         if verb.name == "set_heir":
-            same = (self.row.holder, self.row.epoch, self.row.heir) == (node, epoch, rest[1] or "")
+            term = float(rest[2] or 0.0) if rest[1] else 0.0
+            told = (self.row.holder, self.row.epoch, self.row.heir, self.row.term)
+            same = told == (node, epoch, rest[1] or "", term)
             return same and self.row.beat > int(rest[0] or 0)
         return False
 
@@ -147,7 +149,7 @@ class Line:
             self._come(number, Missing(sent_at))
             return
         row = register.row
-        shown = Row(register.identifier, row.holder, row.epoch, row.beat, row.heir or None)
+        shown = Row(register.identifier, row.holder, row.epoch, row.beat, row.heir or None, term=row.term)
         self._come(number, (Done if done else Refused)(shown, sent_at))
 
     def _come(self, number: int, answer: Answer) -> None:

@@ -35,9 +35,9 @@ def take(identifier: str, heir: str, seen: Version) -> Verb:
     return Verb("take", (identifier, heir, seen.epoch, seen.beat))
 
 
-def set_heir(identifier: str, holder: str, seen: Version, heir: str | None) -> Verb:
-    """The holder says who may take over; None: nobody."""
-    return Verb("set_heir", (identifier, holder, seen.epoch, seen.beat, heir))
+def set_heir(identifier: str, holder: str, seen: Version, heir: str | None, term: float = 0.0) -> Verb:
+    """The holder says who may take over (None: nobody), and the term of the lease that it obeys meanwhile (0: none)."""
+    return Verb("set_heir", (identifier, holder, seen.epoch, seen.beat, heir, term))
 
 
 def hand_over(identifier: str, holder: str, seen: Version) -> Verb:

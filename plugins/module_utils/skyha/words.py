@@ -205,7 +205,7 @@ class Peer:
 
 @dataclass(frozen=True)
 class Row:
-    """A cluster's row in the register. noted_*: for people only; the time is the register's wall clock."""
+    """A cluster's row in the register. noted_*: for people only; the time is the register's wall clock. term: see book.Row."""
 
     system_identifier: str
     holder: str
@@ -214,6 +214,7 @@ class Row:
     heir: str | None
     noted_by: str = ""
     noted_at: float = 0.0
+    term: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -256,7 +257,7 @@ class Verb:
     """A question: a function of the register, and what it is called with after the cluster's name."""
 
     name: str
-    values: tuple[str | int | None, ...] = ()
+    values: tuple[str | float | None, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ FUNCTIONS = {
     "read": "text",
     "renew": "text, text, text, bigint",
     "take": "text, text, text, bigint, bigint",
-    "set_heir": "text, text, text, bigint, bigint, text",
+    "set_heir": "text, text, text, bigint, bigint, text, double precision",
+    "hand_over": "text, text, text, bigint, bigint",
     "found": "text, text, text, bigint, bigint, bigint",
 }
 # Without one of them a commit that was answered could be lost, and with it who may write.

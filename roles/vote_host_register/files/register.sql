@@ -11,8 +11,16 @@ create table if not exists sky_register.register (
   beat bigint not null,
   heir text,
   noted_by text not null,
-  noted_at timestamptz not null
+  noted_at timestamptz not null,
+  -- Seconds after its last renewal in which the holder may write, or its watchdog has not bitten; 0: it obeys no lease.
+  term float8 not null default 0
 ) with (fillfactor = 10);
+alter table sky_register.register add column if not exists term float8 not null default 0;
+
+-- What an older register answered had no term.
+drop function if exists sky_register.read(text), sky_register.renew(text, text, text, bigint),
+  sky_register.take(text, text, text, bigint, bigint), sky_register.set_heir(text, text, text, bigint, bigint, text),
+  sky_register.hand_over(text, text, text, bigint, bigint), sky_register.found(text, text, text, bigint, bigint, bigint);
 
 create or replace function sky_register.note(out noted_by text, out noted_at timestamptz) language sql volatile
 set search_path = pg_catalog, pg_temp
@@ -23,16 +31,16 @@ as $$
 $$;
 
 create or replace function sky_register.read(of_cluster text)
-returns table (done boolean, system_identifier text, holder text, epoch bigint, beat bigint, heir text, noted_by text, noted_at timestamptz)
+returns table (done boolean, system_identifier text, holder text, epoch bigint, beat bigint, heir text, noted_by text, noted_at timestamptz, term float8)
 language sql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
-  select true, r.system_identifier, r.holder, r.epoch, r.beat, r.heir, r.noted_by, r.noted_at
+  select true, r.system_identifier, r.holder, r.epoch, r.beat, r.heir, r.noted_by, r.noted_at, r.term
     from sky_register.register r where r.cluster = of_cluster and session_user = 'register_' || of_cluster
 $$;
 
 -- The holder lives, and writes on.
 create or replace function sky_register.renew(of_cluster text, identifier text, by_holder text, in_epoch bigint)
-returns table (done boolean, system_identifier text, holder text, epoch bigint, beat bigint, heir text, noted_by text, noted_at timestamptz)
+returns table (done boolean, system_identifier text, holder text, epoch bigint, beat bigint, heir text, noted_by text, noted_at timestamptz, term float8)
 language sql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
   update sky_register.register r set beat = r.beat + 1, noted_by = n.noted_by, noted_at = n.noted_at
@@ -40,70 +48,70 @@ as $$
    where r.cluster = of_cluster and session_user = 'register_' || of_cluster
      and r.system_identifier = identifier and r.holder = by_holder and r.epoch = in_epoch;
   select r.system_identifier = identifier and r.holder = by_holder and r.epoch = in_epoch,
-         r.system_identifier, r.holder, r.epoch, r.beat, r.heir, r.noted_by, r.noted_at
+         r.system_identifier, r.holder, r.epoch, r.beat, r.heir, r.noted_by, r.noted_at, r.term
     from sky_register.register r where r.cluster = of_cluster and session_user = 'register_' || of_cluster
 $$;
 
 -- The heir becomes the holder, unless anything happened since it read epoch and beat.
 create or replace function sky_register.take(of_cluster text, identifier text, by_heir text, seen_epoch bigint, seen_beat bigint)
-returns table (done boolean, system_identifier text, holder text, epoch bigint, beat bigint, heir text, noted_by text, noted_at timestamptz)
+returns table (done boolean, system_identifier text, holder text, epoch bigint, beat bigint, heir text, noted_by text, noted_at timestamptz, term float8)
 language sql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
   update sky_register.register r
-     set holder = by_heir, epoch = r.epoch + 1, beat = r.beat + 1, heir = null, noted_by = n.noted_by, noted_at = n.noted_at
+     set holder = by_heir, epoch = r.epoch + 1, beat = r.beat + 1, heir = null, term = 0, noted_by = n.noted_by, noted_at = n.noted_at
     from sky_register.note() n
    where r.cluster = of_cluster and session_user = 'register_' || of_cluster and r.system_identifier = identifier
      and r.heir = by_heir and r.epoch = seen_epoch and r.beat = seen_beat;
   select r.system_identifier = identifier and r.holder = by_heir and r.epoch = seen_epoch + 1,
-         r.system_identifier, r.holder, r.epoch, r.beat, r.heir, r.noted_by, r.noted_at
+         r.system_identifier, r.holder, r.epoch, r.beat, r.heir, r.noted_by, r.noted_at, r.term
     from sky_register.register r where r.cluster = of_cluster and session_user = 'register_' || of_cluster
 $$;
 
--- The holder says who may take over; null: nobody.
-create or replace function sky_register.set_heir(of_cluster text, identifier text, by_holder text, in_epoch bigint, seen_beat bigint, to_heir text)
-returns table (done boolean, system_identifier text, holder text, epoch bigint, beat bigint, heir text, noted_by text, noted_at timestamptz)
+-- The holder says who may take over (null: nobody), and the term of the lease that it obeys meanwhile (0: none).
+create or replace function sky_register.set_heir(of_cluster text, identifier text, by_holder text, in_epoch bigint, seen_beat bigint, to_heir text, with_term float8)
+returns table (done boolean, system_identifier text, holder text, epoch bigint, beat bigint, heir text, noted_by text, noted_at timestamptz, term float8)
 language sql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
-  update sky_register.register r set heir = to_heir, beat = r.beat + 1, noted_by = n.noted_by, noted_at = n.noted_at
+  update sky_register.register r set heir = to_heir, term = case when to_heir is null then 0 else with_term end, beat = r.beat + 1, noted_by = n.noted_by, noted_at = n.noted_at
     from sky_register.note() n
    where r.cluster = of_cluster and session_user = 'register_' || of_cluster and r.system_identifier = identifier
-     and r.holder = by_holder and r.epoch = in_epoch and r.beat = seen_beat and to_heir is distinct from by_holder;
+     and r.holder = by_holder and r.epoch = in_epoch and r.beat = seen_beat and to_heir is distinct from by_holder and with_term >= 0;
   select r.system_identifier = identifier and r.holder = by_holder and r.epoch = in_epoch and r.beat > seen_beat
-           and r.heir is not distinct from to_heir,
-         r.system_identifier, r.holder, r.epoch, r.beat, r.heir, r.noted_by, r.noted_at
+           and r.heir is not distinct from to_heir and r.term = case when to_heir is null then 0 else with_term end,
+         r.system_identifier, r.holder, r.epoch, r.beat, r.heir, r.noted_by, r.noted_at, r.term
     from sky_register.register r where r.cluster = of_cluster and session_user = 'register_' || of_cluster
 $$;
 
 -- The holder's own word, after its PostgreSQL was verified down: the heir holds now, and stays the heir until it names another or
 -- nobody: so it knows that it did not take.
 create or replace function sky_register.hand_over(of_cluster text, identifier text, by_holder text, in_epoch bigint, seen_beat bigint)
-returns table (done boolean, system_identifier text, holder text, epoch bigint, beat bigint, heir text, noted_by text, noted_at timestamptz)
+returns table (done boolean, system_identifier text, holder text, epoch bigint, beat bigint, heir text, noted_by text, noted_at timestamptz, term float8)
 language sql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
   update sky_register.register r
-     set holder = r.heir, epoch = r.epoch + 1, beat = r.beat + 1, noted_by = n.noted_by, noted_at = n.noted_at
+     set holder = r.heir, epoch = r.epoch + 1, beat = r.beat + 1, term = 0, noted_by = n.noted_by, noted_at = n.noted_at
     from sky_register.note() n
    where r.cluster = of_cluster and session_user = 'register_' || of_cluster and r.system_identifier = identifier
      and r.holder = by_holder and r.epoch = in_epoch and r.beat = seen_beat and r.heir <> by_holder;
   select r.system_identifier = identifier and r.holder <> by_holder and r.epoch = in_epoch + 1,
-         r.system_identifier, r.holder, r.epoch, r.beat, r.heir, r.noted_by, r.noted_at
+         r.system_identifier, r.holder, r.epoch, r.beat, r.heir, r.noted_by, r.noted_at, r.term
     from sky_register.register r where r.cluster = of_cluster and session_user = 'register_' || of_cluster
 $$;
 
 -- A new row: where there is none (seen_epoch and seen_beat null), or instead of the one that was seen, with a higher epoch.
 create or replace function sky_register.found(of_cluster text, identifier text, by_holder text, new_epoch bigint, seen_epoch bigint, seen_beat bigint)
-returns table (done boolean, system_identifier text, holder text, epoch bigint, beat bigint, heir text, noted_by text, noted_at timestamptz)
+returns table (done boolean, system_identifier text, holder text, epoch bigint, beat bigint, heir text, noted_by text, noted_at timestamptz, term float8)
 language sql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
   insert into sky_register.register as r
-  select of_cluster, identifier, by_holder, new_epoch, 0, null, n.noted_by, n.noted_at
+  select of_cluster, identifier, by_holder, new_epoch, 0, null, n.noted_by, n.noted_at, 0
     from sky_register.note() n where session_user = 'register_' || of_cluster
       on conflict (cluster) do update
      set system_identifier = excluded.system_identifier, holder = excluded.holder, epoch = excluded.epoch, beat = r.beat + 1,
-         heir = null, noted_by = excluded.noted_by, noted_at = excluded.noted_at
+         heir = null, term = 0, noted_by = excluded.noted_by, noted_at = excluded.noted_at
    where r.epoch = seen_epoch and r.beat = seen_beat and excluded.epoch > r.epoch;
   select r.system_identifier = identifier and r.holder = by_holder and r.epoch = new_epoch,
-         r.system_identifier, r.holder, r.epoch, r.beat, r.heir, r.noted_by, r.noted_at
+         r.system_identifier, r.holder, r.epoch, r.beat, r.heir, r.noted_by, r.noted_at, r.term
     from sky_register.register r where r.cluster = of_cluster and session_user = 'register_' || of_cluster
 $$;
 

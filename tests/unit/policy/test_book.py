@@ -15,11 +15,11 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.book i
 )
 
 TERMS = Terms(lease=4.0, watchdog=4.0)
-ROW = Row("node1", 3, 17, heir="node2")
+ROW = Row("node1", 3, 17, heir="node2", term=8.0)
 
 
 def test_a_renewal_adds_a_beat():
-    assert book.renewal(ROW, "node1", 3) == Row("node1", 3, 18, "node2")
+    assert book.renewal(ROW, "node1", 3) == Row("node1", 3, 18, "node2", 8.0)
 
 
 @pytest.mark.parametrize(("node", "epoch"), [("node2", 3), ("node1", 2), ("node1", 4)])
@@ -28,9 +28,11 @@ def test_only_the_holder_of_this_epoch_changes_the_row(node, epoch):
 
 
 def test_an_heir_is_named_and_taken_back_by_the_holder_that_knows_the_row():
-    assert book.naming(ROW, "node1", ROW, "") == Row("node1", 3, 18, "")
+    assert book.naming(ROW, "node1", ROW, "", 8.0) == Row("node1", 3, 18, "")
+    assert book.naming(ROW, "node1", ROW, "node2") == Row("node1", 3, 18, "node2")
+    assert book.naming(ROW, "node1", ROW, "node2", 6.0) == Row("node1", 3, 18, "node2", 6.0)
     assert book.naming(ROW, "node2", ROW, "") is None
-    assert book.naming(ROW, "node1", Row("node1", 3, 16, "node2"), "") is None
+    assert book.naming(ROW, "node1", Row("node1", 3, 16, "node2", 8.0), "") is None
 
 
 def test_the_heir_takes_what_it_has_read():
@@ -48,7 +50,7 @@ def test_a_take_fails_when_the_row_has_changed_since_it_was_read(row):
 @pytest.mark.parametrize("row", [Row("node1", 3, 17, ""), Row("node2", 3, 17, "node2")])
 def test_nobody_takes_who_is_no_heir(row):
     assert book.take(row, "node2", row) is None
-    assert book.may_take(Watch(row, row_at=0.0), "node2", Proof.FENCE, TERMS, 1000.0) is None
+    assert book.may_take(Watch(row, row_at=0.0), "node2", Proof.FENCE, 1000.0) is None
 
 
 def test_who_holds_nothing_writes_nothing_and_feeds_the_watchdog_only_when_down():
@@ -80,8 +82,16 @@ def test_a_mark_of_an_earlier_boot_promises_nothing():
     assert book.promised(Hold(ROW), Mark(100.0, "then"), "now") == Hold(ROW)
 
 
-def test_without_an_heir_there_is_no_lease():
-    assert book.may_write(Hold(ROW, has_heir=False), TERMS, 1e9)
+def test_without_a_lease_the_holder_writes_on():
+    assert book.may_write(Hold(ROW, is_bound=False), TERMS, 1e9)
+
+
+@pytest.mark.parametrize(("term", "ends"), [(8.0, 104.0), (6.0, 102.0), (20.0, 104.0)])
+def test_the_shorter_lease_counts_the_register_s_or_the_one_that_is_set(term, ends):
+    """The heir goes by the register's, until it tells of another."""
+    hold = Hold(Row("node1", 3, 17, "node2", term), renewed_at=100.0)
+    assert book.may_write(hold, TERMS, ends)
+    assert not book.may_write(hold, TERMS, ends + 0.1)
 
 
 @pytest.mark.parametrize(("heir", "has"), [("node2", True), ("", False), ("node1", False)])
@@ -103,6 +113,17 @@ def test_an_heir_counts_from_the_asking_and_until_the_answer_to_the_last_order()
     assert not book.ordered(last, last.order, none).has_heir
 
 
+def test_a_lease_counts_likewise_and_ends_with_the_answer_that_names_none():
+    fenced = Row("node1", 3, 18, "node2")
+    hold = book.orders(Hold(ROW, has_heir=False, is_bound=False), "node2", 8.0)
+    assert hold.is_bound
+    last = book.orders(hold, "node2")
+    assert last.is_bound
+    assert book.ordered(last, hold.order, fenced).is_bound
+    told = book.ordered(last, last.order, fenced)
+    assert (told.has_heir, told.is_bound) == (True, False)
+
+
 def test_a_beat_that_is_known_begins_no_new_wait():
     watch = book.read(Watch(), ROW, 10.0)
     assert book.read(watch, ROW, 20.0).row_at == 10.0
@@ -120,14 +141,20 @@ def test_a_look_in_trouble_or_without_a_mark_carries_no_promise():
 @pytest.mark.parametrize(("row_at", "promised_at"), [(100.0, 0.0), (0.0, 100.0)])
 def test_by_the_lease_the_heir_waits_from_the_later_of_beat_and_promise(row_at, promised_at):
     watch = Watch(ROW, row_at=row_at, promised_at=promised_at)
-    assert TERMS.wait == pytest.approx(8.8)
-    assert book.may_take(watch, "node2", Proof.LEASE, TERMS, 108.7) is None
-    assert book.may_take(watch, "node2", Proof.LEASE, TERMS, 108.9) == ROW
+    assert TERMS.term == ROW.term
+    assert book.may_take(watch, "node2", Proof.LEASE, 108.7) is None
+    assert book.may_take(watch, "node2", Proof.LEASE, 108.9) == ROW
+
+
+def test_time_proves_nothing_of_a_holder_that_obeys_no_lease():
+    row = Row("node1", 3, 17, "node2")
+    assert book.may_take(Watch(row, row_at=0.0), "node2", Proof.LEASE, 1e9) is None
+    assert book.may_take(Watch(row, row_at=0.0), "node2", Proof.FENCE, 1.0) == row
 
 
 @pytest.mark.parametrize("proof", [Proof.FENCE, Proof.WORD])
 def test_another_proof_needs_no_wait_and_none_takes_nothing(proof):
     watch = Watch(ROW, row_at=100.0)
-    assert book.may_take(watch, "node2", proof, TERMS, 100.0) == ROW
-    assert book.may_take(watch, "node2", None, TERMS, 1000.0) is None
-    assert book.may_take(Watch(), "node2", proof, TERMS, 100.0) is None
+    assert book.may_take(watch, "node2", proof, 100.0) == ROW
+    assert book.may_take(watch, "node2", None, 1000.0) is None
+    assert book.may_take(Watch(), "node2", proof, 100.0) is None

@@ -61,28 +61,43 @@ def test_who_does_not_hold_it_renews_nothing(sky: Login, wrong: ROW) -> None:
 
 
 def test_heir_takes_with_what_it_read(sky: Login) -> None:
-    assert sky.call("set_heir", "sky", "77", "node1", 1, 0, "node2") == (True, "node1", 1, 1, "node2")
+    assert sky.call("set_heir", "sky", "77", "node1", 1, 0, "node2", 0) == (True, "node1", 1, 1, "node2")
     assert sky.call("take", "sky", "77", "node2", 1, 1) == (True, "node2", 2, 2, None)
     assert sky.call("renew", "sky", "77", "node1", 1) == (False, "node2", 2, 2, None)
 
 
+def test_the_term_of_the_lease_goes_with_the_heir(sky: Login) -> None:
+    term = "select term from sky_register.read('sky')"
+    assert sky.call("set_heir", "sky", "77", "node1", 1, 0, "node2", 7.5) == (True, "node1", 1, 1, "node2")
+    assert sky.ask(term) == (7.5,)
+    assert sky.call("set_heir", "sky", "77", "node1", 1, 1, "node2", -1) == (False, "node1", 1, 1, "node2")
+    assert sky.call("set_heir", "sky", "77", "node1", 1, 0, "node2", 6) == (False, "node1", 1, 1, "node2")
+    sky.call("take", "sky", "77", "node2", 1, 1)
+    assert sky.ask(term) == (0,)
+    sky.call("set_heir", "sky", "77", "node2", 2, 2, "node1", 7)
+    sky.call("hand_over", "sky", "77", "node2", 2, 3)
+    assert sky.ask(term) == (0,)
+    sky.call("set_heir", "sky", "77", "node1", 3, 4, None, 7)
+    assert sky.ask(term) == (0,)
+
+
 def test_beat_that_went_on_calls_a_take_off(sky: Login) -> None:
     """R2: the holder came back and renewed while the proof was made."""
-    sky.call("set_heir", "sky", "77", "node1", 1, 0, "node2")
+    sky.call("set_heir", "sky", "77", "node1", 1, 0, "node2", 0)
     sky.call("renew", "sky", "77", "node1", 1)
     assert sky.call("take", "sky", "77", "node2", 1, 1) == (False, "node1", 1, 2, "node2")
 
 
 def test_who_is_no_heir_takes_nothing(sky: Login) -> None:
     assert sky.call("take", "sky", "77", "node2", 1, 0) == (False, "node1", 1, 0, None)
-    sky.call("set_heir", "sky", "77", "node1", 1, 0, "node3")
+    sky.call("set_heir", "sky", "77", "node1", 1, 0, "node3", 0)
     assert sky.call("take", "sky", "77", "node2", 1, 1) == (False, "node1", 1, 1, "node3")
-    sky.call("set_heir", "sky", "77", "node1", 1, 1, None)
+    sky.call("set_heir", "sky", "77", "node1", 1, 1, None, 0)
     assert sky.call("take", "sky", "77", "node3", 1, 2) == (False, "node1", 1, 2, None)
 
 
 def test_take_of_another_system_is_refused(sky: Login) -> None:
-    sky.call("set_heir", "sky", "77", "node1", 1, 0, "node2")
+    sky.call("set_heir", "sky", "77", "node1", 1, 0, "node2", 0)
     assert sky.call("take", "sky", "78", "node2", 1, 1) == (False, "node1", 1, 1, "node2")
 
 
@@ -125,12 +140,12 @@ def test_take_and_renewal_at_once_cannot_both_win(sky: Login, server: RealPostgr
 
 def test_order_for_an_heir_that_arrives_late_changes_nothing(sky: Login) -> None:
     """'node2' was asked for, its answer was lost, and 'nobody' was ordered since: then the first one arrives."""
-    assert sky.call("set_heir", "sky", "77", "node1", 1, 0, None) == (True, "node1", 1, 1, None)
-    assert sky.call("set_heir", "sky", "77", "node1", 1, 0, "node2") == (False, "node1", 1, 1, None)
+    assert sky.call("set_heir", "sky", "77", "node1", 1, 0, None, 0) == (True, "node1", 1, 1, None)
+    assert sky.call("set_heir", "sky", "77", "node1", 1, 0, "node2", 0) == (False, "node1", 1, 1, None)
 
 
 def test_holder_is_not_its_own_heir(sky: Login) -> None:
-    assert sky.call("set_heir", "sky", "77", "node1", 1, 0, "node1") == (False, "node1", 1, 0, None)
+    assert sky.call("set_heir", "sky", "77", "node1", 1, 0, "node1", 0) == (False, "node1", 1, 0, None)
 
 
 def test_new_row_only_instead_of_the_one_that_was_seen_and_with_a_higher_epoch(sky: Login) -> None:
@@ -142,7 +157,7 @@ def test_new_row_only_instead_of_the_one_that_was_seen_and_with_a_higher_epoch(s
 
 def test_row_that_went_back_is_seen_as_it_is(sky: Login, server: RealPostgres) -> None:
     """Restored from a copy: whoever remembers a later beat sees that; renewals by the former holder do not come through."""
-    sky.call("set_heir", "sky", "77", "node1", 1, 0, "node2")
+    sky.call("set_heir", "sky", "77", "node1", 1, 0, "node2", 0)
     server.sql("create table public.copy as table sky_register.register", "sky_register")
     sky.call("take", "sky", "77", "node2", 1, 1)
     assert sky.call("renew", "sky", "77", "node2", 2) == (True, "node2", 2, 3, None)
@@ -162,12 +177,12 @@ def test_row_that_is_gone_is_no_answer(sky: Login, server: RealPostgres) -> None
 
 def test_another_clusters_row_cannot_be_touched_nor_seen(sky: Login, server: RealPostgres) -> None:
     moon = Login(server, "register_moon")
-    sky.call("set_heir", "sky", "77", "node1", 1, 0, "node2")
+    sky.call("set_heir", "sky", "77", "node1", 1, 0, "node2", 0)
     for verb, values in {
         "read": (),
         "renew": ("77", "node1", 1),
         "take": ("77", "node2", 1, 1),
-        "set_heir": ("77", "node1", 1, 1, None),
+        "set_heir": ("77", "node1", 1, 1, None, 0),
         "found": ("77", "node9", 9, 1, 1),
     }.items():
         assert moon.call(verb, "sky", *values) is None, verb

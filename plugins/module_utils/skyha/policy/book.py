@@ -25,19 +25,22 @@ class Row:
     epoch: int
     beat: int
     heir: str = ""  # '': nobody may take over
+    term: float = (
+        0.0  # seconds after its last renewal in which the holder may write, or its watchdog has not bitten; 0: no lease
+    )
 
 
 @dataclass(frozen=True)
 class Terms:
-    """The times that both nodes have agreed on."""
+    """The holder's times. The heir goes by the term in the row."""
 
     lease: float  # seconds for which a renewal, or an heir's promise, lets the holder write
     watchdog: float  # seconds without food after which the holder's host is reset
 
     @property
-    def wait(self) -> float:
-        """What the heir waits: after it the holder has stopped, or was reset, by whichever clock."""
-        return by_any_clock(self.lease + self.watchdog)
+    def term(self) -> float:
+        """So long after its last renewal the holder has stopped, or was reset."""
+        return self.lease + self.watchdog
 
 
 class Proof(Enum):
@@ -58,13 +61,14 @@ def renewal(row: Row, node: str, epoch: int) -> Row | None:
     return dataclasses.replace(row, beat=row.beat + 1)
 
 
-def naming(row: Row, node: str, read: Row, heir: str) -> Row | None:
-    """The holder names its heir, or takes it back (''). It names the row that it knows, as a take does: an order that arrives
-    late, after a newer one was answered or a restart of its sender, must change nothing any more.
+def naming(row: Row, node: str, read: Row, heir: str, term: float = 0.0) -> Row | None:
+    """The holder names its heir, or takes it back (''), and says by which lease it goes, if any: so the heir leans on no setting of
+    its own. It names the row that it knows, as a take does: an order that arrives late, after a newer one was answered or a restart
+    of its sender, must change nothing any more.
     """
     if row != read or row.holder != node:
         return None
-    return dataclasses.replace(row, beat=row.beat + 1, heir=heir)
+    return dataclasses.replace(row, beat=row.beat + 1, heir=heir, term=term if heir else 0.0)
 
 
 def take(row: Row, node: str, read: Row) -> Row | None:
@@ -104,6 +108,7 @@ class Hold:
     renewed_at: float = NEVER  # when the last renewal that succeeded was sent
     promised_at: float = NEVER  # when it gave out the mark that the heir's last promise brought back
     has_heir: bool = True  # an heir stands in the register, for all that is known
+    is_bound: bool = True  # ... and a lease with it
     order: int = 0  # counts its orders to name an heir or take it back: only the last one's answer tells
 
 
@@ -111,14 +116,20 @@ def held(node: str, row: Row, sent_at: float) -> Hold:
     """By the answer to the first renewal, or to a take. Whether an heir stands there the row tells: an order that this node
     gave before and forgot cannot act any more.
     """
-    return Hold(row, renewed_at=sent_at, has_heir=row.heir not in ("", node))
+    has_heir = row.heir not in ("", node)
+    return Hold(row, renewed_at=sent_at, has_heir=has_heir, is_bound=has_heir and row.term > 0)
 
 
 def may_write(hold: Hold | None, terms: Terms, now: float) -> bool:
     """May PostgreSQL run as primary here? (R4, R5)"""
     if hold is None:
         return False
-    return not hold.has_heir or now - max(hold.renewed_at, hold.promised_at) <= terms.lease
+    return not hold.is_bound or now - max(hold.renewed_at, hold.promised_at) <= _lease(hold, terms)
+
+
+def _lease(hold: Hold, terms: Terms) -> float:
+    """By the register, where its lease is shorter than this node's settings would have it."""
+    return min(terms.lease, hold.row.term - terms.watchdog) if hold.row.term > 0 else terms.lease
 
 
 def may_feed(hold: Hold | None, is_down: bool, terms: Terms, now: float) -> bool:
@@ -141,15 +152,20 @@ def promised(hold: Hold, mark: Mark, boot: str) -> Hold:
     return dataclasses.replace(hold, promised_at=max(hold.promised_at, mark.at)) if mark.boot == boot else hold
 
 
-def orders(hold: Hold, heir: str) -> Hold:
-    """It is about to ask the register for this heir, '' for none. An heir counts from the asking on (R5)."""
-    return dataclasses.replace(hold, order=hold.order + 1, has_heir=hold.has_heir or bool(heir))
+def orders(hold: Hold, heir: str, term: float = 0.0) -> Hold:
+    """It is about to ask the register for this heir, '' for none. An heir, and a lease, count from the asking on (R5)."""
+    is_bound = hold.is_bound or (bool(heir) and term > 0)
+    return dataclasses.replace(hold, order=hold.order + 1, has_heir=hold.has_heir or bool(heir), is_bound=is_bound)
 
 
 def ordered(hold: Hold, order: int, row: Row) -> Hold:
-    """The register has done so. That no heir stands there is known by the answer to the last order alone (R5)."""
-    is_gone = order == hold.order and not row.heir
-    return dataclasses.replace(known(hold, row), has_heir=hold.has_heir and not is_gone)
+    """The register has done so. That no heir, or no lease, stands there is known by the answer to the last order alone (R5)."""
+    if order != hold.order:
+        return known(hold, row)
+    has_heir = hold.has_heir and bool(row.heir)
+    return dataclasses.replace(
+        known(hold, row), has_heir=has_heir, is_bound=has_heir and hold.is_bound and row.term > 0
+    )
 
 
 # --- the heir ----------------------------------------------------------------------------------------------------------------
@@ -183,13 +199,14 @@ def promises(watch: Watch, in_trouble: bool, now: float) -> tuple[Watch, Mark | 
     return dataclasses.replace(watch, promised_at=now), watch.mark
 
 
-def may_take(watch: Watch, node: str, proof: Proof | None, terms: Terms, now: float) -> Row | None:
+def may_take(watch: Watch, node: str, proof: Proof | None, now: float) -> Row | None:
     """The row that a take may name, None: not now (R3). For Proof.LEASE this is where the wait is looked at (R4); any other
     proof must be younger than the row that was read.
     """
     row = watch.row
     if proof is None or row is None or row.heir != node or row.holder == node:
         return None
-    if proof is Proof.LEASE and now - max(watch.row_at, watch.promised_at) <= terms.wait:
+    waited = now - max(watch.row_at, watch.promised_at)
+    if proof is Proof.LEASE and (row.term <= 0 or waited <= by_any_clock(row.term)):
         return None
     return row

@@ -107,7 +107,7 @@ def not_heir(config: Config, memory: Memory, now: float) -> Obstacle | None:
 
 
 def _row(row: Row) -> book.Row:
-    return book.Row(row.holder, row.epoch, row.beat, row.heir or "")
+    return book.Row(row.holder, row.epoch, row.beat, row.heir or "", row.term)
 
 
 def _wrong(config: Config, memory: Memory, seen: Seen, answer: Answer) -> Obstacle | None:

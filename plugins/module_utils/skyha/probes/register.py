@@ -17,7 +17,7 @@ from ..words import Answer, Done, Failure, Lost, Missing, Refused, Row, Sight, V
 from .session import Session
 
 DATABASE = "sky_register"  # role vote_host_register
-_COLUMNS = "done, system_identifier, holder, epoch, beat, heir, noted_by, extract(epoch from noted_at)::float8"
+_COLUMNS = "done, system_identifier, holder, epoch, beat, heir, noted_by, extract(epoch from noted_at)::float8, term"
 
 
 class Register:
@@ -168,9 +168,9 @@ def _meaning(row: Any, sent_at: float) -> Answer:
     return (Done if done else Refused)(Row(*values), sent_at)
 
 
-def _written(*values: str | int | None) -> str:
+def _written(*values: str | float | None) -> str:
     """Values as SQL's literals; psycopg2 would need a connection for that."""
-    return ", ".join("null" if v is None else str(v) if isinstance(v, int) else _quoted(v) for v in values)
+    return ", ".join("null" if v is None else _quoted(v) if isinstance(v, str) else str(v) for v in values)
 
 
 def _quoted(text: str) -> str:
