@@ -205,6 +205,19 @@ def test_local_state_without_sql(answer: Answer, disk: Disk, server: Server) -> 
     assert local_without_sql(answer, disk).server is server
 
 
+@pytest.mark.parametrize("status", ["ready", "standby"])
+def test_a_server_that_is_ready_and_does_not_answer_is_not_only_starting(status: str) -> None:
+    disk = dataclasses.replace(DEAD, postmaster=Postmaster(4711, status, stopped=False))
+    told = local_without_sql(Answer(Sight.REFUSED, "connection refused at port 1921"), disk).detail
+    assert status in told
+    assert "connection refused at port 1921" in told
+    assert "another port" in told
+    assert (
+        "another port"
+        not in local_without_sql(Answer(Sight.REFUSED), dataclasses.replace(DEAD, postmaster=RUNNING)).detail
+    )
+
+
 @pytest.mark.parametrize(
     ("answer", "server"),
     [

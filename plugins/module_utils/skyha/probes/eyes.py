@@ -12,7 +12,7 @@ from typing import Callable
 from ..config import Config
 from ..words import Local, Look, Path, Peer, Reader, Role, Server, Sight, Wal
 from . import arp, ndp, queries, wal
-from .datadir import DataDir, Disk
+from .datadir import DataDir, Disk, Postmaster
 from .meaning import STARTING
 from .netlink import Watch
 from .race import Answer, Line, Target, look
@@ -206,7 +206,7 @@ def local_without_sql(answer: Answer, disk: Disk) -> Local:
         return Local(Server.UNKNOWN, role, detail)
     if answer.sight in (Sight.REFUSED, Sight.DROPPED) and disk.role is not Role.UNKNOWN:
         if running is not None:
-            return Local(Server.STARTING, role, f"postmaster {running.pid} is {running.status or 'starting'}")
+            return Local(Server.STARTING, role, _not_let_in(running, answer))
         return Local(
             Server.DOWN,
             role,
@@ -219,6 +219,15 @@ def local_without_sql(answer: Answer, disk: Disk) -> Local:
             system_identifier=control.system_identifier if control else None,
         )
     return Local(Server.STALLED, role, detail)
+
+
+def _not_let_in(running: Postmaster, answer: Answer) -> str:
+    if running.status not in ("ready", "standby"):
+        return f"postmaster {running.pid} is {running.status or 'starting'}"
+    return (
+        f"postmaster {running.pid} is {running.status}, and skyha is not let in ({answer.detail or answer.sight.value}): "
+        "does it listen at another port than skyha.conf says?"
+    )
 
 
 def peer_from(answer: Answer) -> Peer:
