@@ -115,11 +115,11 @@ class Line:
         self.daemon, self.world, self.host = daemon, daemon.world, daemon.host
         self._answer: Answer | None = None
         self._due = 0.0
-        self._asked = 0
+        self.asked = 0
 
     def ask(self, verb: Verb, deadline: float) -> None:
         """See ports.Register."""
-        self._asked += 1
+        self.asked += 1
         self._answer, self._due = None, self.world.kernel.now + deadline
         if not self._reaches("to"):
             return
@@ -127,7 +127,7 @@ class Line:
             self._answer = Lost(Failure(Sight.REFUSED, "connection refused"), False, False)
             return
         self.world.kernel.after(
-            QUICK / 2 + self.world.register.late, self._arrives, self._asked, verb, self.daemon.monotonic()
+            QUICK / 2 + self.world.register.late, self._arrives, self.asked, verb, self.daemon.monotonic()
         )
 
     def _reaches(self, way: str) -> bool:
@@ -156,7 +156,7 @@ class Line:
         self.world.kernel.after(QUICK / 2, self._came, number, answer)
 
     def _came(self, number: int, answer: Answer) -> None:
-        if number == self._asked and self._answer is None and self.world.kernel.now <= self._due:
+        if number == self.asked and self._answer is None and self.world.kernel.now <= self._due:
             self._answer = answer
 
     def answer(self) -> Answer:
@@ -165,6 +165,6 @@ class Line:
             self.daemon.call(min(QUICK, self._due - self.world.kernel.now + 1e-6))
         if self._answer is not None:
             return self._answer
-        self._asked += 1
+        self.asked += 1
         reached = self._reaches("to")
         return Lost(Failure(Sight.STALLED if reached else Sight.UNREACHABLE, "no answer in time"), reached, reached)

@@ -8,6 +8,7 @@ import dataclasses
 import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha import verbs
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon import record_json
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy import holding
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.decide import decide
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.decision import Decision
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import Memory
@@ -26,7 +27,7 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import 
     Verb,
 )
 from node_samples import NODE1, NODE2, configured, remembered
-from policy_samples import CALM, FOLLOWS, NOW, PRIMARY, SERVES, STANDBY
+from policy_samples import CALM, FOLLOWS, GONE, NOW, PRIMARY, SERVES, STANDBY
 
 ID = "7301234567890123456"
 HERE = {"register": {"engine": "vote_host", "address": "198.51.100.35"}}
@@ -66,9 +67,13 @@ def test_the_holder_renews_and_is_one_by_the_answer_to_that() -> None:
     assert second.memory.register.hold.renewed_at == NOW - 0.1
 
 
-def test_the_other_only_reads() -> None:
+def test_the_other_only_reads_and_rarely_while_it_sees_the_primary() -> None:
     decision = on_standby(Done(ROW, NOW - 0.1))
-    assert decision.wants.register == verbs.read()
+    assert decision.wants.register is None
+    calm = Seen(STANDBY, CALM)
+    assert decide(TWO, decision.memory, calm, NOW + holding.READ_EVERY - 0.1).wants.register is None
+    assert decide(TWO, decision.memory, calm, NOW + holding.READ_EVERY).wants.register == verbs.read()
+    assert decide(TWO, decision.memory, Seen(STANDBY, GONE), NOW + 1).wants.register == verbs.read()
     assert decision.memory.register.watch is not None
     assert decision.memory.register.watch.row_at == NOW
 

@@ -17,6 +17,7 @@ from .record import Record, Stage, is_paused
 BEATS = 600  # so many renewals of one holder lie between two notes of the beat on record: each costs an fsync
 TAKES = ("take", "found")
 _HOLDS = ("renew", "take", "found")  # what makes a holder, or keeps one
+READ_EVERY = 5.0  # seconds: a standby that sees its primary need not know more; each question costs the vote host
 TELL_AFTER = 5.0  # seconds without an answer that can be believed, then an alarm
 
 
@@ -175,9 +176,19 @@ def asking(config: Config, decision: Decision, seen: Seen, now: float) -> Decisi
     """With what the next cycle shall ask the register."""
     if not config.has_register:
         return decision
+    if _is_in_no_hurry(decision.memory, seen, now):
+        return replace(decision, alarms={**decision.alarms, **_alarms(decision.memory, now)})
     memory, verb = _question(config, decision.memory, seen, now)
     alarms = {**decision.alarms, **_alarms(memory, now)}
     return replace(decision, memory=memory, wants=replace(decision.wants, register=verb), alarms=alarms)
+
+
+def _is_in_no_hurry(memory: Memory, seen: Seen, now: float) -> bool:
+    """A standby in quiet times. In trouble it reads with each look: a take names the row from right before the proof."""
+    local, part = seen.local, memory.register
+    quiet = local.server is Server.UP and local.role is Role.STANDBY and memory.record.intent is None
+    quiet = quiet and memory.watch.trouble is None and memory.own.switching_since is None
+    return quiet and not part.code and age(now, part.answered_at) < READ_EVERY
 
 
 def _question(config: Config, memory: Memory, seen: Seen, now: float) -> tuple[Memory, Verb]:
