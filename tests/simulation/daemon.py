@@ -7,8 +7,10 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.daemon import RESIGN_PATIENCE
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.loop import Loop, Ports
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.errors import StateError
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.holding import would_resign
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import (
     Event,
     Order,
@@ -40,6 +42,7 @@ class Daemon:
         self.pauses: list[Request] = []
         self.doom: int | None = None  # so many port calls until it is killed
         self.kills = 0
+        self.leave_by = 0.0
         self.saving = False
         self.cycles = 0
         self.eyes, self.hands, self.tasks = Eyes(self), Hands(self), Tasks(self)
@@ -53,7 +56,7 @@ class Daemon:
 
     def start(self) -> None:
         """systemd starts it."""
-        if self.alive or self.host.skyha_off or not self.host.power or self.host.booting:
+        if self.alive or self.host.skyha_off or not self.host.power or self.host.booting or self.host.shutting_down:
             return
         self.process = Process(self.world.kernel, self.host, self._body)
 
@@ -64,6 +67,19 @@ class Daemon:
             assert self.process is not None
             self.process.kill()
             self._ended()
+
+    def leave(self) -> None:
+        """systemd tells it to end, and waits for it."""
+        if self.loop is not None and not self.loop.leaving:
+            self.loop.leaving, self.leave_by = True, self.world.kernel.now + RESIGN_PATIENCE
+            self.poke()
+
+    def _has_left(self, loop: Loop) -> bool:
+        """As daemon.py has it."""
+        seen, config = loop.seen, self.world.config(self.host.name)
+        if seen is None or self.world.kernel.now >= self.leave_by or not config.has_register:
+            return True
+        return seen.leaving and not would_resign(config, loop.memory, seen)
 
     def lose_power(self) -> None:
         """Its host goes."""
@@ -107,6 +123,8 @@ class Daemon:
                 self.pauses.clear()
                 self.cycles += 1
                 self.world.oracles.cycle_ends(host, loop)
+                if loop.leaving and self._has_left(loop):
+                    return
                 loop.wait()
         except Killed:
             if self.process is not None and self.process.alive:  # its own doom, not a kill from outside

@@ -28,7 +28,8 @@ class Hands:
     def start_postgres(self) -> None:
         """See ports.Hands."""
         self._hand("start_postgres")
-        self.host.pg.start()
+        if not self.host.shutting_down:
+            self.host.pg.start()
 
     def stop_postgres(self, immediate: bool) -> None:
         """See ports.Hands."""

@@ -36,6 +36,7 @@ class Host:
         self.blind = False  # its skyha's looks along the paths fail here (no descriptors, no buffers)
         self.asks_in_vain = False  # its skyha's look at its own server is answered with an error
         self.skyha_off = False  # systemd does not start it (masked)
+        self.shutting_down = False  # systemd starts nothing any more
         self.pg = Postgres(self)
         self.daemon = Daemon(self)
 
@@ -77,6 +78,21 @@ class Host:
         self.daemon.lose_power()
         self.world.changed()
 
+    def shut_down(self) -> None:
+        """`poweroff`: systemd stops PostgreSQL, then skyha, and then there is no power."""
+        self.shutting_down = True
+        self.world.tell(self.name, "is shut down")
+        self.pg.stop(False)
+        self._goes_down()
+
+    def _goes_down(self) -> None:
+        if self.pg.state == "down":
+            self.daemon.leave()
+        if self.daemon.alive:
+            self.later(0.02, self._goes_down)
+        else:
+            self.switch_off("it has shut down")
+
     def switch_on(self, why: str) -> None:
         """The power comes; it boots."""
         if self.power or not self.mains or self.unplugged:
@@ -84,6 +100,7 @@ class Host:
         self.off_at = self.world.kernel.now
         self.world.tell(self.name, f"is switched on: {why}")
         self.power = self.booting = True
+        self.shutting_down = False
         self.later(self.world.boot_time, self._booted)
 
     def _booted(self) -> None:

@@ -246,3 +246,44 @@ class TestAnOperatorsWordStandsOverASilentRegister:
     def test_nothing_else_promotes_beside_a_silent_register(self, world):
         self.dead_with_the_register(world)
         assert world.oracles.promotions == 0
+
+
+class TestAHolderThatIsShutDownResigns:
+    def test_its_heir_takes_over_at_once_and_nobody_is_fenced(self, world):
+        fences, began = world.oracles.fence_count, world.now
+        world.node1.shut_down()
+        assert world.run_until(lambda: world.primary() is world.node2, 10) is not None, story(world)
+        assert world.outage(began) < 1.5, story(world)
+        assert world.oracles.fence_count == fences
+        assert (world.register.row.holder, world.register.row.epoch) == ("node2", 2)
+        world.node1.switch_on("test")
+        converges(world)
+        assert world.primary() is world.node2
+        assert world.oracles.lost == 0
+
+    def test_not_to_a_standby_that_lacks_something(self, world):
+        world.cut("node1", "node2")
+        world.run(2)
+        world.node1.shut_down()
+        world.run(6)
+        assert world.register.row.holder == "node1", story(world)
+
+    def test_not_in_a_pause(self, world):
+        world.node1.daemon.order(Order.PAUSE)
+        world.run(5)
+        world.node1.shut_down()
+        world.run(30)
+        assert world.register.row.holder == "node1", story(world)
+        assert world.oracles.promotions == 0
+
+    def test_beside_a_silent_register_it_ends_all_the_same(self, world):
+        world.register.state = "hung"
+        world.run(10)
+        world.node1.shut_down()
+        assert world.run_until(lambda: not world.node1.power, 15) is not None, story(world)
+
+    def test_a_standby_that_is_shut_down_changes_nothing(self, world):
+        world.node2.shut_down()
+        assert world.run_until(lambda: not world.node2.power, 15) is not None, story(world)
+        assert world.register.row.holder == "node1"
+        assert world.primary() is world.node1

@@ -326,6 +326,7 @@ class Seen:
     pause_written: bool = False  # the pause or resume that was to be written into the database is, since the last cycle
     wall: float | None = None  # seconds since 1970: only for what must hold over a boot
     register: Told | None = None  # None: it was not asked
+    leaving: bool = False  # skyha was told to end: this is one of its last looks
 
 
 # --- what a decision may ask for -------------------------------------------------------------------------------

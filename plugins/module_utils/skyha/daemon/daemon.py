@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..config import Config
+from ..policy.holding import would_resign
 from ..policy.refusal import Refusal, refusal
 from ..words import Event, Order, Request, Task
 from ..world.notify import notify, status_line
@@ -29,6 +30,7 @@ from .web import Http
 _LOG = logging.getLogger("skyha.daemon")
 # In a failover cycles follow one another within milliseconds; the status file need not.
 WRITE_EVERY = 0.25
+RESIGN_PATIENCE = 3.0  # ... and so long for the register to hear that PostgreSQL here is down
 REWIND_PATIENCE = 90.0  # a daemon that is told to leave waits so long for a pg_rewind under way; see TimeoutStopSec
 
 
@@ -43,7 +45,7 @@ class Daemon:
         self._orders: deque[Request] = deque()
         self._fence_test = False
         self._leaving = False
-        self._leave_by = float("inf")
+        self._leave_by = self._resign_by = float("inf")
         self._complaint = ""
         self._written_at = float("-inf")
         self._board = Board()
@@ -68,8 +70,9 @@ class Daemon:
 
     def leave(self) -> None:
         """End after the cycle under way. PostgreSQL and the VIP stay as they are."""
-        self._leaving = True
+        self._leaving = self.loop.leaving = True
         self._leave_by = self._clock.monotonic() + REWIND_PATIENCE
+        self._resign_by = self._clock.monotonic() + RESIGN_PATIENCE
         self._pause.wake()
 
     def doors(self) -> Sequence[Door]:
@@ -111,7 +114,7 @@ class Daemon:
 
     def _decide(self) -> int:
         ready = False
-        while not self._leaving or self._is_rewinding():
+        while not self._leaving or self._is_rewinding() or self._may_resign():
             try:
                 self.turn()
             except Exception as error:
@@ -121,7 +124,7 @@ class Daemon:
             notify(("" if ready else "READY=1\n") + text)
             _feed_watchdog()
             ready = True
-            if not self._leaving or self._is_rewinding():
+            if not self._leaving or self._is_rewinding() or self._may_resign():
                 self.loop.wait()
         notify("STOPPING=1")
         self.teller.add(Event("stopped", "skyha stops; PostgreSQL and the VIP stay as they are"))
@@ -184,6 +187,13 @@ class Daemon:
     def _is_rewinding(self) -> bool:
         """A pg_rewind cut short leaves a data directory that only a new base backup mends: leaving waits for it a while."""
         return Task.REWIND in self._tasks.running() and self._clock.monotonic() < self._leave_by
+
+    def _may_resign(self) -> bool:
+        """A holder whose PostgreSQL is down hands over on its way out; one more look tells whether it is."""
+        seen = self.loop.seen
+        if not self.config.has_register or seen is None or self._clock.monotonic() >= self._resign_by:
+            return False
+        return not seen.leaving or would_resign(self.config, self.loop.memory, seen)
 
     def _write(self) -> None:
         try:

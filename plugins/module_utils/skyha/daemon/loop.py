@@ -84,6 +84,7 @@ class Loop:
         self.memory = Memory(started_at=now, record=adopt(record, boot, now, ports.clock.wall()))
         self._saved: Record | None = None if stored is None else record
         self._wants = Wants(0.0)
+        self.leaving = False  # set by whoever was told to end
         self._pause_written = False
         self._noted = True  # there may be a note of evidence
         self._note_error = ""
@@ -155,6 +156,7 @@ class Loop:
             pause_written=self._pause_written,
             wall=clock.wall(),
             register=told,
+            leaving=self.leaving,
         )
 
     def _look_out(self, wants: Wants) -> tuple[Mapping[Path, Look], Peer | None]:

@@ -181,6 +181,8 @@ def _decide_down(config: Config, memory: Memory, seen: Seen, now: float) -> Deci
         return Decision(
             memory, "down, pg_rewind is at work", Wants(WAIT_POLL), (), (), {"down": "pg_rewind is at work"}
         )
+    if seen.leaving:
+        return _waiting(memory, "skyha is told to end, and starts nothing", replace(wants, delay=START_POLL))
     obstacle = not_ours(memory, local) or not_whole(memory, local)
     if obstacle is not None:
         return _untouched(memory, obstacle, wants, drop_vip(local))

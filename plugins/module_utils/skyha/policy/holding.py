@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from .. import verbs
 from ..config import Config
-from ..words import Answer, Done, Lost, Missing, Refused, Role, Row, Seen, Server, Verb
+from ..words import Answer, Done, Lost, Missing, Refused, Role, Row, Seen, Server, Sight, Verb
 from . import book
 from .belongs import Obstacle
 from .decision import Decision
@@ -180,7 +180,29 @@ def asking(config: Config, decision: Decision, seen: Seen, now: float) -> Decisi
         return replace(decision, alarms={**decision.alarms, **_alarms(decision.memory, now)})
     memory, verb = _question(config, decision.memory, seen, now)
     alarms = {**decision.alarms, **_alarms(memory, now)}
-    return replace(decision, memory=memory, wants=replace(decision.wants, register=verb), alarms=alarms)
+    delay = decision.wants.delay
+    if any(look.starting for look in seen.looks.values()):  # it shuts down, perhaps, and hands over
+        delay = min(delay, config.timing.retry_interval)
+    return replace(decision, memory=memory, wants=replace(decision.wants, register=verb, delay=delay), alarms=alarms)
+
+
+def would_resign(config: Config, memory: Memory, seen: Seen) -> bool:
+    """Is this a holder whose PostgreSQL was shut down cleanly, and skyha is told to end (the host is shut down)? Then the heir may hold
+    at once, if it has everything. Who pauses the cluster first means to come back.
+    """
+    hold, local = memory.register.hold, seen.local
+    is_down = local.server is Server.DOWN and local.role is Role.PRIMARY and local.clean_shutdown is True
+    if hold is None or not is_down or not seen.leaving or memory.record.paused:
+        return False
+    return memory.record.intent is None and hold.row.heir == config.peer.name
+
+
+def _resigns(config: Config, memory: Memory, seen: Seen) -> bool:
+    peer, end = seen.peer, seen.local.write_lsn
+    if not would_resign(config, memory, seen) or peer is None or end is None:
+        return False
+    follows = peer.server is Server.UP and peer.role is Role.STANDBY and peer.timeline == seen.local.timeline
+    return follows and peer.receive_lsn is not None and peer.receive_lsn >= end
 
 
 def _is_in_no_hurry(memory: Memory, seen: Seen, now: float) -> bool:
@@ -188,6 +210,7 @@ def _is_in_no_hurry(memory: Memory, seen: Seen, now: float) -> bool:
     local, part = seen.local, memory.register
     quiet = local.server is Server.UP and local.role is Role.STANDBY and memory.record.intent is None
     quiet = quiet and memory.watch.trouble is None and memory.own.switching_since is None
+    quiet = quiet and all(look.sight is Sight.OK for look in seen.looks.values())
     return quiet and not part.code and age(now, part.answered_at) < READ_EVERY
 
 
@@ -229,7 +252,8 @@ def _holders_question(
     """Renew, or after that: name the heir, or hand over to it."""
     node, told, intent = config.node.name, seen.register, memory.record.intent
     has_renewed = told is not None and isinstance(told.answer, Done) and told.verb.name in _HOLDS
-    if memory.switching.received and intent is not None and intent.stage is Stage.SWITCHING:
+    is_received = memory.switching.received and intent is not None and intent.stage is Stage.SWITCHING
+    if is_received or _resigns(config, memory, seen):
         return memory, verbs.hand_over(own, node, hold.row)
     wish = _heir(config, memory, seen, hold.row.heir, now)
     if not has_renewed or (hold.row.heir == wish and (hold.has_heir == bool(wish) or wish == node)):
