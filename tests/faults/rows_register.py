@@ -108,3 +108,15 @@ def only_the_holder_comes_back(scene: Scene) -> None:
         every=0.3,
     )
     scene.commits()
+
+
+@row("the primary's host is shut down by hand: it hands over in the register, and nobody is fenced", "F")
+def shut_down(scene: Scene) -> None:
+    before = _fences(scene.standby)
+    lab.lab("power", scene.primary, "soft")
+    scene.took_over()
+    assert _fences(scene.standby) == before, "the old primary was fenced, and had handed over"
+
+
+def _fences(node: str) -> int:
+    return int(lab.on(node, "sh", "-c", "grep -c '\"kind\":\"fencing\"' /var/lib/skyha/history.jsonl || true"))
