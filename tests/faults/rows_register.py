@@ -119,4 +119,4 @@ def shut_down(scene: Scene) -> None:
 
 
 def _fences(node: str) -> int:
-    return int(lab.on(node, "sh", "-c", "grep -c '\"kind\":\"fencing\"' /var/lib/skyha/history.jsonl || true"))
+    return int(lab.on(node, "sh", "-c", 'grep -c \'"kind":"fencing"\' /var/lib/skyha/history.jsonl || true'))

@@ -114,13 +114,36 @@ class TestTheRegisterSaysWhoMayWrite:
         assert world.register.row.heir == "node1"
 
     def test_a_take_names_the_row_from_before_the_proof(self, world):
-        """A holder that was fenced, came back early and renewed is not taken over from by that fence."""
+        """A holder that was fenced, came back early and renewed is not taken over from by that fence: it is fenced again."""
         world.node1.switch_off("test")
         assert world.run_until(lambda: "fence_read_back" in world.events("node2"), 20) is not None, story(world)
         row = world.register.row
         world.register.row = replace(row, beat=row.beat + 1)
-        assert world.run_until(lambda: "called_off" in world.events("node2"), 3) is not None, story(world)
+        assert world.run_until(lambda: "proof_old" in world.events("node2"), 3) is not None, story(world)
         assert world.register.row.holder == "node1"
+        assert world.run_until(lambda: world.primary() is world.node2, 10) is not None, story(world)
+
+    def test_nobody_is_fenced_while_it_is_silent(self, world):
+        """Nothing would follow; and the host that somebody switches on again serves."""
+        world.register.state = "down"
+        world.run(1)
+        world.node1.switch_off("test")
+        fences = world.oracles.fence_count
+        world.run(60)
+        assert world.oracles.fence_count <= fences + 1, story(world)
+        assert "register" in world.alarms("node2"), story(world)
+        world.node1.switch_on("test")
+        world.run(30)
+        assert world.node1.power, story(world)
+        world.register.state = "ok"
+        converges(world)
+
+    def test_a_row_that_was_read_long_before_the_register_fell_silent_is_read_again(self, world):
+        world.register.state = "down"
+        world.node1.switch_off("test")
+        world.run(12)
+        world.register.state = "ok"
+        assert world.run_until(lambda: world.primary() is world.node2, 15) is not None, story(world)
 
     @pytest.mark.parametrize("state", ["down", "hung"])
     def test_without_it_nothing_is_promoted(self, world, state):

@@ -12,7 +12,7 @@ from ..config import Config
 from ..margins import LISTEN_LIMIT, ORDER_TAKES, SOON, WORD_EVERY
 from ..words import Action, Do, Event, Outcome, Path, Power, Refused, Role, Seen, Sight, Task
 from .decision import Decision, Wants
-from .holding import TAKES, in_force, is_overruled, may_promote, overruled
+from .holding import TAKES, in_force, is_overruled, may_promote, not_heir, overruled
 from .memory import Memory, age, begin
 from .orders import confirmed, not_followed
 from .patience import BOTH, blind, cut_off, cut_off_why, facts, led_elsewhere, living, look_at_primary, signs
@@ -156,6 +156,11 @@ def _fencing(config: Config, memory: Memory, intent: Intent, seen: Seen, now: fl
             f"another host answers for the VIP, and {config.peer.name} lives: {lives}",
             events,
         )
+    barred = not_heir(config, memory, now)
+    if barred is not None and not memory.word.confirmed_off and not intent.takeover:
+        # Nothing would follow from it, and whoever switches the host on would see it go off again.
+        sentence = f"standby, {config.peer.name} is not fenced again, nothing could be promoted: {barred.text}"
+        return Decision(memory, sentence, look, (), events, {**alarms, barred.code: sentence})
     # A host that was proven off had no time since to become the only one that serves: the limits begin again.
     began = intent.since if intent.proven_at is None else intent.proven_at
     spent = intent.attempts >= config.timing.fence_attempts or now - began > config.timing.failover_limit
@@ -248,10 +253,12 @@ def _call_off(
     return Decision(memory, f"standby, failover called off: {why}", look_at_primary(config, 0.0), actions, events)
 
 
-def _prove_again(config: Config, memory: Memory, intent: Intent, now: float) -> Decision:
+def _prove_again(
+    config: Config, memory: Memory, intent: Intent, now: float, why: str = "the proof is too old"
+) -> Decision:
     """The proof is old (the promotion hangs), or another daemon's (this one was restarted): the peer may be on again."""
     memory = begin(memory, replace(intent, stage=Stage.FENCING, at=now, proven_by=None))
-    sentence = f"standby, the proof that {config.peer.name} is off is too old: fencing it again"
+    sentence = f"standby, {why}: fencing {config.peer.name} again"
     event = Event("proof_old", sentence, "warning")
     return Decision(memory, sentence, look_at_primary(config, 0.0), (), (event,), {"fencing": sentence})
 
@@ -366,8 +373,12 @@ def _told_by_register(config: Config, memory: Memory, intent: Intent, seen: Seen
     told = seen.register
     if memory.fence.silent_at is None or told is None or told.verb.name not in TAKES:
         return None
+    row = memory.register.row
+    if isinstance(told.answer, Refused) and row is not None and row.heir == config.node.name:
+        # It was read too early, or the peer is back: whichever, a new proof after the row of now tells (R2).
+        return _prove_again(config, memory, intent, now, f"{config.peer.name} has renewed in the register since")
     if isinstance(told.answer, Refused):
-        why = f"{config.peer.name} has renewed in the register since"
+        why = f"{config.peer.name} has renewed in the register, and this node is not the heir any more"
         return _call_off(config, memory, intent, now, why, (), answers=False)
     is_fresh_silence = age(now, memory.fence.silent_at) <= ORDER_TAKES
     if not is_fresh_silence or not may_promote(config, memory):

@@ -17,6 +17,8 @@ from .record import Record, Stage, is_paused
 BEATS = 600  # so many renewals of one holder lie between two notes of the beat on record: each costs an fsync
 TAKES = ("take", "found")
 _HOLDS = ("renew", "take", "found")  # what makes a holder, or keeps one
+# A failover needs it: nobody is fenced while it has been silent for so long. (It is read with each look then.)
+SILENT_AFTER = 2.0
 READ_EVERY = 5.0  # seconds: a standby that sees its primary need not know more; each question costs the vote host
 TELL_AFTER = 5.0  # seconds without an answer that can be believed, then an alarm
 
@@ -99,7 +101,10 @@ def not_heir(config: Config, memory: Memory, now: float) -> Obstacle | None:
     part = memory.register
     if not in_force(config, memory):
         return None
-    if age(now, part.answered_at) > config.timing.arming_window or part.code not in ("", "register"):
+    silent = age(now, part.answered_at)
+    in_trouble = memory.watch.trouble is not None or memory.record.intent is not None
+    is_missed = part.code == "register" and in_trouble and silent > SILENT_AFTER
+    if silent > config.timing.arming_window or is_missed or part.code not in ("", "register"):
         return Obstacle("register", part.problem or "the register has not answered yet")
     if part.row is not None and config.node.name in (part.row.holder, part.row.heir):
         return None
