@@ -54,7 +54,7 @@ class Register(Protocol):
         """Begin a question, that has `deadline` seconds; returns at once. One that is out is given up."""
 
     def answer(self) -> Answer:
-        """Its answer, waited for no longer than the deadline."""
+        """Its answer, waited for no longer than the deadline, or half of it where it begins with a new connection."""
 
 
 class Hands(Protocol):

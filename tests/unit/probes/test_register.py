@@ -206,3 +206,14 @@ def test_question_that_is_given_up_takes_its_connection_along(register: Register
     register.ask(renew(ID, "node1", 1), time.monotonic(), PATIENT)
     row = row_of(ask(register, read()))
     assert row.holder == "node1"
+
+
+def test_a_new_connection_is_not_given_up_because_other_looks_took_all_the_time(server: RealPostgres) -> None:
+    """A node that comes back alone looks for its dead peer meanwhile: it must hear the register all the same."""
+    line = Register(real_register.dsn(server), "sky")
+    try:
+        line.ask(read(), time.monotonic() - PATIENT - 1, PATIENT)
+        line.begins_to_wait(time.monotonic())
+        assert not isinstance(wait_for(line), Lost)
+    finally:
+        line.close()

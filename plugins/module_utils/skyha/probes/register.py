@@ -16,6 +16,8 @@ from ..config import Config
 from ..words import Answer, Done, Failure, Lost, Missing, Refused, Row, Sight, Verb
 from .session import Session
 
+# What looks beside it left of the deadline may be nothing: so much a new connection gets all the same, as a share of it.
+CONNECTING = 0.5
 DATABASE = "sky_register"  # role vote_host_register
 _COLUMNS = "done, system_identifier, holder, epoch, beat, heir, noted_by, extract(epoch from noted_at)::float8, term"
 
@@ -34,6 +36,7 @@ class Register:
         """dsn: libpq's parameters, with a numeric `hostaddr`, so that no resolver is asked."""
         self.answer: Answer | None = None
         self.due = 0.0
+        self._deadline = 0.0
         self._dsn, self._cluster, self._connect = dsn, cluster, connect
         self._session: Session | None = None
         self._kept = self._asked = False
@@ -44,7 +47,7 @@ class Register:
         """Begin a question that has `deadline` seconds. One that is still out is given up."""
         if self._session is not None and (not self._session.ready or _has_news(self._session.fileno())):
             self.close()
-        self.answer, self.due = None, now + deadline
+        self.answer, self.due, self._deadline = None, now + deadline, deadline
         self._sql = f"select {_COLUMNS} from sky_register.{verb.name}({_written(self._cluster, *verb.values)})"
         self._kept, self._asked = self._session is not None, False
         if self._session is None:
@@ -65,6 +68,11 @@ class Register:
         if self.answer is None and self._session is not None:
             self._session.advance(now)
             self._go_on(self._session, now)
+
+    def begins_to_wait(self, now: float) -> None:
+        """Nobody had time for it so far: a connection that was only begun has gone no step, however well the server is."""
+        if self._session is not None and not self._kept:
+            self.due = max(self.due, now + CONNECTING * self._deadline)
 
     def close(self) -> None:
         """Give the connection up."""
@@ -119,6 +127,7 @@ class RegisterLine:
 
     def answer(self) -> Answer:
         """See ports.Register."""
+        self._line.begins_to_wait(self._clock())
         return wait_for(self._line, self._clock)
 
     def close(self) -> None:
