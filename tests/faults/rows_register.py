@@ -3,9 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from tests.faults.rows import row
 from tests.faults.scene import Scene
 from tests.lab import faults, lab, register
@@ -34,21 +31,6 @@ def other_password(scene: Scene) -> None:
     register.other_password()
     scene.later(register.right_password)
     scene.alarm(scene.primary, "register", "does not answer")
-    scene.quiet()
-
-
-@contextmanager
-def _small_disk(primary: str) -> Iterator[None]:
-    with register.on_a_small_disk():
-        lab.wait_for("the cluster with that register", lab.is_whole, 60, every=0.5)
-        yield
-
-
-@row("the register's disk is full", "N+A", outage=5, before=_small_disk)
-def disk_full(scene: Scene) -> None:
-    register.disk_full()
-    scene.later(register.disk_freed)
-    scene.alarm(scene.primary, "register")
     scene.quiet()
 
 

@@ -3,16 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from tests.lab import lab
 
 HOME = "/var/lib/sky-register"
 COPY = "/var/lib/sky-register.copy"
 UNIT = "sky-register"
-# Some room for the server's own start, little enough to be filled at once.
-DISK_MB = 160
 
 
 def stopped() -> None:
@@ -33,31 +28,6 @@ def copied() -> None:
 def restored() -> None:
     """The register is again what it was when it was copied."""
     _while_down(f"find {HOME} -mindepth 1 -delete && cp -a {COPY}/. {HOME}/")
-
-
-@contextmanager
-def on_a_small_disk() -> Iterator[None]:
-    """Its data are on a small disk, which `disk_full` fills."""
-    _while_down(
-        f"cp -a {HOME} {COPY} && mount -t tmpfs -o size={DISK_MB}m,mode=700 none {HOME} && cp -a {COPY}/. {HOME}/ && chown postgres: {HOME}"
-    )
-    try:
-        yield
-    finally:
-        disk_freed()
-        _while_down(f"rm -rf {COPY} && cp -a {HOME} {COPY} && umount {HOME} && cp -a {COPY}/. {HOME}/ && rm -rf {COPY}")
-
-
-def disk_full() -> None:
-    """Nothing more can be written there. A renewal would fit into the WAL that is there for hours: that is used up."""
-    lab.on("vote", "sh", "-c", f"dd if=/dev/zero of={HOME}/fill bs=64k 2>/dev/null || true")
-    for _ in range(6):
-        _sql("select pg_logical_emit_message(false, 'lab', 'full'); select pg_switch_wal()", check=False)
-
-
-def disk_freed() -> None:
-    """There is room again."""
-    lab.on("vote", "rm", "-f", f"{HOME}/fill")
 
 
 def other_password(password: str = "another") -> None:
@@ -82,6 +52,6 @@ def _while_down(command: str) -> None:
     lab.on("vote", "sh", "-c", f"systemctl stop {UNIT} && {command}; done=$?; systemctl start {UNIT}; exit $done")
 
 
-def _sql(sql: str, check: bool = True) -> None:
+def _sql(sql: str) -> None:
     psql = ("psql", "-XAtq", "-h", "/run/sky-register", "-p", "11920", "-c", sql)
-    lab.on("vote", "runuser", "-u", "postgres", "--", *psql, check=check)
+    lab.on("vote", "runuser", "-u", "postgres", "--", *psql)
