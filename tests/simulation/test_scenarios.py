@@ -282,6 +282,10 @@ class TestBmc:
         world.bmcs["node1"].password_ok = False
         world.node1.freeze()
         world.run(20)
+        failed = world.events("node2").count("fence_failed")
+        assert world.run_until(lambda: world.events("node2").count("fence_failed") > failed, 10) is not None, story(
+            world
+        )
         world.node1.thaw()
         world.bmcs["node1"].password_ok = True
         nobody_is_fenced(world, 30)
