@@ -291,8 +291,8 @@ MUTANTS = (
     Mutant(
         "a switchover does not wait for the last WAL",
         "policy/switchover.py",
-        "    behind = not _has_received(seen.peer, seen.local.write_lsn)\n",
-        "    behind = _standby(seen.peer) is None\n",
+        "    behind = not has_received(seen.peer, seen.local.write_lsn)\n",
+        "    behind = running_standby(seen.peer) is None\n",
         (f"{SWITCHOVER}::TestSwitchover", SCHEDULES),
     ),
     Mutant(

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.daemon import RESIGN_PATIENCE
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.loop import Loop, Ports
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.errors import StateError
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.holding import would_resign
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import (
     Event,
     Order,
@@ -74,13 +73,6 @@ class Daemon:
             self.loop.leaving, self.leave_by = True, self.world.kernel.now + RESIGN_PATIENCE
             self.poke()
 
-    def _has_left(self, loop: Loop) -> bool:
-        """As daemon.py has it."""
-        seen, config = loop.seen, self.world.config(self.host.name)
-        if seen is None or self.world.kernel.now >= self.leave_by or not config.has_register:
-            return True
-        return seen.leaving and not would_resign(config, loop.memory, seen)
-
     def lose_power(self) -> None:
         """Its host goes."""
         if self.process is not None:
@@ -123,7 +115,7 @@ class Daemon:
                 self.pauses.clear()
                 self.cycles += 1
                 self.world.oracles.cycle_ends(host, loop)
-                if loop.leaving and self._has_left(loop):
+                if loop.leaving and not (self.world.kernel.now < self.leave_by and loop.owes_a_word()):
                     return
                 loop.wait()
         except Killed:

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..config import Config
-from ..policy.holding import would_resign
 from ..policy.refusal import Refusal, refusal
 from ..words import Event, Order, Request, Task
 from ..world.notify import notify, status_line
@@ -114,7 +113,7 @@ class Daemon:
 
     def _decide(self) -> int:
         ready = False
-        while not self._leaving or self._is_rewinding() or self._may_resign():
+        while self._goes_on():
             try:
                 self.turn()
             except Exception as error:
@@ -124,7 +123,7 @@ class Daemon:
             notify(("" if ready else "READY=1\n") + text)
             _feed_watchdog()
             ready = True
-            if not self._leaving or self._is_rewinding() or self._may_resign():
+            if self._goes_on():
                 self.loop.wait()
         notify("STOPPING=1")
         self.teller.add(Event("stopped", "skyha stops; PostgreSQL and the VIP stay as they are"))
@@ -188,12 +187,12 @@ class Daemon:
         """A pg_rewind cut short leaves a data directory that only a new base backup mends: leaving waits for it a while."""
         return Task.REWIND in self._tasks.running() and self._clock.monotonic() < self._leave_by
 
+    def _goes_on(self) -> bool:
+        """Not told to leave; or a while still, for what must not be left half done."""
+        return not self._leaving or self._is_rewinding() or self._may_resign()
+
     def _may_resign(self) -> bool:
-        """A holder whose PostgreSQL is down hands over on its way out; one more look tells whether it is."""
-        seen = self.loop.seen
-        if not self.config.has_register or seen is None or self._clock.monotonic() >= self._resign_by:
-            return False
-        return not seen.leaving or would_resign(self.config, self.loop.memory, seen)
+        return self._clock.monotonic() < self._resign_by and self.loop.owes_a_word()
 
     def _write(self) -> None:
         try:

@@ -14,6 +14,7 @@ from ..margins import MAX_WAIT, STALE
 from ..policy.decide import decide
 from ..policy.decision import Decision, Wants
 from ..policy.evidence import evidence, in_doubt, resume
+from ..policy.holding import would_resign
 from ..policy.memory import Memory
 from ..policy.record import Record, adopt
 from ..ports import Clock, Eyes, Hands, Notes, Pause, Register, Store, Tasks
@@ -130,6 +131,12 @@ class Loop:
         """Until the next cycle is due, or something wakes the loop."""
         if self._wants.delay > 0:
             self.ports.pause.wait(min(self._wants.delay, MAX_WAIT))
+
+    def owes_a_word(self) -> bool:
+        """Told to end: a holder whose PostgreSQL is down hands over on its way out; one more look tells whether it is."""
+        if self.seen is None or not self.config.has_register:
+            return False
+        return not self.seen.leaving or would_resign(self.config, self.memory, self.seen)
 
     def _look(self) -> Seen:
         wants, eyes, timing, clock = self._wants, self.ports.eyes, self.config.timing, self.ports.clock

@@ -25,9 +25,8 @@ class Row:
     epoch: int
     beat: int
     heir: str = ""  # '': nobody may take over
-    term: float = (
-        0.0  # seconds after its last renewal in which the holder may write, or its watchdog has not bitten; 0: no lease
-    )
+    # Seconds after its last renewal in which the holder may write, or its watchdog has not bitten; 0: it obeys no lease.
+    term: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -216,7 +216,10 @@ def _by_register(config: Config, memory: Memory, seen: Seen, step: Step, why: st
         return (Step.START, "the register says that this node may write") if is_free else (step, why)
     if step is not Step.START:
         return step, why
-    return Step.WAIT, "the register has not said since then that this node may write; it is asked again and again"
+    return Step.WAIT, (
+        "the register has not said since then that this node may write; it is asked again and again. Where it stays silent and the "
+        "peer is off for good, 'skyctl takeover' here starts it"
+    )
 
 
 def _waiting(memory: Memory, why: str, wants: Wants, actions: tuple[Action, ...] = ()) -> Decision:

@@ -13,6 +13,7 @@ from .belongs import Obstacle
 from .decision import Decision
 from .memory import Memory, Register, age
 from .record import Record, Stage, is_paused
+from .wal import has_received
 
 BEATS = 600  # so many renewals of one holder lie between two notes of the beat on record: each costs an fsync
 TAKES = ("take", "found")
@@ -206,8 +207,7 @@ def _resigns(config: Config, memory: Memory, seen: Seen) -> bool:
     peer, end = seen.peer, seen.local.write_lsn
     if not would_resign(config, memory, seen) or peer is None or end is None:
         return False
-    follows = peer.server is Server.UP and peer.role is Role.STANDBY and peer.timeline == seen.local.timeline
-    return follows and peer.receive_lsn is not None and peer.receive_lsn >= end
+    return peer.timeline == seen.local.timeline and has_received(peer, end)
 
 
 def _is_in_no_hurry(memory: Memory, seen: Seen, now: float) -> bool:

@@ -95,9 +95,8 @@ class Fence:
     proof: Proof | None = None  # why the peer is taken to be off: only this very daemon leans on it
     last_receive: int | None = None  # LSN received when the BMC said off: must not grow any more
     promote_at: float | None = None  # last PROMOTE
-    row: book.Row | None = (
-        None  # what the register said before the proof was asked for: the one that a take may name (R2)
-    )
+    # What the register said before the proof was asked for: the row that a take may name (R2).
+    row: book.Row | None = None
     silent_at: float | None = None  # nothing answered any more, so the register is asked
 
 

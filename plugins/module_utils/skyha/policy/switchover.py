@@ -19,6 +19,7 @@ from .holding import in_force, is_peers
 from .memory import Memory, Switching, age, begin, ended
 from .record import Intent, Stage, is_paused
 from .vip import unheard
+from .wal import has_received, running_standby
 
 POLL = 0.05
 _AS_STANDBY = (Action(Do.MAKE_STANDBY), Action(Do.START_POSTGRES))
@@ -105,7 +106,7 @@ def _announced(config: Config, memory: Memory, intent: Intent, seen: Seen, now: 
     if not intent.lsn:
         memory = begin(memory, replace(intent, at=now, lsn=seen.local.write_lsn))
         return Decision(memory, f"primary, switchover to {config.peer.name}: announced", wants)
-    peer = _standby(seen.peer)
+    peer = running_standby(seen.peer)
     if peer is None or peer.replay_lsn is None or peer.replay_lsn < intent.lsn:
         # Unwarned it would take the stop for a failure, and fence this node.
         if late:
@@ -165,7 +166,7 @@ def _wait_for_the_peer(config: Config, memory: Memory, intent: Intent, peer: Pee
         return Decision(memory, sentence, wants, _AS_STANDBY, (Event("switched", text, "warning"),))
     sentence = f"handed over to {config.peer.name}, waiting until it is primary; this node does not serve meanwhile"
     actions: tuple[Action, ...] = ()
-    if _has_received(peer, intent.lsn) and age(now, memory.switching.promote_at) >= PROMOTE_AGAIN:
+    if has_received(peer, intent.lsn) and age(now, memory.switching.promote_at) >= PROMOTE_AGAIN:
         memory = replace(memory, switching=replace(memory.switching, promote_at=now))
         actions = (Action(Do.PROMOTE_PEER),)
     since = min(now - intent.at, age(now, memory.restarts.at))
@@ -198,7 +199,7 @@ def _hand_over(config: Config, memory: Memory, intent: Intent, seen: Seen, now: 
         return give_up(
             config, memory, f"the control file does not tell where the WAL ends {seen.local.detail}".rstrip()
         )
-    behind = not _has_received(seen.peer, seen.local.write_lsn)
+    behind = not has_received(seen.peer, seen.local.write_lsn)
     if behind and late:
         return give_up(config, memory, f"{config.peer.name} did not receive all WAL in time")
     if behind:
@@ -216,17 +217,6 @@ def _hand_over(config: Config, memory: Memory, intent: Intent, seen: Seen, now: 
     return Decision(
         memory, f"{config.peer.name} has all WAL: promoting it", Wants(POLL, peer=True), (Action(Do.PROMOTE_PEER),)
     )
-
-
-def _standby(peer: Peer | None) -> Peer | None:
-    """The peer where it is known to be a running standby."""
-    return peer if peer is not None and peer.server is Server.UP and peer.role is Role.STANDBY else None
-
-
-def _has_received(peer: Peer | None, lsn: int) -> bool:
-    """Is the peer known to be a running standby that has all WAL up to `lsn`?"""
-    standby = _standby(peer)
-    return standby is not None and standby.receive_lsn is not None and standby.receive_lsn >= lsn
 
 
 def give_up(config: Config, memory: Memory, why: str) -> Decision:

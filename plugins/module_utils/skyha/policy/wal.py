@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from ..config import Config
-from ..words import Local, Slot, Wal
+from ..words import Local, Peer, Role, Server, Slot, Wal
 from .memory import Memory
 
 FAR_BEYOND = (
@@ -55,6 +55,17 @@ def wal_alarms(config: Config, memory: Memory, local: Local, now: float) -> Mapp
     if late:
         found["checkpoint"] = late
     return found
+
+
+def running_standby(peer: Peer | None) -> Peer | None:
+    """The peer where it is known to be a running standby."""
+    return peer if peer is not None and peer.server is Server.UP and peer.role is Role.STANDBY else None
+
+
+def has_received(peer: Peer | None, lsn: int) -> bool:
+    """Is the peer known to be a running standby that has all WAL up to `lsn`?"""
+    standby = running_standby(peer)
+    return standby is not None and standby.receive_lsn is not None and standby.receive_lsn >= lsn
 
 
 def _slot(config: Config, wal: Wal, slot: Slot) -> str | None:
