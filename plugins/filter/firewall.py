@@ -4,28 +4,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-_Offer = tuple[str, Sequence[str], Any]  # comment, sources, port
+
+class _Offer(NamedTuple):
+    comment: str
+    sources: Sequence[str]
+    port: Any
+    protocol: str = "tcp"
 
 
 def firewall_rules(given: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What this host offers to whom: comment, sources (each address or network once) and port of each rule.
+    """What this host offers to whom: comment, sources (each address or network once), port and protocol of each rule.
 
     given: the inventory's values by their variables; inventory_hostname, the groups vote_hosts and monitoring_hosts.
     """
-    return [{"comment": comment, "sources": _once(sources), "port": port} for comment, sources, port in _offers(given)]
+    return [{**offer._asdict(), "sources": _once(offer.sources)} for offer in _offers(given)]
 
 
 def _offers(given: Mapping[str, Any]) -> Iterator[_Offer]:
     monitoring = [*_addresses(given, given["monitoring_hosts"]), *given["os_tuning_monitoring_cidrs"]]
-    yield "NRPE", monitoring, given["os_tuning_nrpe_port"]
+    yield _Offer("NRPE", monitoring, given["os_tuning_nrpe_port"])
     if given["os_tuning_is_node"]:
         nodes = [*_addresses(given, given["pg_cluster_nodes"]), *filter(None, [given["pg_cluster_vip"]])]
         vote, port = _addresses(given, given["vote_hosts"]), given["pg_cluster_port"]
-        yield "PostgreSQL: nodes, vote host, monitoring", [*nodes, *vote, *monitoring], port
-        yield "PostgreSQL: clients", given["os_tuning_client_cidrs"], port
-        yield "skyha", [*nodes, *monitoring], given["os_tuning_http_port"]
+        yield _Offer("PostgreSQL: nodes, vote host, monitoring", [*nodes, *vote, *monitoring], port)
+        yield _Offer("PostgreSQL: clients", given["os_tuning_client_cidrs"], port)
+        yield _Offer("skyha", [*nodes, *monitoring], given["os_tuning_http_port"])
+        if given["pg_cluster_has_lease"]:
+            peers = [node for node in given["pg_cluster_nodes"] if node != given["inventory_hostname"]]
+            yield _Offer("skyha: signs of life", _addresses(given, peers), given["pg_cluster_signs_port"], "udp")
     if given["inventory_hostname"] in given["vote_hosts"]:
         for cluster in given["pg_cluster_clusters"]:
             yield from _of_a_vote_host(given, cluster, monitoring)
@@ -37,10 +45,10 @@ def _of_a_vote_host(
     """A vote port is for the nodes of its own cluster, for monitoring and for clients; the register for the nodes only."""
     of = f" ({cluster['name']})" if len(given["pg_cluster_clusters"]) > 1 else ""
     nodes = [node["address"] for node in cluster["nodes"]]
-    yield f"vote port: nodes, monitoring{of}", [*nodes, cluster["vip"], *monitoring], cluster["vote_port"]
-    yield f"vote port: clients{of}", given["os_tuning_client_cidrs"], cluster["vote_port"]
+    yield _Offer(f"vote port: nodes, monitoring{of}", [*nodes, cluster["vip"], *monitoring], cluster["vote_port"])
+    yield _Offer(f"vote port: clients{of}", given["os_tuning_client_cidrs"], cluster["vote_port"])
     if cluster["register"] == "vote_host":
-        yield f"register: nodes{of}", nodes, cluster["register_port"]
+        yield _Offer(f"register: nodes{of}", nodes, cluster["register_port"])
 
 
 def _addresses(given: Mapping[str, Any], hosts: Sequence[str]) -> list[str]:

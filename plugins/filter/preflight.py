@@ -14,6 +14,7 @@ RENAMED = {
     "pg_build_method": "pg_cluster_build_method",
     "pg_build_rhel_flavour": "pg_cluster_rhel_flavour",
     "skyha_daemon_http_listen": "pg_cluster_http_listen",
+    "skyha_daemon_watchdog_device": "pg_cluster_watchdog_device",
     "streaming_replication_auth_method": "pg_cluster_auth_method",
     "streaming_replication_unit_limits": "pg_cluster_unit_limits",
     "streaming_replication_wal_dir": "pg_cluster_wal_dir",
@@ -21,13 +22,11 @@ RENAMED = {
 _REQUIRED = (
     "pg_cluster_vip",
     "pg_cluster_vote_address",
-    "pg_cluster_bmc_address",
-    "pg_cluster_bmc_user",
-    "pg_cluster_bmc_password",
     "pg_cluster_superuser_password",
     "pg_cluster_replication_password",
     "pg_cluster_ha_password",
 )
+_BMC = ("pg_cluster_bmc_address", "pg_cluster_bmc_user", "pg_cluster_bmc_password")
 _NAMES = ("pg_cluster_superuser", "pg_cluster_replication_user", "pg_cluster_ha_user", "pg_cluster_database")
 _PATHS = ("pg_cluster_data_dir", "pg_cluster_bin_dir", "pg_cluster_socket_dir", "pg_cluster_user_home")
 _ROOM = "pg_cluster_min_free_mb, and wal_keep_size or max_slot_wal_keep_size with max_wal_size in streaming_replication_settings"
@@ -43,7 +42,7 @@ def preflight_problems(given: Mapping[str, Any], facts: Mapping[str, Any], told:
     host, nodes = given["inventory_hostname"], given["pg_cluster_nodes"]
     if host in nodes:
         found += [*_values(given), *_spelling(given), *_slots(nodes), *_members(given), *_clusters(given)]
-        found += [*_addresses(given), *_numbers(given), *_versions(given), *_register(given)]
+        found += [*_addresses(given), *_numbers(given), *_versions(given), *_register(given), *_signs(given)]
         if told:
             found += [*_disks_and_vip(given, told)]
     elif host in given["vote_hosts"] and not _is_ip(given["pg_cluster_address"]):
@@ -76,8 +75,7 @@ def _host(given: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator[str]:
 
 def _values(given: Mapping[str, Any]) -> Iterator[str]:
     host = given["inventory_hostname"]
-    has_register = given["pg_cluster_register"] != "none"
-    for name in (*_REQUIRED, *(("pg_cluster_register_password",) if has_register else ())):
+    for name in _required(given):
         value = given[name]
         text = str(value)
         if not text:
@@ -92,6 +90,15 @@ def _values(given: Mapping[str, Any]) -> Iterator[str]:
             yield f"{name} of {host} is longer than the 20 bytes that IPMI knows: set a shorter one on the BMC and here"
         elif "password" in name and "CHANGE_ME" in text:
             yield f"{name} is still the example's CHANGE_ME: choose your own in group_vars/all/vault.yml"
+
+
+def _required(given: Mapping[str, Any]) -> Iterator[str]:
+    """The variables that must be set. With a lease a node may have no BMC; one that it has must be usable."""
+    yield from _REQUIRED
+    if given["pg_cluster_bmc_address"] or not given["pg_cluster_has_lease"]:
+        yield from _BMC
+    if given["pg_cluster_register"] != "none":
+        yield "pg_cluster_register_password"
 
 
 def _spelling(given: Mapping[str, Any]) -> Iterator[str]:
@@ -214,6 +221,28 @@ def _register(given: Mapping[str, Any]) -> Iterator[str]:
         yield f"pg_cluster_name {given['pg_cluster_name']} is longer than the 40 letters that a login of the register has room for: set a shorter one"
     if kind == "vote_host":
         yield from _register_on_vote_host(given, int(port))
+
+
+def _signs(given: Mapping[str, Any]) -> Iterator[str]:
+    """Signs of life, which a lease needs, go both ways or not at all."""
+    if not given["pg_cluster_has_lease"]:
+        return
+    port = str(given["pg_cluster_signs_port"])
+    if not port.isdecimal() or not 1024 <= int(port) <= 65535:
+        yield f"pg_cluster_signs_port is '{port}': skyha, which is not root, needs a number from 1024 to 65535"
+    group = given["pg_cluster_group"]
+    nodes = [node for one in given["pg_cluster_clusters"] if one["group"] == group for node in one["nodes"]]
+    if len({str(node["signs_port"]) for node in nodes}) > 1:
+        yield (
+            f"pg_cluster_signs_port is not the same for {' and '.join(node['name'] for node in nodes)}, and each skyha sends to the port that "
+            f"it listens on itself: set it in the variables of the group {group}"
+        )
+    for node in nodes:
+        if not node["watchdog_device"]:
+            yield (
+                f"pg_cluster_watchdog_device is empty for {node['name']} only: there is a lease for both nodes or for none; set it for both, or to "
+                f"'' in the variables of the group {group}"
+            )
 
 
 def _register_on_vote_host(given: Mapping[str, Any], port: int) -> Iterator[str]:

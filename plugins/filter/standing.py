@@ -97,7 +97,7 @@ def watchdog_problems(told: Mapping[str, Any], device: str, node: str) -> list[s
     if not told["there"]:
         return [
             f"{node} has no watchdog {device}: load its driver (the BMC's or the chipset's; softdog only where there is none), or set "
-            "skyha_daemon_watchdog_device to another, or to '' for no lease: then the fence stays the only proof"
+            "pg_cluster_watchdog_device to another, or (for both nodes) to '' for no lease: then the fence stays the only proof"
         ]
     if told.get("systemd"):
         return [
@@ -106,7 +106,7 @@ def watchdog_problems(told: Mapping[str, Any], device: str, node: str) -> list[s
         ]
     if told.get("holder"):
         return [
-            f"{told['holder']} has the watchdog {device} of {node} open: stop and disable it, or set another skyha_daemon_watchdog_device"
+            f"{told['holder']} has the watchdog {device} of {node} open: stop and disable it, or set another pg_cluster_watchdog_device"
         ]
     return []
 

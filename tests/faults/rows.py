@@ -35,6 +35,7 @@ class Row:
     outage: float | None = None  # N and R: seconds that clients may be without, where writes can go on
     tried: bool = False  # N: a fence that fails, or is called off, belongs to the story
     before: Stage | None = None  # what is set up on the primary beforehand, and taken away afterwards
+    without_register: str = ""  # why it is not played where the lab has a register, and so a lease
 
     @property
     def slug(self) -> str:
@@ -52,12 +53,13 @@ def row(
     outage: float | None = None,
     tried: bool = False,
     before: Stage | None = None,
+    without_register: str = "",
 ) -> Callable[[Story], Story]:
     """Enter the story that follows as a row."""
 
     def enter(story: Story) -> Story:
         group = story.__module__.rsplit("rows_", 1)[-1]
-        ROWS.append(Row(name, expect, story, group, selection, outage, tried, before))
+        ROWS.append(Row(name, expect, story, group, selection, outage, tried, before, without_register))
         return story
 
     return enter

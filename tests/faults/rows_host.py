@@ -20,14 +20,24 @@ def shut_down(scene: Scene) -> None:
     scene.took_over()
 
 
-@row("power of host and BMC both gone, an operator confirms that it is off", "F+A", selection=True)
+BY_TIME = "with a lease the standby takes over by itself"
+ARMED_BY_TIME = "with a lease the standby is armed without its peer's BMC: a row of its own"
+NO_HEIR = "whoever stops skyha on a primary with a register takes the heir back"
+
+
+@row(
+    "power of host and BMC both gone, an operator confirms that it is off",
+    "F+A",
+    selection=True,
+    without_register=BY_TIME,
+)
 def host_and_bmc_gone(scene: Scene) -> None:
     _host_and_bmc_gone(scene)
     lab.on(scene.standby, "skyctl", "confirm-off", "--yes", scene.primary)
     scene.took_over()
 
 
-@row("power of host and BMC both gone, then the BMC is back", "F+A")
+@row("power of host and BMC both gone, then the BMC is back", "F+A", without_register=BY_TIME)
 def bmc_comes_back(scene: Scene) -> None:
     _host_and_bmc_gone(scene)
     lab.lab("bmc", scene.primary, "start")
@@ -48,7 +58,7 @@ def host_frozen(scene: Scene) -> None:
     scene.took_over()
 
 
-@row("BMC unreachable in quiet times", "N+A", outage=5)
+@row("BMC unreachable in quiet times", "N+A", outage=5, without_register=ARMED_BY_TIME)
 def bmc_unreachable(scene: Scene) -> None:
     """Named within its check interval of a minute, without anybody's help."""
     lab.lab("bmc", scene.primary, "stop")
@@ -63,7 +73,7 @@ def bmc_hangs(scene: Scene) -> None:
     scene.alarm(scene.standby, "bmc", within=120)
 
 
-@row("the BMC's password is wrong", "N+A", selection=True, outage=5)
+@row("the BMC's password is wrong", "N+A", selection=True, outage=5, without_register=ARMED_BY_TIME)
 def bmc_password(scene: Scene) -> None:
     lab.lab("bmc", scene.primary, "password", "another")
     scene.skyha(scene.standby, "restart")
@@ -78,7 +88,7 @@ def standbys_bmc(scene: Scene) -> None:
     scene.alarm(scene.primary, "bmc")
 
 
-@row("BMC says done, power stays on", "N+A", selection=True, tried=True)
+@row("BMC says done, power stays on", "N+A", selection=True, tried=True, without_register=NO_HEIR)
 def bmc_lies(scene: Scene) -> None:
     lab.lab("bmc", scene.primary, "lie", "on")
     _primary_without_vip(scene)
@@ -90,7 +100,7 @@ def bmc_lies(scene: Scene) -> None:
     lab.wait_for("the failover called off", lambda: lab.status(scene.standby)["intent"] is None, 60)
 
 
-@row("BMC says done and off, and the host runs on", "N+A", tried=True)
+@row("BMC says done and off, and the host runs on", "N+A", tried=True, without_register=NO_HEIR)
 def bmc_lies_fully(scene: Scene) -> None:
     scene.later(lab.on, scene.standby, "skyctl", "acknowledge")
     scene.skyha(scene.primary, "stop")
@@ -116,7 +126,7 @@ def bmc_slow(scene: Scene) -> None:
     scene.took_over()
 
 
-@row("BMC carries the order out 60 s late", "F")
+@row("BMC carries the order out 60 s late", "F", without_register=BY_TIME)
 def bmc_late(scene: Scene) -> None:
     """The primary is cut off and accepts commits all that time: nobody is promoted before its real end."""
     lab.lab("bmc", scene.primary, "late", "60")

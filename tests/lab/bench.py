@@ -2,6 +2,7 @@
 """Measures outages: faults on the primary under a writing client, N runs each; a table and a plot into docs/.
 
 python -m tests.lab.bench outages [--runs 10] [--fault 'power loss']
+LAB_REGISTER=vote_host python -m tests.lab.bench register [--runs 10]     (on a lab whose clusters have a register)
 python -m tests.lab.bench switchover|rejoin|rebuild [--runs 10]
 """
 
@@ -27,7 +28,15 @@ def phases(events: list[dict[str, Any]], began: float, end: float) -> dict[str, 
     at = {event["kind"]: event["monotonic"] for event in reversed(events)}
     if "promoted" not in at:
         return {}
-    marks = [began, at["fencing"], at["fenced"], at["promoted"], at.get("vip_taken", at["promoted"]), end]
+    # Nobody is fenced where the old primary hands over.
+    marks = [
+        began,
+        at.get("fencing", at["fenced"]),
+        at["fenced"],
+        at["promoted"],
+        at.get("vip_taken", at["promoted"]),
+        end,
+    ]
     return {name: round(later - earlier, 3) for name, earlier, later in zip(PHASES, marks, marks[1:])}
 
 
@@ -39,7 +48,7 @@ def measure(fault: str, timeout: float = 90.0) -> dict[str, Any]:
     with Watch() as watch:
         time.sleep(1.0)
         began = time.monotonic()
-        faults.ALL[fault](old)
+        {**faults.ALL, **faults.BY_REGISTER}[fault](old)
         done = time.monotonic()
         lab.wait_for(f"commits after {fault}", lambda: watch.resumed(max(done, began + 0.3)), timeout, every=0.02)
         time.sleep(1.0)
@@ -58,10 +67,10 @@ def measure(fault: str, timeout: float = 90.0) -> dict[str, Any]:
     }
 
 
-def outages(runs: int, chosen: list[str]) -> None:
-    """All faults, interleaved so that the machine's noise hits all alike; each result is kept as it comes."""
+def outages(runs: int, chosen: list[str], kept: str) -> None:
+    """All faults, interleaved so that the machine's noise hits all alike; each result is kept as it comes, in a file of that name."""
     RESULTS.mkdir(parents=True, exist_ok=True)
-    file = RESULTS / "outages.jsonl"
+    file = RESULTS / f"{kept}.jsonl"
     for run in range(runs):
         for fault in chosen:
             result = measure(fault)
@@ -82,10 +91,10 @@ def ways_back(kind: str, runs: int) -> None:
     faults.make_whole()
 
 
-def load() -> dict[str, list[dict[str, Any]]]:
+def load(kept: str) -> dict[str, list[dict[str, Any]]]:
     """The kept results by fault."""
     found: dict[str, list[dict[str, Any]]] = {}
-    for line in (RESULTS / "outages.jsonl").read_text().splitlines():
+    for line in (RESULTS / f"{kept}.jsonl").read_text().splitlines():
         result = json.loads(line)
         found.setdefault(result["fault"], []).append(result)
     return found
@@ -138,12 +147,14 @@ def plot(results: dict[str, list[dict[str, Any]]], target: Path) -> None:
 def main() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["outages", "cost", "report", *comeback.ALL])
+    parser.add_argument("what", choices=["outages", "register", "cost", "report", *comeback.ALL])
     parser.add_argument("--runs", type=int, default=10)
     parser.add_argument("--fault", choices=list(faults.ALL), action="append")
     options = parser.parse_args()
     if options.what == "outages":
-        outages(options.runs, options.fault or list(faults.ALL))
+        outages(options.runs, options.fault or list(faults.ALL), "outages")
+    if options.what == "register":
+        outages(options.runs, list(faults.BY_REGISTER), "register")
     if options.what == "cost":
         cost.measure(RESULTS, options.runs)
     if options.what in comeback.ALL:
@@ -157,9 +168,11 @@ def report() -> None:
     target = lab.ROOT / "docs/performance.md"
     text = target.read_text()
     if (RESULTS / "outages.jsonl").exists():
-        results = load()
+        results = load("outages")
         plot(results, lab.ROOT / "docs/outages.svg")
         text = between(text, "outages", table(results))
+    if (RESULTS / "register.jsonl").exists():
+        text = between(text, "register", table(load("register")))
     files = {kind: RESULTS / f"{kind}.jsonl" for kind in comeback.ALL}
     back = {kind: list(map(json.loads, file.read_text().splitlines())) for kind, file in files.items() if file.exists()}
     if back:

@@ -28,6 +28,16 @@ def frozen_host(node: str) -> None:
     lab.lab("pause", node)
 
 
+def power_loss_with_bmc(node: str) -> None:
+    """The host and its BMC hang on one supply, and that is gone."""
+    lab.lab("power", node, "off", "--with-bmc")
+
+
+def host_shut_down(node: str) -> None:
+    """`poweroff` on the host, as by its power button."""
+    lab.lab("power", node, "soft")
+
+
 def postmaster_killed(node: str) -> None:
     """kill -9 of the postmaster."""
     lab.on(node, "sh", "-c", f"kill -9 $({POSTMASTER})")
@@ -44,6 +54,11 @@ ALL: dict[str, Callable[[str], None]] = {
     "frozen host": frozen_host,
     "postmaster killed": postmaster_killed,
     "postgres stopped": postgres_stopped,
+}
+# What a register and a lease are there for.
+BY_REGISTER: dict[str, Callable[[str], None]] = {
+    "host and BMC gone": power_loss_with_bmc,
+    "host shut down": host_shut_down,
 }
 
 

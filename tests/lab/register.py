@@ -1,13 +1,16 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Faults of the register on the lab's vote host (LAB_REGISTER=vote_host), done for real."""
+"""Faults of the register on the lab's vote host (LAB_REGISTER=vote_host), done for real; and what the hosts' watchdogs did."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 from tests.lab import lab
 
 HOME = "/var/lib/sky-register"
 COPY = "/var/lib/sky-register.copy"
 UNIT = "sky-register"
+WATCHDOGS = Path("/run/sky-lab/watchdog")
 
 
 def stopped() -> None:
@@ -46,6 +49,22 @@ def right_password() -> None:
 def heal() -> None:
     """What hangs goes on, and what is stopped is started."""
     lab.on("vote", "sh", "-c", f"systemctl kill -s CONT {UNIT}; systemctl start {UNIT}")
+
+
+def is_guarded(node: str) -> bool:
+    """Does the host's watchdog run, and is it in order?"""
+    told = lab.lab("watchdog", node, "status").strip()
+    return told.startswith("bites in ") and "," not in told
+
+
+def is_at_rest(node: str) -> bool:
+    """Is the host's watchdog at rest?"""
+    return lab.lab("watchdog", node, "status").strip() == "at rest"
+
+
+def bites(node: str) -> int:
+    """How many times the host's watchdog has reset it."""
+    return (WATCHDOGS / node / "log").read_text().count(" bites: ")
 
 
 def _while_down(command: str) -> None:

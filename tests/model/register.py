@@ -77,7 +77,9 @@ class World(NamedTuple):
     links: tuple[str, str] = ("", "")
     link: str = ""  # between the nodes: '', cut, beats (wait), answers (wait)
     beats: tuple[tuple[int, Mark], ...] = ()  # promises on their way: (to whom, the mark)
-    marks: tuple[tuple[int, Mark], ...] = ()  # answers to heartbeats, held back: (to whom, the mark)
+    marks: tuple[
+        tuple[int, Mark, Row], ...
+    ] = ()  # answers to heartbeats: (to whom, the mark, the row that the holder knows)
     faults: int = 0
     heals: int = 0
 
@@ -112,7 +114,7 @@ def off(world: World, i: int, boot: int = 0) -> World:
     fresh = Side(power=boot > 0, boot=boot)
     sides = (fresh, _other_boot(world.sides[1])) if i == 0 else (_other_boot(world.sides[0]), fresh)
     questions = tuple(q._replace(is_waited_for=q.is_waited_for and q.node != i) for q in world.questions)
-    marks = tuple((to, replace(mark, boot="then") if to != i else mark) for to, mark in world.marks if to != i)
+    marks = tuple((to, replace(mark, boot="then"), row) for to, mark, row in world.marks if to != i)
     world = world._replace(
         beats=tuple((to, replace(mark, boot="then") if to == i else mark) for to, mark in world.beats)
     )
@@ -300,9 +302,9 @@ def _heartbeat(world: World, i: int) -> World:
         return world
     if mark is not None:
         world = put(world, 1 - i, hold=book.promised(other.hold, mark, "now"))
-    if any(to == i for to, _ in world.marks):
+    if any(to == i for to, _, _ in world.marks):
         return world  # one answer is held back already
-    return world._replace(marks=(*world.marks, (i, Mark(0.0, "now"))))
+    return world._replace(marks=(*world.marks, (i, Mark(0.0, "now"), other.hold.row)))
 
 
 # --- time ------------------------------------------------------------------------------------------------------------------------
@@ -315,10 +317,11 @@ def step(world: World, way: Way) -> World:
     for question in world.questions:
         world = _delivered(world, question)
     if world.link == "":
-        for to, mark in world.marks:
+        for to, mark, row in world.marks:
             side = world.sides[to]
             if runs(side) and not side.stuck:
-                world = put(world, to, watch=book.answered(side.watch, mark), heard_at=0.0)
+                watch = book.heard(book.answered(side.watch, mark), row.epoch, row.beat, 0.0)
+                world = put(world, to, watch=watch, heard_at=0.0)
         for to, mark in world.beats:
             hold = world.sides[to].hold
             if hold is not None and runs(world.sides[to]) and not world.sides[to].stuck:
@@ -369,7 +372,7 @@ def _aged(world: World) -> World:
         heard_at = _past(side.heard_at, rate)
         world = put(world, i, hold=hold, watch=watch, fed_at=fed_at, boot=boot, heard_at=heard_at)
     questions = tuple(q._replace(sent_at=_past(q.sent_at, world.rates[q.node])) for q in world.questions)
-    marks = tuple((to, replace(mark, at=_past(mark.at, world.rates[1 - to]))) for to, mark in world.marks)
+    marks = tuple((to, replace(mark, at=_past(mark.at, world.rates[1 - to])), row) for to, mark, row in world.marks)
     beats = tuple((to, replace(mark, at=_past(mark.at, world.rates[to]))) for to, mark in world.beats)
     return world._replace(questions=questions, marks=marks, beats=beats)
 
@@ -388,7 +391,12 @@ def _bites(world: World) -> World:
 
 def canonical(world: World) -> World:
     """Epochs and beats are only compared, and counted on from the row's: as many as differ, counted back from it."""
-    rows = [world.row, *(q.row for q in world.questions), *(q.answer for q in world.questions)]
+    rows = [
+        world.row,
+        *(q.row for q in world.questions),
+        *(q.answer for q in world.questions),
+        *(m[2] for m in world.marks),
+    ]
     for side in world.sides:
         rows += [side.watch.row, side.fenced, side.hold.row if side.hold else None]
     known = [row for row in rows if row is not None]
@@ -408,7 +416,8 @@ def canonical(world: World) -> World:
         hold = side.hold and replace(side.hold, row=small(side.hold.row), order=0)
         watch = replace(side.watch, row=small(side.watch.row))
         world = put(world, i, hold=hold, watch=watch, fenced=small(side.fenced))
-    return world._replace(row=small(world.row), questions=tuple(sorted(questions, key=repr)))
+    marks = tuple((to, mark, small(row)) for to, mark, row in world.marks)
+    return world._replace(row=small(world.row), questions=tuple(sorted(questions, key=repr)), marks=marks)  # type: ignore[arg-type]
 
 
 # --- the exploration's side ----------------------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ BOOT = "tests/simulation/test_boot.py"
 STORAGE = "tests/simulation/test_scenarios_storage.py"
 REFUSES = "tests/unit/world/test_rewind_refuses.py"
 REGISTER = "tests/simulation/test_scenarios_register.py"
+LEASE = ("tests/unit/policy/test_lease.py", "tests/simulation/test_scenarios_lease.py")
 UNKNOWN = "tests/simulation/test_scenarios_unknown.py"
 
 
@@ -477,8 +478,8 @@ MUTANTS = (
     Mutant(
         "a BMC that has only ever said off arms",
         "policy/armed.py",
-        "    elif age(now, memory.upkeep.bmc_on_at) > MISSED_CHECKS * config.timing.bmc_check_interval:\n",
-        "    elif False:\n",
+        "    if age(now, memory.upkeep.bmc_on_at) > MISSED_CHECKS * config.timing.bmc_check_interval:\n",
+        "    if False:\n",
         (PROOF,),
     ),
     Mutant(
@@ -505,9 +506,9 @@ MUTANTS = (
     ),
     Mutant(
         "an operator's word over a silent register never ends",
-        "policy/holding.py",
-        "    return 0 < memory.record.epoch == memory.record.overruled\n",
-        "    return memory.record.overruled > 0\n",
+        "policy/record.py",
+        "    return 0 < record.epoch == record.overruled\n",
+        "    return record.overruled > 0\n",
         (REGISTER,),
     ),
     Mutant(
@@ -520,7 +521,7 @@ MUTANTS = (
     Mutant(
         "a primary that is no holder serves on",
         "policy/holding.py",
-        "    return in_force(config, memory) and memory.register.denied > 1 and not is_overruled(memory)\n",
+        "    return in_force(config, memory) and memory.register.denied > 1 and not is_overruled(memory.record)\n",
         "    return False\n",
         (REGISTER,),
     ),
@@ -530,5 +531,47 @@ MUTANTS = (
         "            return memory, verbs.take(own, node, row)\n",
         "            return memory, verbs.take(own, node, part.row)\n",
         (REGISTER, SCHEDULES),
+    ),
+    Mutant(
+        "the heir does not wait for the watchdog of the holder",
+        "policy/book.py",
+        "    return max(watch.row_at, watch.promised_at) + by_any_clock(term)\n",
+        "    return max(watch.row_at, watch.promised_at) + term / 2\n",
+        LEASE,
+    ),
+    Mutant(
+        "the heir forgets what it has promised",
+        "policy/lease.py",
+        "        promised_at = max(part.watch.promised_at, signs.promised_at)\n",
+        "        promised_at = part.watch.promised_at\n",
+        LEASE,
+    ),
+    Mutant(
+        "a primary whose lease is over writes on until its watchdog bites",
+        "policy/decide.py",
+        "is_over(config, memory, seen, now):\n",
+        "False:\n",
+        LEASE,
+    ),
+    Mutant(
+        "the watchdog is fed after the lease is over",
+        "policy/lease.py",
+        "    return Food(holds_until(config, hold), config.register.lease)\n",
+        "    return Food(now + config.register.lease)\n",
+        LEASE,
+    ),
+    Mutant(
+        "a skyha that starts opens the watchdog before it holds",
+        "policy/lease.py",
+        "        return None if local.server is Server.DOWN else Food(0.0)\n",
+        "        return None if local.server is Server.DOWN else Food(now + config.register.lease)\n",
+        LEASE,
+    ),
+    Mutant(
+        "skyha ends and leaves its host to the watchdog",
+        "policy/holding.py",
+        "(seen.leaving and seen.local.server is not Server.DOWN)",
+        "False",
+        LEASE,
     ),
 )

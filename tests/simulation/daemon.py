@@ -7,7 +7,10 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.daemon import RESIGN_PATIENCE
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.daemon import (
+    LEASE_PATIENCE,
+    RESIGN_PATIENCE,
+)
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.loop import Loop, Ports
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.errors import StateError
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import (
@@ -20,6 +23,7 @@ from .bmc import Tasks
 from .eyes import Eyes
 from .hands import Hands
 from .kernel import Killed, Process
+from .lease import Guard, Signs
 from .register import Line
 
 if TYPE_CHECKING:
@@ -47,6 +51,9 @@ class Daemon:
         self.eyes, self.hands, self.tasks = Eyes(self), Hands(self), Tasks(self)
         self.line = Line(self)
         self.notes = Notes(self)
+        self.wanted = False  # systemd starts it again when it has ended in good order
+        self.lives = 0  # counts its processes
+        self.guard, self.signs = Guard(self), Signs(self)
 
     @property
     def alive(self) -> bool:
@@ -57,7 +64,12 @@ class Daemon:
         """systemd starts it."""
         if self.alive or self.host.skyha_off or not self.host.power or self.host.booting or self.host.shutting_down:
             return
+        self.lives += 1
+        self.guard.forget()
+        self.signs.forget()
         self.process = Process(self.world.kernel, self.host, self._body)
+        if self.world.config(self.host.name).has_lease:
+            self.signs.begin()
 
     def kill(self, why: str = "kill -9") -> None:
         """It ends; systemd starts it again."""
@@ -70,6 +82,7 @@ class Daemon:
     def leave(self) -> None:
         """systemd tells it to end, and waits for it."""
         if self.loop is not None and not self.loop.leaving:
+            self.wanted = False
             self.loop.leaving, self.leave_by = True, self.world.kernel.now + RESIGN_PATIENCE
             self.poke()
 
@@ -106,8 +119,10 @@ class Daemon:
     def _body(self) -> None:
         host = self.host
         try:
-            ports = Ports(self, self.eyes, self.hands, self.tasks, self, self.notes, self, self, self.line)
-            self.loop = loop = Loop(self.world.config(host.name), ports, self._requests)
+            config = self.world.config(host.name)
+            lease = (self.signs, self.guard) if config.has_lease else (None, None)
+            ports = Ports(self, self.eyes, self.hands, self.tasks, self, self.notes, self, self, self.line, *lease)
+            self.loop = loop = Loop(config, ports, self._requests)
             while True:
                 loop.cycle()
                 for order in self.pauses:
@@ -115,7 +130,8 @@ class Daemon:
                 self.pauses.clear()
                 self.cycles += 1
                 self.world.oracles.cycle_ends(host, loop)
-                if loop.leaving and not (self.world.kernel.now < self.leave_by and loop.owes_a_word()):
+                if loop.leaving and not self._stays(loop):
+                    host.later(0.1, self._starts_again)
                     return
                 loop.wait()
         except Killed:
@@ -126,6 +142,21 @@ class Daemon:
         except StateError as error:
             self.world.tell(host.name, f"skyha ends: {error}")
             self._ended()
+
+    def start_again(self) -> None:
+        """`systemctl start`, which waits for a stop that is under way."""
+        self.wanted = True
+        self.start()
+
+    def _starts_again(self) -> None:
+        if self.wanted:
+            self.start()
+
+    def _stays(self, loop: Loop) -> bool:
+        """As daemon.Daemon has it."""
+        now = self.world.kernel.now
+        loop.overdue = now >= self.leave_by + LEASE_PATIENCE
+        return (now < self.leave_by or loop.is_bound()) and loop.owes_a_word()
 
     def _requests(self) -> tuple[Request, ...]:
         orders, self.orders = tuple(self.orders), []

@@ -136,3 +136,34 @@ def rewind_impossible(scene: Scene) -> Undo:
         scene.world.rewind_impossible = False
 
     return undo
+
+
+def skyha_stopped(scene: Scene) -> Undo:
+    """In good order, and started again."""
+    daemon = scene.host().daemon
+    daemon.leave()
+    return daemon.start_again
+
+
+def watchdog_breaks(scene: Scene) -> Undo:
+    watchdog = scene.host().watchdog
+    watchdog.broken = True
+
+    def undo() -> None:
+        watchdog.broken = False
+
+    return undo
+
+
+def power_with_bmc(scene: Scene) -> Undo:
+    """The host and its BMC hang on one supply."""
+    host = scene.host()
+    bmc = scene.world.bmcs[host.name]
+    host.mains = bmc.up = False
+    host.switch_off("its supply fails, and its BMC's")
+
+    def undo() -> None:
+        host.mains = bmc.up = True
+        host.switch_on("its supply is back")
+
+    return undo

@@ -128,3 +128,12 @@ def register_late(scene: Scene) -> Undo:
         register.late = 0.0
 
     return undo
+
+
+def datagrams_late(scene: Scene) -> Undo:
+    scene.world.network.late = scene.chance.choice([0.3, 2.0, 8.0])
+
+    def undo() -> None:
+        scene.world.network.late = 0.0
+
+    return undo

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Callable
 
 from .daemon import Daemon
+from .lease import Device
 from .postgres import Postgres
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Host:
         self.asks_in_vain = False  # its skyha's look at its own server is answered with an error
         self.skyha_off = False  # systemd does not start it (masked)
         self.shutting_down = False  # systemd starts nothing any more
+        self.watchdog = Device(self)
         self.pg = Postgres(self)
         self.daemon = Daemon(self)
 
@@ -73,6 +75,7 @@ class Host:
         self.pg.lose_power()
         self.power, self.booting, self.frozen, self.vip = False, False, False, False
         self.held.clear()
+        self.watchdog.rest()
         self.off_at = self.world.kernel.now
         self.boots += 1
         self.daemon.lose_power()

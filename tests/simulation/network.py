@@ -44,6 +44,8 @@ class Network:
         self.world = world
         self.cut: set[tuple[str, str]] = set()
         self.loss = 0.0
+        self.loses_datagrams = False
+        self.late = 0.0  # seconds more that a datagram between the skyhas travels
         self.vote = VoteHost()
         self.alien = False  # another host answers for the VIP ...
         self.alien_sight = Sight.REFUSED  # ... and this is what comes of it

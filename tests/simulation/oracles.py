@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .world import World
 
 STEADY = 1.5  # seconds that the primary must have answered before a fence of it is a false one
+LOOKS_EVERY = 3.0  # a skyha looks at its own server at least so often
 MANY_CYCLES = 120  # cycles within one second are a spinning loop
 
 
@@ -78,9 +79,14 @@ class Oracles:
         self._takeover_ends(host.name, record.intent is not None and record.intent.takeover)
         monotonic = host.daemon.monotonic()
         paused = record.paused and (record.paused_until is None or record.paused_until > monotonic)
-        if paused and any(
-            action.do is not Do.SET_PAUSE and action.value not in (Task.CHECK_BMC, Task.CHECK_RECORD)
-            for action in decision.actions
+        stops = "lease_over" in decision.alarms  # else the watchdog would reset the host
+        if (
+            paused
+            and not stops
+            and any(
+                action.do is not Do.SET_PAUSE and action.value not in (Task.CHECK_BMC, Task.CHECK_RECORD)
+                for action in decision.actions
+            )
         ):
             self.breaks("S6", f"{host.name} is paused and does {[action.do.value for action in decision.actions]}")
         second, count = self._second.get(host.name, (-1, 0))
@@ -174,7 +180,9 @@ class Oracles:
         began = self._fence_from.get(host.name, float("inf"))
         handed = host.name in self._handed
         self._handed.discard(host.name)
-        if peer.power and not peer.off_at >= began and not peer.pg.promoting and not handed:
+        row = self.world.register.row
+        took = self.world.config(host.name).has_lease and row is not None and row.holder == host.name
+        if peer.power and not peer.off_at >= began and not peer.pg.promoting and not handed and not took:
             self.breaks("S1", f"{host.name} promotes, and {peer.name} was not off since the fencing began")
         if peer.pg.accepts:
             self.breaks("S1", f"{host.name} promotes while {peer.name} accepts commits")
@@ -229,10 +237,13 @@ class Oracles:
         self.world.settle()
         if host.pg.state != "down" and not host.pg.is_standby:
             self.breaks("S1", f"{host.name} hands over and still runs")
-        if not self.world.branches.contains(host.peer.pg.position, host.pg.position):
+        crashed = not host.pg.clean and not host.pg.is_standby
+        lacks = not self.world.branches.contains(host.peer.pg.position, host.pg.position)
+        if lacks and not crashed:
             self.breaks("O1", f"{host.name} hands over and {host.peer.name} lacks WAL of it")
         self._allowed[host.peer.name] = self.world.branches.newest
-        self._may_lose[host.peer.name] = 0
+        # Of one that crashed and does not come up again: what it wrote after its skyha's last look.
+        self._may_lose[host.peer.name] = bytes_of(LOOKS_EVERY) if crashed else 0
         self._handed.add(host.peer.name)
 
     # --- what clients were told ------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 """Random schedules of faults. `run(seed)` is one world with its faults, repaired at the end, and must converge.
 
 python -m tests.simulation.schedules SEED        replays one and prints its story (from the project's root,
-                                                 PYTHONPATH=collections); with --register one of those with a register
+                                                 PYTHONPATH=collections); with --register one of those with a register, with --lease one of those with a lease
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Order
 
 from . import faults_hosts, faults_links, faults_postgres
-from .faults import FAULTS, REGISTER_FAULTS
+from .faults import FAULTS, LEASE_FAULTS, REGISTER_FAULTS
 from .host import Host
 from .scene import Scene, Undo
 from .story import story
@@ -35,17 +35,19 @@ SETTLE = 300.0  # within so long after the last repair the cluster must be in go
 
 
 REGISTER = {"register": {"engine": "vote_host", "address": "198.51.100.35"}}
+LEASE = {**REGISTER, "watchdog": {"device": "/dev/watchdog0"}, "signs": {"port": 8009}}
 
 
-def make_world(seed: int, register: bool = False) -> tuple[World, random.Random]:
+def make_world(seed: int, register: bool = False, lease: bool = False) -> tuple[World, random.Random]:
     """The world of a seed: its speeds and settings differ from seed to seed."""
     chance = random.Random(seed)
     world = World(
         seed,
         TIMING,
+        without_bmc=lease and seed % 4 == 0,
         fence={"action": "reset" if chance.random() < 0.15 else "off"},
         failover={"tablespace_policy": chance.choice(["alarm", "alarm", "failover"])},
-        **(REGISTER if register else {}),
+        **(LEASE if lease else REGISTER if register else {}),
     )
     world.boot_time = chance.choice([9.0, 25.0])
     world.rewind_time = chance.choice([0.5, 5.0])
@@ -60,15 +62,15 @@ def make_world(seed: int, register: bool = False) -> tuple[World, random.Random]
     return world, chance
 
 
-def run(seed: int, register: bool = False) -> World:
-    """One schedule, with a register in the mix or without. What it broke is in `world.broken`."""
-    world, chance = make_world(seed, register)
+def run(seed: int, register: bool = False, lease: bool = False) -> World:
+    """One schedule, with a register in the mix, and a lease, or without. What it broke is in `world.broken`."""
+    world, chance = make_world(seed, register, lease)
     scene = Scene(world, chance)
     world.run_until(world.armed, 60.0)
     open_faults: list[tuple[float, Undo]] = []
     if chance.random() < 0.2:
         open_faults.append(_alone(scene))
-    faults = FAULTS + REGISTER_FAULTS if register else FAULTS
+    faults = FAULTS + (LEASE_FAULTS if lease else REGISTER_FAULTS if register else ())
     weights = [fault.weight for fault in faults]
     quick = chance.random() < 0.5
     for _ in range(chance.randint(1, 7)):
@@ -157,9 +159,9 @@ def _does_as_told(host: Host) -> None:
 
 def main(arguments: list[str]) -> int:
     """Replay the seeds named."""
-    register = "--register" in arguments
+    register, lease = "--register" in arguments, "--lease" in arguments
     for seed in [one for one in arguments if one.isdecimal()]:
-        print(story(run(int(seed), register), f"seed {seed}"))
+        print(story(run(int(seed), register, lease), f"seed {seed}"))
     return 0
 
 

@@ -60,5 +60,15 @@ def test_random_schedules_with_a_register_break_no_rule(block):
     assert not failed, f"{len(failed)} of {size} schedules broke a rule\n" + "\n\n".join(failed[:STORIES])
 
 
+@pytest.mark.parametrize("block", range(BLOCKS))
+def test_random_schedules_with_a_lease_break_no_rule(block):
+    """Every fourth cluster has no BMC at all."""
+    size = -(-COUNT // 10 // BLOCKS)
+    first = FIRST + 2_000_000 + block * size
+    worlds = {seed: run(seed, lease=True) for seed in range(first, first + size)}
+    failed = [story(world, f"--lease {seed}") for seed, world in worlds.items() if world.broken]
+    assert not failed, f"{len(failed)} of {size} schedules broke a rule\n" + "\n\n".join(failed[:STORIES])
+
+
 def test_a_seed_is_always_the_same_schedule():
     assert story(run(FIRST)) == story(run(FIRST))

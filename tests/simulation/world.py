@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import (
@@ -38,7 +39,12 @@ class World:
     always: Mapping[str, Mapping[str, Any]] = {}  # sections of every world's configuration
 
     def __init__(
-        self, seed: int = 0, timing: Timing | None = None, running: bool = True, **sections: Mapping[str, Any]
+        self,
+        seed: int = 0,
+        timing: Timing | None = None,
+        running: bool = True,
+        without_bmc: bool = False,
+        **sections: Mapping[str, Any],
     ) -> None:
         sections = {**self.always, **sections}
         self.random = random.Random(seed)
@@ -48,6 +54,8 @@ class World:
         self.boot_time, self.rewind_time, self.fsync_time = 8.0, 2.0, 0.0
         self.rewind_impossible = False
         self.configs = {name: _config(name, timing or Timing(), sections) for name in NAMES}
+        if without_bmc:
+            self.configs = {name: replace(config, agents=()) for name, config in self.configs.items()}
         self.bmcs = {name: Bmc() for name in NAMES}
         self.hosts: dict[str, Host] = {}
         self.oracles = Oracles(self)

@@ -11,18 +11,22 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import Memory
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.record import Record
 
+BMC_OF_NODE1 = Agent("bmc", "ipmi", "198.51.100.212", user="test", password_file="/etc/skyha/bmc.password")
+BMC_OF_NODE2 = dataclasses.replace(BMC_OF_NODE1, address="198.51.100.213")
 NODE1 = Config(
     config.Cluster("sky"),
     config.Node("node1", "198.51.100.110"),
     config.Peer("node2", "198.51.100.111"),
     config.Vip("198.51.100.116"),
     config.Vote("198.51.100.35"),
+    agents=(BMC_OF_NODE2,),
 )
 NODE2 = dataclasses.replace(
-    NODE1, node=config.Node("node2", "198.51.100.111"), peer=config.Peer("node1", "198.51.100.110")
+    NODE1,
+    node=config.Node("node2", "198.51.100.111"),
+    peer=config.Peer("node1", "198.51.100.110"),
+    agents=(BMC_OF_NODE1,),
 )
-BMC_OF_NODE1 = Agent("bmc", "ipmi", "198.51.100.212", user="test", password_file="/etc/skyha/bmc.password")
-BMC_OF_NODE2 = dataclasses.replace(BMC_OF_NODE1, address="198.51.100.213")
 
 
 def configured(base: Config, **sections: Any) -> Config:

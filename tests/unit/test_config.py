@@ -62,8 +62,9 @@ def test_each_mistake_is_named(change: tuple[str, str], sentence: str) -> None:
 
 def test_no_register_is_asked_unless_one_is_set() -> None:
     assert not config_file.parse(GOOD).has_register
-    read = config_file.parse(GOOD + REGISTER + "[watchdog]\ndevice = /dev/watchdog0\n")
+    read = config_file.parse(GOOD + REGISTER + "[watchdog]\ndevice = /dev/watchdog0\n[signs]\nport = 8009\n")
     assert read.has_register
+    assert read.has_lease
     assert (read.register.port, read.register.lease, read.register_user) == (11920, 3.0, "register_sky")
     assert (read.watchdog.device, read.watchdog.timeout) == ("/dev/watchdog0", 4)
     assert config_file.parse(GOOD + REGISTER + "user = other\n").register_user == "other"
@@ -78,7 +79,7 @@ def test_no_register_is_asked_unless_one_is_set() -> None:
         (REGISTER + "lease = 2.8\n", "[register] lease = 2.8 is too short"),
         (REGISTER + "[timing]\nprofile = document\n", "[register] lease = 3 is too short"),
         (REGISTER + "[watchdog]\ntimeout = 2.5\n", "[watchdog] timeout = '2.5': must be a whole number"),
-        (REGISTER + "[watchdog]\ntimeout = 2\n", "[watchdog] timeout = 2 is too short"),
+        (REGISTER + "[watchdog]\ndevice = /dev/watchdog0\n", "but [signs] port is 0"),
         ("[watchdog]\ndevice = /dev/watchdog\n", "but [register] engine is none: nothing would feed it"),
     ],
 )

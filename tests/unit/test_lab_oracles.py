@@ -35,6 +35,12 @@ def test_a_lawful_failover_passes() -> None:
     assert "promoted" in report.story()
 
 
+def test_one_that_was_proven_by_time_asks_for_no_power() -> None:
+    fenced = {**event("fenced", 12.6), "text": "node1 writes no more and is silent: promoting"}
+    history = {"node1": [], "node2": [event("fencing", 12.0), fenced, event("promoted", 12.9)]}
+    failover(power={"node1": [(0.0, 4711)], "node2": [(0.0, 815)]}, history=history).check()
+
+
 def test_a_commit_lost_too_early_is_seen() -> None:
     with pytest.raises(AssertionError, match="O1"):
         failover(lost=[50]).check()

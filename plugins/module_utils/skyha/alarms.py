@@ -88,6 +88,22 @@ ALARMS: Mapping[str, Alarm] = {
         "PostgreSQL runs here as primary, and the register says that the other node may write: it is stopped.",
         "see the history of both nodes for how it came to run",
     ),
+    "lease_over": Alarm(
+        _BAD,
+        "Neither the register nor the standby let this primary write on, and the standby may take over: PostgreSQL here is stopped.",
+        "see to the register (sky-register.service on the vote host) and the network; it starts again as soon as the register says so, or by "
+        "'skyctl takeover' here where the peer is off for good",
+    ),
+    "watchdog": Alarm(
+        _MILD,
+        "This host's watchdog cannot be leant on, so there is no lease while it is the primary: only a fence lets the standby take over.",
+        "see the alarm's text; 'ls -l /dev/watchdog*' and the kernel's log tell of the device",
+    ),
+    "signs": Alarm(
+        _MILD,
+        "The nodes' signs of life do not arrive. The lease goes on by the register alone: the primary would stop if that were lost.",
+        "see that the UDP port is open both ways, skyha runs on both nodes, and /etc/skyha/signs.key is the same there",
+    ),
     "register_missing": _against(
         _BAD,
         "The register has no row of this cluster: it was made anew. The primary makes one while its standby streams.",

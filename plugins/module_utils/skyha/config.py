@@ -169,6 +169,14 @@ class Watchdog:
 
 
 @dataclass(frozen=True)
+class Signs:
+    """[signs]: the datagrams by which both skyhas tell each other that they live. The lease needs them."""
+
+    port: int = 0  # UDP, the same on both nodes; 0: none
+    keyfile: str = "/etc/skyha/signs.key"  # what signs them: the same text on both nodes; mode 0600
+
+
+@dataclass(frozen=True)
 class Agent:
     """[agent NAME]: one way to reach the peer's power."""
 
@@ -317,6 +325,7 @@ class Config:
     fence: Fence = Fence()
     register: Register = Register()
     watchdog: Watchdog = Watchdog()
+    signs: Signs = Signs()
     agents: tuple[Agent, ...] = ()
     http: Http = Http()
     paths: Paths = Paths()
@@ -327,6 +336,11 @@ class Config:
     def has_register(self) -> bool:
         """Does a register say who may write?"""
         return self.register.engine != "none"
+
+    @property
+    def has_lease(self) -> bool:
+        """May the peer take over by time, where the power of this host cannot be proven off?"""
+        return self.has_register and bool(self.watchdog.device)
 
     @property
     def register_user(self) -> str:

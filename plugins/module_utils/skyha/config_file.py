@@ -192,10 +192,10 @@ def _no_lease(config: Config) -> list[str]:
             f"[register] lease = {register.lease:g} is too short: with interval, retry_interval and look_deadline as they are a "
             f"renewal that is lost and the next one take {timing.least_lease:g} s; set at least that"
         )
-    if watchdog.timeout <= timing.quiet_cycle:
+    if watchdog.device and not config.signs.port:
         found.append(
-            f"[watchdog] timeout = {watchdog.timeout} is too short: it is fed once in a cycle, which takes up to "
-            f"{timing.quiet_cycle:g} s; set more"
+            f"[watchdog] device = {watchdog.device}, but [signs] port is 0: without the peer's promises a register that is lost would "
+            "stop the primary; set a port, the same on both nodes"
         )
     return found
 
@@ -216,8 +216,11 @@ def _contradictions(config: Config) -> list[str]:
             found.append(f"[failover] keep_slots: {slot!r} is a node's own slot, or no name of a slot (a-z, 0-9, _)")
     if config.node.name and config.node.name == config.peer.name:
         found.append(f"[node] name and [peer] name are both {config.node.name}; each node needs its own")
-    if not config.agents:
-        found.append("no [agent NAME] section: without a way to fence the peer nothing could ever be promoted")
+    if not config.agents and not config.has_lease:
+        found.append(
+            "no [agent NAME] section, and no [watchdog] with a [register]: without a way to fence the peer, or a lease that runs out, "
+            "nothing could ever be promoted"
+        )
     for agent in config.agents:
         if agent.address and agent.address == config.node.bmc_address:
             found.append(

@@ -66,6 +66,9 @@ MISSED_CHECKS = 2.5
 # Between two trials whether the record can be written. It is alarmed within a minute, a hanging disk included.
 RECORD_EVERY = 30.0
 
+# For so long after a quiet look an heir's promises go on: a slow cycle costs its primary nothing.
+PROMISES_FOR = 10.0
+
 # --- what a primary may conclude
 
 # Between two looks at its own server. After a longer gap it is not known whether a standby streamed in between.

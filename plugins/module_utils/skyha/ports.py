@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
+from . import words
 from .words import Answer, Local, Look, Outcome, Path, Peer, Request, Task, Verb
 
 
@@ -55,6 +56,33 @@ class Register(Protocol):
 
     def answer(self) -> Answer:
         """Its answer, waited for no longer than the deadline, or half of it where it begins with a new connection."""
+
+
+class Signs(Protocol):
+    """The datagrams between both skyhas: ten times a second each tells that it lives, and gives out a mark of its own time."""
+
+    def promise(self, until: float) -> None:
+        """Bring the peer's marks back, as promises to take nothing by the lease, until then (monotonic) at the latest; a time that
+        is past: not any more, from this call's return on."""
+
+    def tell(self, beat: tuple[int, int] | None) -> None:
+        """Say by each datagram from now on which epoch and beat of the register's row this node knows; None: none."""
+
+    def told(self) -> words.Signs:
+        """What they have told so far."""
+
+
+class Guard(Protocol):
+    """The watchdog that resets this host. None of these raises; what went wrong is told."""
+
+    def feed(self, food: words.Food) -> None:
+        """Feed it for so long from now on, whatever becomes of the loop. Where it does not run it is started, unless that time is past."""
+
+    def rest(self) -> None:
+        """Put it to rest, if this process has started it."""
+
+    def told(self) -> words.Guard:
+        """How it is now."""
 
 
 class Hands(Protocol):

@@ -268,6 +268,41 @@ class Told:
     answer: Answer
 
 
+# --- the lease: what lets the holder write where its peer may take over by time ------------------------------------
+
+
+@dataclass(frozen=True)
+class Signs:
+    """What the datagrams between both skyhas have told so far, by this node's own clock (world/signs.py)."""
+
+    heard_at: float | None = None  # the peer's newest one came then
+    promise: float | None = None  # when this node gave out the mark that the peer's newest promise brought back
+    promised_at: float | None = None  # this node's own last promise left then, or later
+    beat: tuple[int, int] | None = None  # epoch and beat of the register's row, as the peer last told them ...
+    beat_at: float | None = None  # ... and when it first did
+    problem: str = ""  # why none can come or go, or why the last one was not taken for the peer's
+
+
+@dataclass(frozen=True)
+class Food:
+    """For how long the watchdog may be fed, whatever becomes of the loop meanwhile."""
+
+    until: float  # so long at least; past: not any more
+    lease: float = (
+        0.0  # ... and this many seconds after the mark that the peer's newest promise brings back; 0: no longer
+    )
+
+
+@dataclass(frozen=True)
+class Guard:
+    """This host's watchdog, in skyha's hands (world/guard.py)."""
+
+    fed: bool = False  # it runs, it resets this host in time, and it was fed when it was to be
+    problem: str = ""  # why it cannot be leant on; '': nothing, or it was not asked for
+    name: str = ""  # what its driver calls itself
+    software: bool | None = None  # it dies with the kernel that it guards
+
+
 class Task(str, Enum):
     """Work that takes longer than a cycle; it runs beside the loop, at most one of each at a time."""
 
@@ -327,6 +362,9 @@ class Seen:
     wall: float | None = None  # seconds since 1970: only for what must hold over a boot
     register: Told | None = None  # None: it was not asked
     leaving: bool = False  # skyha was told to end: this is one of its last looks
+    overdue: bool = False  # ... and it can wait no longer for the register
+    signs: Signs = Signs()
+    guard: Guard = Guard()
 
 
 # --- what a decision may ask for -------------------------------------------------------------------------------

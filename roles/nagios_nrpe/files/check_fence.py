@@ -4,7 +4,7 @@
 
 skyha asks it for an authenticated power status at its interval; this plugin reads what came of that.
 
-OK        the last answer is good and not older than the thresholds allow
+OK        the last answer is good and not older than the thresholds allow; or the peer has no BMC
 WARNING   the last good answer is old; or the BMC says that the peer is switched off
 CRITICAL  the last check failed, or there was none for too long
 
@@ -26,6 +26,8 @@ def check(options: argparse.Namespace, load: Callable[[], sky.Snapshot]) -> tupl
     status = load()
     peer, power = status.get("peer", str), status.get("bmc.power", str)
     error, age = status.get("bmc.error", str), status.get("bmc.ok_age", float, type(None))
+    if power == "none":
+        return sky.OK, f"{peer} has no BMC; whether a lease makes up for it check_skyha_armed tells", []
     interval = status.get("bmc.interval", float) if "interval" in status.get("bmc", dict) else INTERVAL
     warning = options.warning or sky.Range(sky.number(1.5 * max(interval, 0.0)))
     critical = options.critical or sky.Range(sky.number(2.5 * max(interval, 0.0)))

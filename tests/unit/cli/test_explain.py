@@ -53,6 +53,21 @@ def test_reset_is_not_told_as_off() -> None:
     assert "read back" not in text
 
 
+REGISTER = {"holder": "node1", "heir": "node2", "epoch": 3, "beat": 70, "problem": ""}
+LEASED = {"register": {**REGISTER, "lease": {"term": 7.0, "over_in": 7.5, "watchdog": "rests"}}}
+
+
+def test_a_lease_is_the_other_way_to_prove_it() -> None:
+    text = told(changed(view(STANDBY), **LEASED))
+    assert "or, if its BMC does not answer either: 7.7 s after its last renewal its lease has run out" in text
+
+
+def test_without_a_bmc_it_is_the_only_one() -> None:
+    text = told(changed(view(STANDBY), **LEASED), config=dataclasses.replace(CONFIG, agents=()))
+    assert "then: node1 has no BMC, so: 7.7 s after its last renewal its lease has run out" in text
+    assert "attempts" not in text
+
+
 def test_without_a_configuration_the_patience_is_left_out() -> None:
     text = told(view(STANDBY), config=None)
     assert "Nothing would stop node2" in text

@@ -11,7 +11,7 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.cli.main impo
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.cli.sources import View, _fresh
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.cli.table import table
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.cli.text import Paint, lsn_text
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.published import from_json
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.published import from_json, to_json
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import (
     Local,
     Order,
@@ -45,6 +45,32 @@ def shown(mine: View, theirs: View = GONE) -> str:
     text = table(mine, theirs, Paint(False))
     assert max(map(len, text.splitlines())) <= 80
     return text
+
+
+LEASE = {"term": 7.0, "left": 2.9, "watchdog": "fed"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "register", "lease"),
+    [
+        ({"lease": LEASE}, "holder node1, heir node2", "2.9 s left, watchdog fed"),
+        ({"lease": {"term": 7.0, "over_in": 7.2}}, "holder node1, heir node2", "7 s of the holder"),
+        (
+            {"lease": {"term": 0.0, "watchdog_problem": "stuck"}},
+            "holder node1, heir node2",
+            "none: the watchdog cannot",
+        ),
+        ({"lease": {"term": 0.0}, "heir": ""}, "holder node1, no heir", "none now"),
+        ({"problem": "it is stalled"}, "no answer: it is stalled", "none"),
+    ],
+)
+def test_register_and_lease_have_their_rows(changes: dict[str, object], register: str, lease: str) -> None:
+    told = {"holder": "node1", "heir": "node2", "epoch": 3, "beat": 70, "problem": "", **changes}
+    mine = view(PRIMARY)
+    assert mine.status is not None
+    text = shown(dataclasses.replace(mine, status=from_json({**to_json(mine.status), "register": told})))
+    assert row(text, "register").startswith(register)
+    assert row(text, "lease").startswith(lease)
 
 
 def test_both_nodes_stand_side_by_side_by_name_with_no_alarm() -> None:

@@ -156,6 +156,7 @@ FENCE = [
     (WARNING, STANDBY, {"bmc.ok_age": 100.0}, (), "100 s ago"),
     (WARNING, STANDBY, {"bmc.ok_age": None}, (), "was not asked yet"),
     (WARNING, STANDBY, {"bmc.power": "off"}, (), "node1 is switched off"),
+    (OK, STANDBY, {"bmc.power": "none", "bmc.ok_age": None}, (), "node1 has no BMC"),
     (WARNING, STANDBY, {"bmc.power": "unknown"}, (), "not known"),
     (CRITICAL, STANDBY, {"bmc.ok_age": 151.0}, (), "151 s ago"),
     (CRITICAL, STANDBY, {"bmc.error": "Incorrect password provided"}, (), "Incorrect password provided"),

@@ -35,6 +35,7 @@ WRITERS = {
     "word": {"orders"},
     "upkeep": {"upkeep", "primary", "evidence"},
     "register": {"holding"},
+    "lease": {"lease"},
 }
 
 

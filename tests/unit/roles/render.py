@@ -69,8 +69,8 @@ def variables(
         hosts[name]["pg_cluster_address"] = address
     facts = {**COMMON, **FACTS[family], **({"distribution_major_version": major} if major else {})}
     found: dict[str, Any] = {}
-    files = [ROLES / one / "defaults/main.yml" for one in ["pg_cluster", role]]
-    files += [ROLES / role / "vars" / name for name in ("main.yml", f"{family}.yml")]
+    files = [ROLES / one / part / "main.yml" for part in ("defaults", "vars") for one in ("pg_cluster", role)]
+    files.append(ROLES / role / "vars" / f"{family}.yml")
     for file in files:
         if file.exists():
             found.update(_loader.load_from_file(str(file), cache="all", trusted_as_template=True) or {})

@@ -34,7 +34,7 @@ FOUND |= {
     "__pg_operations_drill_events",
     "__pg_operations_drill_story",
 }
-FOUND |= {"__pg_cluster_configuration", "__ha_schema_directory"}
+FOUND |= {"__pg_cluster_configuration", "__ha_schema_directory", "__skyha_daemon_signs_read"}
 # What the operator names on the command line.
 FOUND |= {"extension_name"}
 TEMPLATES = [

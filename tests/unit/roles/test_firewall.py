@@ -14,13 +14,14 @@ CLIENTS = ["10.0.0.0/8"]
 NRPE = ("NRPE", [MONITOR], 5666)
 
 
-def rules(host: str, **given: Any) -> list[tuple[str, list[str], int]]:
+def rules(host: str, protocol: str = "tcp", **given: Any) -> list[tuple[str, list[str], int]]:
     """Comment, sources and port of each rule of the host."""
-    return told(variables("os_tuning", host=host, os_tuning_client_cidrs=CLIENTS, **given))
+    return told(variables("os_tuning", host=host, os_tuning_client_cidrs=CLIENTS, **given), protocol)
 
 
-def told(known: dict[str, Any]) -> list[tuple[str, list[str], int]]:
-    return [(rule["comment"], rule["sources"], int(rule["port"])) for rule in value("__os_tuning_rules", known)]
+def told(known: dict[str, Any], protocol: str = "tcp") -> list[tuple[str, list[str], int]]:
+    rules = [rule for rule in value("__os_tuning_rules", known) if rule["protocol"] == protocol]
+    return [(rule["comment"], rule["sources"], int(rule["port"])) for rule in rules]
 
 
 def test_node_serves_its_peer_the_vote_host_monitoring_and_clients() -> None:
@@ -43,6 +44,25 @@ def test_vote_host_serves_the_vote_port_only() -> None:
 def test_register_is_for_the_nodes_only() -> None:
     assert rules("vote", pg_cluster_register="vote_host")[-1] == ("register: nodes", NODES, 11920)
     assert "register" not in str(rules("node1", pg_cluster_register="vote_host"))
+
+
+def test_signs_of_life_come_from_the_peer_only() -> None:
+    assert rules("node1", "udp", pg_cluster_register="vote_host") == [("skyha: signs of life", NODES[1:], 8009)]
+    given = {"pg_cluster_register": "external", "pg_cluster_signs_port": 9009}
+    assert rules("node2", "udp", **given) == [("skyha: signs of life", NODES[:1], 9009)]
+
+
+@pytest.mark.parametrize(
+    ("host", "given"),
+    [
+        ("node1", {}),
+        ("node1", {"pg_cluster_register": "vote_host", "pg_cluster_watchdog_device": ""}),
+        ("vote", {"pg_cluster_register": "vote_host"}),
+        ("monitor", {"pg_cluster_register": "vote_host"}),
+    ],
+)
+def test_no_port_is_opened_for_signs_of_life_that_nobody_sends(host: str, given: dict[str, Any]) -> None:
+    assert rules(host, "udp", **given) == []
 
 
 def test_monitoring_host_is_asked_by_monitoring_only() -> None:
@@ -98,6 +118,16 @@ def test_each_family_has_its_own_file_of_iptables(item: str, there: str, not_the
     text = template("os_tuning", "firewall.iptables.j2", {**known, "item": item})
     assert f"-s {there} -p tcp --dport 1921 -j ACCEPT\n" in text
     assert not_there not in text
+
+
+@pytest.mark.parametrize("addresses", [None, SIX])
+def test_signs_of_life_are_let_in_by_both_programs(addresses: dict[str, str] | None) -> None:
+    known = variables("os_tuning", addresses=addresses, pg_cluster_register="vote_host")
+    peer, item, family = (SIX["node2"], "ip6tables", "ip6") if addresses else (NODES[1], "iptables", "ip")
+    text = template("os_tuning", "firewall.iptables.j2", {**known, "item": item})
+    assert f"-s {peer} -p udp --dport 8009 -j ACCEPT\n" in text
+    text = template("os_tuning", "firewall.nft.j2", known)
+    assert f'{family} saddr {peer} udp dport 8009 accept comment "skyha: signs of life"\n' in text
 
 
 def test_nft_has_a_line_for_each_source_of_each_rule() -> None:

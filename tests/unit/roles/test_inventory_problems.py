@@ -55,6 +55,7 @@ def test_ipv6_inventory_has_no_problems() -> None:
         ({"pg_cluster_vip_prefix": 33}, "a number from 1 to 32"),
         ({"pg_cluster_postgresql_version": "9.3"}, "supported are 13 to 18"),
         ({"pg_build_method": "source"}, "pg_build_method is called pg_cluster_build_method now"),
+        ({"skyha_daemon_watchdog_device": ""}, "skyha_daemon_watchdog_device is called pg_cluster_watchdog_device now"),
     ],
 )
 def test_each_bad_value_is_refused_with_a_sentence(given: dict[str, Any], sentence: str) -> None:
@@ -104,6 +105,56 @@ def test_register_that_cannot_be_is_refused_with_a_sentence(given: dict[str, Any
 
 def test_nothing_is_asked_of_a_register_that_is_none() -> None:
     assert problems(pg_cluster_register_port=11921, pg_cluster_register_address="x") == []
+
+
+def lacking(*names: str, of: str = "node1", given: dict[str, Any]) -> list[str]:
+    """What node1 says of an inventory in which these variables are not set for that node."""
+    known = {**variables("pg_cluster", **given), **UNASKED}
+    for name in names:
+        known["hostvars"][of].pop(name, None)
+        if of == "node1":
+            known[name] = ""
+    return value("__pg_cluster_found", known)
+
+
+BMC = ("pg_cluster_bmc_address", "pg_cluster_bmc_user", "pg_cluster_bmc_password")
+
+
+def test_cluster_with_a_lease_needs_no_bmc() -> None:
+    assert lacking(*BMC, given=WITH_REGISTER) == []
+    assert lacking("pg_cluster_bmc_address", given=WITH_REGISTER) == []
+
+
+@pytest.mark.parametrize("given", [{}, {**WITH_REGISTER, "pg_cluster_watchdog_device": ""}])
+def test_cluster_without_a_lease_needs_a_bmc(given: dict[str, Any]) -> None:
+    assert [problem.partition(":")[0] for problem in lacking(*BMC, given=given)] == [
+        f"{name} is not set for node1" for name in BMC
+    ]
+
+
+def test_bmc_that_is_named_must_be_usable_with_a_lease_too() -> None:
+    assert "pg_cluster_bmc_password is not set for node1" in "\n".join(
+        lacking("pg_cluster_bmc_password", given=WITH_REGISTER)
+    )
+
+
+@pytest.mark.parametrize("port", [0, 1023, 65536, "high"])
+def test_port_of_the_signs_of_life_must_be_one(port: object) -> None:
+    assert f"pg_cluster_signs_port is '{port}'" in "\n".join(problems(**WITH_REGISTER, pg_cluster_signs_port=port))
+    assert problems(pg_cluster_signs_port=port) == [], "nobody sends any"
+
+
+@pytest.mark.parametrize(
+    ("name", "other", "sentence"),
+    [
+        ("pg_cluster_signs_port", 8010, "pg_cluster_signs_port is not the same for node1 and node2"),
+        ("pg_cluster_watchdog_device", "", "pg_cluster_watchdog_device is empty for node2 only"),
+    ],
+)
+def test_what_a_lease_needs_is_alike_on_both_nodes(name: str, other: object, sentence: str) -> None:
+    known = {**variables("pg_cluster", **WITH_REGISTER), **UNASKED}
+    known["hostvars"]["node2"][name] = other
+    assert sentence in "\n".join(value("__pg_cluster_found", known))
 
 
 NODE: dict[str, Any] = {

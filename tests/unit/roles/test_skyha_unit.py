@@ -24,10 +24,8 @@ def test_skyha_reads_where_the_register_is() -> None:
     )
     assert config.register_user == "register_sky"
     assert (config.watchdog.device, config.watchdog.timeout) == ("/dev/watchdog0", 4)
-    without = config_file.parse(
-        template("skyha_daemon", "skyha.conf.j2", {**known, "skyha_daemon_watchdog_device": ""})
-    )
-    assert without.watchdog.device == ""
+    without = config_file.parse(template("skyha_daemon", "skyha.conf.j2", {**known, "pg_cluster_watchdog_device": ""}))
+    assert (without.watchdog.device, without.has_register, without.has_lease) == ("", True, False)
     none = template("skyha_daemon", "skyha.conf.j2", variables("skyha_daemon"))
     assert not config_file.parse(none).has_register
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from ..alarms import of as meaning_of
 from ..config import Config
 from ..daemon.published import Status
+from ..margins import by_any_clock
 from .sources import View
 from .table import not_running
 from .text import Paint, duration, wrap
@@ -88,11 +89,26 @@ def _steps(config: Config | None, status: Status) -> list[str]:
         ),
         wrap(f"PostgreSQL gone, host alive: {timing.restart_grace:g} s for a restart in place", "  - "),
         wrap(f"PostgreSQL hangs: {timing.hang_timeout:g} s", "  - "),
-        wrap(
-            f"then: {status.place.peer} is {fence}, up to {timing.fence_attempts} attempts; promotion; the VIP",
-            "  - ",
-        ),
+        *_proofs(config, status, fence),
+        wrap("then: promotion; the VIP", "  - "),
     ]
+
+
+def _proofs(config: Config, status: Status, fence: str) -> list[str]:
+    """How it is made sure that the peer does not write."""
+    peer, lines = status.place.peer, []
+    if config.agents:
+        lines.append(wrap(f"then: {peer} is {fence}, up to {config.timing.fence_attempts} attempts", "  - "))
+    register = status.around.register
+    lease = None if register is None else register.lease
+    if lease is not None and lease.term:
+        beside = "or, if its BMC does not answer either" if config.agents else f"then: {peer} has no BMC, so"
+        lines.append(
+            wrap(f"{beside}: {by_any_clock(lease.term):.1f} s after its last renewal its lease has run out", "  - ")
+        )
+    elif register is not None and config.has_lease:
+        lines.append(wrap(f"no lease of {peer} stands in the register: time alone proves nothing", "  - "))
+    return lines
 
 
 def _primary(config: Config | None, status: Status, paint: Paint) -> list[str]:

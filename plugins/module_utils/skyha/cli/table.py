@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from ..alarms import Severity
 from ..alarms import of as meaning_of
 from ..config import slot_of
-from ..daemon.page import replication
-from ..daemon.published import Bmc, Lsn, Status, Way
+from ..daemon.page import lease_text, register_text, replication
+from ..daemon.published import NO_BMC, Bmc, Lsn, Status, Way
 from ..daemon.status import is_well, role_text, wanting
 from .sources import View, acquainted
 from .text import Paint, clean, duration, fit, lsn_text, wrap
@@ -102,6 +102,9 @@ def _cells(status: Status) -> dict[str, Cell]:
     for name, path in status.around.paths.by_name.items():
         cells[f"{name} path"] = _path(path)
     cells["peer's BMC"] = _bmc(status.around.bmc)
+    if status.around.register is not None:
+        cells["register"] = register_text(status.around.register)
+        cells["lease"] = lease_text(status.around.register)
     cells["armed"] = (
         ("-", "")
         if verdict.armed is None
@@ -154,6 +157,8 @@ def _path(path: Way) -> Cell:
 
 
 def _bmc(bmc: Bmc) -> Cell:
+    if bmc.power == NO_BMC:
+        return "none", ""
     if bmc.error:
         return f"fails: {bmc.error}", "bad"
     if bmc.ok_age is None:

@@ -21,14 +21,14 @@ from typing import Any, Callable
 from ..policy.refusal import Refusal
 from ..words import Order, Request
 from .kinds import is_plain
-from .published import Status, to_json
+from .published import NO_BMC, Status, to_json
 from .serve import BACKLOG, Door
 
 FILE = "skyha.sock"
 STATUS = "status"
 FENCE_TEST = "fence_test"
 # Codes of answers that are no; those of orders that make no sense now are in policy/refusal.py.
-NOT_AN_ORDER, NOT_PERMITTED = "not_an_order", "not_permitted"
+NOT_AN_ORDER, NOT_PERMITTED, NOTHING_TO_ASK = "not_an_order", "not_permitted", "nothing_to_ask"
 MOST_PAUSE = 30 * 86400.0
 
 
@@ -74,6 +74,8 @@ class Control:
         if uid not in (0, self.owner):
             return _no(NOT_PERMITTED, "orders are taken from root and from the daemon's own user only")
         seq = self.seq()
+        if name == FENCE_TEST and self.status().around.bmc.power == NO_BMC:
+            return _no(NOTHING_TO_ASK, "the peer has no BMC: no [agent NAME] stands in skyha.conf")
         if name == FENCE_TEST:
             checks = self.status().around.bmc.checks
             self.fence_test()

@@ -30,6 +30,7 @@ _LOG = logging.getLogger("skyha.daemon")
 # In a failover cycles follow one another within milliseconds; the status file need not.
 WRITE_EVERY = 0.25
 RESIGN_PATIENCE = 3.0  # ... and so long for the register to hear that PostgreSQL here is down
+LEASE_PATIENCE = 30.0  # ... and so long for it to let a primary out of its lease, before PostgreSQL is stopped
 REWIND_PATIENCE = 90.0  # a daemon that is told to leave waits so long for a pg_rewind under way; see TimeoutStopSec
 
 
@@ -192,7 +193,10 @@ class Daemon:
         return not self._leaving or self._is_rewinding() or self._may_resign()
 
     def _may_resign(self) -> bool:
-        return self._clock.monotonic() < self._resign_by and self.loop.owes_a_word()
+        now = self._clock.monotonic()
+        self.loop.overdue = now >= self._resign_by + LEASE_PATIENCE
+        is_bound = self.loop.is_bound() and now < self._leave_by
+        return (now < self._resign_by or is_bound) and self.loop.owes_a_word()
 
     def _write(self) -> None:
         try:

@@ -11,6 +11,8 @@ from ..config import Config
 from ..policy.evidence import Evidence
 from .kinds import is_plain
 
+MAY_LACK = ("bmc_ok_at", "bmc_on_at")
+
 
 def to_text(evidence: Evidence, boot: str, config: Config) -> str:
     """All in one JSON object."""
@@ -23,7 +25,8 @@ def from_text(text: str, boot: str, config: Config) -> Evidence | None:
         values = json.loads(text)
         if (values.pop("boot"), values.pop("config")) != (boot, _name(config)):
             return None
-        return Evidence(**values) if all(is_plain(value, "float") for value in values.values()) else None
+        plain = (is_plain(value, "float") or (value is None and key in MAY_LACK) for key, value in values.items())
+        return Evidence(**values) if all(plain) else None
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
         return None
 

@@ -8,16 +8,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Callable, Protocol
 
+from .. import words
 from ..config import Config
 from ..errors import StateError, WorldError
 from ..margins import MAX_WAIT, STALE
 from ..policy.decide import decide
 from ..policy.decision import Decision, Wants
 from ..policy.evidence import evidence, in_doubt, resume
-from ..policy.holding import would_resign
+from ..policy.holding import owes
+from ..policy.lease import is_bound
 from ..policy.memory import Memory
 from ..policy.record import Record, adopt
-from ..ports import Clock, Eyes, Hands, Notes, Pause, Register, Store, Tasks
+from ..ports import Clock, Eyes, Guard, Hands, Notes, Pause, Register, Signs, Store, Tasks
 from ..words import Action, Do, Event, Look, Path, Peer, Request, Seen, Task, Told
 from . import evidence_json, record_json
 from .timeline import GOES_ON
@@ -58,6 +60,8 @@ class Ports:
     pause: Pause
     history: Chronicle
     register: Register | None = None
+    signs: Signs | None = None
+    guard: Guard | None = None
 
 
 class Loop:
@@ -85,7 +89,7 @@ class Loop:
         self.memory = Memory(started_at=now, record=adopt(record, boot, now, ports.clock.wall()))
         self._saved: Record | None = None if stored is None else record
         self._wants = Wants(0.0)
-        self.leaving = False  # set by whoever was told to end
+        self.leaving = self.overdue = False  # set by whoever was told to end
         self._pause_written = False
         self._noted = True  # there may be a note of evidence
         self._note_error = ""
@@ -103,6 +107,7 @@ class Loop:
         self._step()
         now = self.ports.clock.monotonic()
         decision = decide(self.config, self.memory, self.seen, now)
+        self._keep_lease(decision.wants)
         alarms = dict(decision.alarms)
         # What is announced on disk comes before what is done; what could not be announced is not done.
         if self._save(decision.memory.record):
@@ -117,7 +122,9 @@ class Loop:
             harmless = not decision.actions and decision.memory.record.intent == self.memory.record.intent
             if harmless:
                 self._adopt(decision.memory)
-            wants = dataclasses.replace(decision.wants, delay=SAVE_RETRY) if harmless else Wants(SAVE_RETRY)
+            if self.ports.signs is not None:  # what is not remembered must not be promised
+                self.ports.signs.promise(0.0)
+            wants = dataclasses.replace(decision.wants, delay=SAVE_RETRY) if harmless else _renewing(decision.wants)
             decision = dataclasses.replace(decision, memory=self.memory, wants=wants, actions=yielding)
             self._act(decision, now)
         self._failures = {do: (text, at) for do, (text, at) in self._failures.items() if now - at < TELL_FOR}
@@ -133,10 +140,14 @@ class Loop:
             self.ports.pause.wait(min(self._wants.delay, MAX_WAIT))
 
     def owes_a_word(self) -> bool:
-        """Told to end: a holder whose PostgreSQL is down hands over on its way out; one more look tells whether it is."""
+        """Told to end: a holder hands over on its way out, or says that nobody may take over; one more look tells whether it must."""
         if self.seen is None or not self.config.has_register:
             return False
-        return not self.seen.leaving or would_resign(self.config, self.memory, self.seen)
+        return not self.seen.leaving or owes(self.config, self.memory, self.seen)
+
+    def is_bound(self) -> bool:
+        """Would this host be reset if skyha ended now?"""
+        return is_bound(self.memory)
 
     def _look(self) -> Seen:
         wants, eyes, timing, clock = self._wants, self.ports.eyes, self.config.timing, self.ports.clock
@@ -164,7 +175,20 @@ class Loop:
             wall=clock.wall(),
             register=told,
             leaving=self.leaving,
+            overdue=self.overdue,
+            signs=self.ports.signs.told() if self.ports.signs is not None else words.Signs(),
+            guard=self.ports.guard.told() if self.ports.guard is not None else words.Guard(),
         )
+
+    def _keep_lease(self, wants: Wants) -> None:
+        """Before the record, that may take its time: a watchdog does not wait."""
+        if self.ports.signs is not None:
+            self.ports.signs.promise(wants.promise_until)
+            self.ports.signs.tell(wants.beat)
+        if self.ports.guard is not None and wants.food is None:
+            self.ports.guard.rest()
+        elif self.ports.guard is not None and wants.food is not None:
+            self.ports.guard.feed(wants.food)
 
     def _look_out(self, wants: Wants) -> tuple[Mapping[Path, Look], Peer | None]:
         """Along the paths and at the peer, at once where both are wanted."""
@@ -283,3 +307,9 @@ class Loop:
             if code not in alarms and now - seen_at >= CALM_FOR:
                 self.ports.history.add(Event("alarm_over", f"over: {text}", "info", {"code": code}))
                 del self._alarms[code]
+
+
+def _renewing(wants: Wants) -> Wants:
+    """Where nothing can be written down: a holder goes on to renew (each other time), and orders nothing else of the register."""
+    is_renewal = wants.register is not None and wants.register.name == "renew"
+    return Wants(SAVE_RETRY, register=wants.register if is_renewal else None)

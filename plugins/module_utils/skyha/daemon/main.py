@@ -177,6 +177,8 @@ def _serve(config: Config) -> int:
         pause=world.pause,
         history=world.history,
         register=world.register,
+        signs=world.signs,
+        guard=world.guard,
     )
     daemon = Daemon(config, ports, _history(config, read_history))
     for number in (signal.SIGTERM, signal.SIGINT):

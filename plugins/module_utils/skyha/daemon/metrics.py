@@ -63,6 +63,7 @@ def metrics(status: Status, age: float) -> str:
     out.gauge("start_time_seconds", "When this skyha started.", status.run.started)
     if status.run.state == "running":
         _node(out, status)
+        _register(out, status)
         _paths(out, status, wall)
         _readiness(out, status)
         _fencing(out, status, wall)
@@ -108,6 +109,29 @@ def _node(out: _Text, status: Status) -> None:
     )
     out.gauge("vip_held", "1 while the virtual IP is up on this node.", status.around.vip.held)
     out.gauge("vip_conflict", "1 while another host answers for the virtual IP.", int(status.around.vip.taken))
+
+
+def _register(out: _Text, status: Status) -> None:
+    register = status.around.register
+    if register is None:
+        return
+    node = status.place.node
+    out.gauge("register_answer_age_seconds", "Since the register last answered with a row that counts.", register.age)
+    out.gauge("register_epoch", "Counts the nodes that have held the register.", register.epoch)
+    if register.holder is not None:
+        out.gauge(
+            "register_holder", "1 while the register says that this node may write.", int(register.holder == node)
+        )
+        out.gauge(
+            "register_heir", "1 while the register says that this node may take over.", int(register.heir == node)
+        )
+    lease = register.lease
+    if lease is not None:
+        out.gauge(
+            "lease_term_seconds", "After so long the heir may take over by time alone; 0: not at all.", lease.term
+        )
+        out.gauge("lease_left_seconds", "For how long this node may write on without an answer.", lease.left)
+        out.gauge("watchdog_fed", "1 while this host's watchdog runs and is fed.", int(lease.watchdog == "fed"))
 
 
 def _paths(out: _Text, status: Status, wall: float) -> None:

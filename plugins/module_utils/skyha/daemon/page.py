@@ -9,7 +9,7 @@ from html import escape
 from ..alarms import ALARMS, Severity
 from ..alarms import of as meaning_of
 from .drawing import OLD, drawing
-from .published import Bmc, Status
+from .published import NO_BMC, Bmc, Register, Status
 from .status import STALE_AFTER, failover_works, is_well, role_text, wanting
 
 REFRESH = 5
@@ -235,6 +235,7 @@ def _nodes(status: Status) -> str:
 def _facts(status: Status) -> list[tuple[str, tuple[str, str]]]:
     """The rows of one node: name, (text, kind)."""
     here, vip, bmc = status.postgres, status.around.vip, status.around.bmc
+    register = status.around.register
     lag = "unknown" if here.lag.seconds is None else f"{here.lag.seconds:.1f} s, {_bytes(here.lag.bytes)}"
     armed = {True: ("yes", "good"), False: ("no", "bad"), None: ("-", "")}[status.verdict.armed]
     if status.verdict.is_under_way:
@@ -252,7 +253,30 @@ def _facts(status: Status) -> list[tuple[str, tuple[str, str]]]:
         ("Armed", armed),
         ("Paused", (_pause(status), "warn" if status.verdict.paused.on else "")),
         ("Peer's BMC", (bmc_text(bmc), "bad" if bmc.error else "" if bmc.ok_age is None else "good")),
+        *([("Register", register_text(register)), ("Lease", lease_text(register))] if register is not None else []),
     ]
+
+
+def register_text(register: Register) -> tuple[str, str]:
+    """Who may write, and its kind."""
+    if register.problem or register.holder is None:
+        return f"no answer: {register.problem or 'none yet'}", "bad"
+    heir = f"heir {register.heir}" if register.heir else "no heir"
+    return f"holder {register.holder}, {heir}", "" if register.heir else "warn"
+
+
+def lease_text(register: Register) -> tuple[str, str]:
+    """Whether the heir may take over by time, what is left of the holder's lease, and its watchdog."""
+    lease = register.lease
+    if lease is None:
+        return "none", ""
+    if lease.watchdog_problem:
+        return "none: the watchdog cannot be used", "warn"
+    if not lease.term:
+        return "none now", ""
+    if lease.left is not None:
+        return f"{lease.left:.1f} s left, watchdog {lease.watchdog}", "good" if lease.left > 0 else "bad"
+    return f"{lease.term:g} s of the holder", "good"
 
 
 def _events(status: Status) -> str:
@@ -282,6 +306,8 @@ def _table(rows: list[tuple[str, str, str]]) -> str:
 
 def bmc_text(bmc: Bmc) -> str:
     """The state of the peer's BMC in words."""
+    if bmc.power == NO_BMC:
+        return "none"
     if bmc.error:
         return f"cannot be used: {bmc.error}"
     if bmc.ok_age is None:

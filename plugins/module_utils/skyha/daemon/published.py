@@ -161,6 +161,9 @@ class PeerStatus:
         return None if self.problem else self.status
 
 
+NO_BMC = "none"  # the power of a peer that has none
+
+
 @dataclass(frozen=True)
 class Bmc:  # the peer's
     power: str = "unknown"
@@ -168,6 +171,17 @@ class Bmc:  # the peer's
     error: str = ""
     checks: int = 0
     age: float | None = None
+
+
+@dataclass(frozen=True)
+class Lease:  # what lets the holder write where its heir may take over by time
+    term: float | None = None
+    left: float | None = None
+    over_in: float | None = None
+    watchdog: str = ""
+    watchdog_name: str = ""
+    watchdog_software: bool | None = None
+    watchdog_problem: str = ""
 
 
 @dataclass(frozen=True)
@@ -181,6 +195,7 @@ class Register:  # where it stands which node may write
     heir: str | None = None
     age: float | None = None
     problem: str = ""
+    lease: Lease | None = None
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from typing import Any
 
 from .. import __version__, alarms
 from ..config import Config
+from ..policy import lease
 from ..policy.armed import bmc_problem, lag_bytes, lag_seconds
 from ..policy.decision import Decision
 from ..policy.memory import Memory, guard_left
@@ -226,6 +227,8 @@ def _peer(board: Board, now: float) -> form.PeerSeen | None:
 
 
 def _bmc(config: Config, memory: Memory, board: Board, now: float) -> form.Bmc:
+    if not config.agents:
+        return form.Bmc(power=form.NO_BMC)
     return form.Bmc(
         power=board.power.value,
         ok_age=_since(now, memory.upkeep.bmc_ok_at),
@@ -244,8 +247,23 @@ def _register(config: Config, memory: Memory, now: float) -> form.Register | Non
     )
     if part.row is None:
         return told
-    row = part.row
-    return replace(told, holder=row.holder, epoch=row.epoch, beat=row.beat, heir=row.heir)
+    row, by_time = part.row, _lease(config, memory, now) if config.has_lease else None
+    return replace(told, holder=row.holder, epoch=row.epoch, beat=row.beat, heir=row.heir, lease=by_time)
+
+
+def _lease(config: Config, memory: Memory, now: float) -> form.Lease:
+    part, own = memory.register, memory.lease
+    until = None if part.hold is None or not lease.is_bound(memory) else lease.holds_until(config, part.hold)
+    left = lease.left(config, memory, now)
+    return form.Lease(
+        term=0.0 if part.row is None else part.row.term,
+        left=None if until is None else round(until - now, 1),
+        over_in=None if left is None else round(left, 1),
+        watchdog="fails" if own.problem else "fed" if own.guard.fed else "rests",
+        watchdog_name=own.guard.name,
+        watchdog_software=own.guard.software,
+        watchdog_problem=own.problem,
+    )
 
 
 def _paused(record: Record, now: float) -> form.Paused:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from ..config import Config
 from ..margins import MISSED_CHECKS, RECORD_EVERY, STREAM_LINGERS
 from ..words import Local, Path, Role, Server
+from . import lease
 from .decision import Readiness
 from .holding import not_heir
 from .memory import Memory, age, guard_left
@@ -93,17 +94,27 @@ def evidence_missing(config: Config, memory: Memory, now: float) -> Mapping[str,
         found["record"] = (
             f"whether skyha's record can be written was not tried {_lately(now, memory.upkeep.record_ok_at)}"
         )
-    problem = bmc_problem(config, memory)
-    if problem:
+    problem = None if lease.stands(config, memory) else bmc_missing(config, memory, now)
+    if problem is not None:
         found["bmc"] = problem
-    elif age(now, memory.upkeep.bmc_ok_at) > MISSED_CHECKS * config.timing.bmc_check_interval:
-        found["bmc"] = f"the BMC of {config.peer.name} has not answered {_lately(now, memory.upkeep.bmc_ok_at)}"
-    elif age(now, memory.upkeep.bmc_on_at) > MISSED_CHECKS * config.timing.bmc_check_interval:
+    return found
+
+
+def bmc_missing(config: Config, memory: Memory, now: float) -> str | None:
+    """Why a fence of the peer may not be proven; None where its BMC was seen to work."""
+    if not config.agents:
+        return f"{config.peer.name} has no BMC, and no lease of it stands in the register: nothing could prove that it does not write"
+    problem = bmc_problem(config, memory)
+    if problem is not None:
+        return problem
+    if age(now, memory.upkeep.bmc_ok_at) > MISSED_CHECKS * config.timing.bmc_check_interval:
+        return f"the BMC of {config.peer.name} has not answered {_lately(now, memory.upkeep.bmc_ok_at)}"
+    if age(now, memory.upkeep.bmc_on_at) > MISSED_CHECKS * config.timing.bmc_check_interval:
         # One that has only ever said 'off' may be another host's: nothing has belied it yet.
-        found["bmc"] = (
+        return (
             f"the BMC of {config.peer.name} has not said that the power is on {_lately(now, memory.upkeep.bmc_on_at)}"
         )
-    return found
+    return None
 
 
 def record_problem(memory: Memory) -> str | None:

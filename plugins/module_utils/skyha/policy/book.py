@@ -119,11 +119,14 @@ def held(node: str, row: Row, sent_at: float) -> Hold:
     return Hold(row, renewed_at=sent_at, has_heir=has_heir, is_bound=has_heir and row.term > 0)
 
 
+def writes_until(hold: Hold, terms: Terms) -> float:
+    """The time up to which PostgreSQL may run as primary here (R4, R5)."""
+    return max(hold.renewed_at, hold.promised_at) + _lease(hold, terms) if hold.is_bound else float("inf")
+
+
 def may_write(hold: Hold | None, terms: Terms, now: float) -> bool:
-    """May PostgreSQL run as primary here? (R4, R5)"""
-    if hold is None:
-        return False
-    return not hold.is_bound or now - max(hold.renewed_at, hold.promised_at) <= _lease(hold, terms)
+    """May PostgreSQL run as primary here?"""
+    return hold is not None and now <= writes_until(hold, terms)
 
 
 def _lease(hold: Hold, terms: Terms) -> float:
@@ -183,7 +186,14 @@ class Watch:
 def read(watch: Watch, row: Row, now: float) -> Watch:
     """The register has answered. A beat that is known already begins nothing again."""
     is_known = watch.row is not None and (row.epoch, row.beat) == (watch.row.epoch, watch.row.beat)
-    return watch if is_known else dataclasses.replace(watch, row=row, row_at=now)
+    return dataclasses.replace(watch, row=row, row_at=watch.row_at if is_known else now)
+
+
+def heard(watch: Watch, epoch: int, beat: int, at: float) -> Watch:
+    """The holder itself has told of this beat. Who is the heir in that row, if it is another one, the register says when it is read."""
+    if watch.row is None or watch.row.epoch != epoch or beat <= watch.row.beat:
+        return watch
+    return dataclasses.replace(watch, row=dataclasses.replace(watch.row, beat=beat), row_at=at)
 
 
 def answered(watch: Watch, mark: Mark) -> Watch:
@@ -205,7 +215,12 @@ def may_take(watch: Watch, node: str, proof: Proof | None, now: float) -> Row | 
     row = watch.row
     if proof is None or row is None or row.heir != node or row.holder == node:
         return None
-    waited = now - max(watch.row_at, watch.promised_at)
-    if proof is Proof.LEASE and (row.term <= 0 or waited <= by_any_clock(row.term)):
+    if proof is Proof.LEASE and (row.term <= 0 or now <= over_at(watch)):
         return None
     return row
+
+
+def over_at(watch: Watch) -> float:
+    """When the lease of the row that was read has run out and the watchdog has bitten, if no newer beat comes (R4)."""
+    term = 0.0 if watch.row is None else watch.row.term
+    return max(watch.row_at, watch.promised_at) + by_any_clock(term)

@@ -12,6 +12,7 @@ from .belongs import adopt_cluster, foreign_peer, not_ours, only_own_cluster
 from .boot import decide_down
 from .decision import Decision, Wants
 from .holding import asking
+from .lease import is_over, stopping
 from .memory import Memory
 from .orders import lapsed
 from .patience import not_counted
@@ -58,7 +59,7 @@ def decide(config: Config, memory: Memory, seen: Seen, now: float) -> Decision:
     if record.role is Role.PRIMARY and not record.failover_noted:  # through a restart in place, too
         text = "a failover took place and was not acknowledged (skyctl acknowledge)"
         decision = replace(decision, alarms={**decision.alarms, "failover": text})
-    if is_paused(memory.record, now):
+    if is_paused(memory.record, now) and "lease_over" not in decision.alarms:
         # These only look, and keep the node armed for the end of the pause.
         looks = tuple(action for action in decision.actions if action in _LOOKS)
         decision = replace(decision, actions=looks, alarms={"paused": "the cluster is paused", **decision.alarms})
@@ -78,6 +79,8 @@ def decide(config: Config, memory: Memory, seen: Seen, now: float) -> Decision:
 
 def _by_role(config: Config, memory: Memory, seen: Seen, now: float) -> Decision:
     local = seen.local
+    if local.role is Role.PRIMARY and local.server is not Server.DOWN and is_over(config, memory, seen, now):
+        return stopping(config, memory, seen)
     obstacle = not_ours(memory, local) if local.server is Server.UP else None
     if obstacle is not None:
         # Its role, timeline and history say nothing of this node's own, so nothing of it goes on record.

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ..words import Action, Event, Path, Verb
+from ..words import Action, Event, Food, Path, Verb
 from .memory import Memory
 
 
@@ -21,6 +21,9 @@ class Wants:
     peer: bool = False
     vip_conflict: bool = False
     register: Verb | None = None  # what to ask it
+    promise_until: float = 0.0  # so long the heir promises to take nothing by the lease
+    beat: tuple[int, int] | None = None  # that the holder tells its heir
+    food: Food | None = None  # this host's watchdog is fed; None: it rests
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,8 @@ class Evidence:
     recorded_at: float
     covered_at: float
     stream_at: float
-    bmc_ok_at: float
-    bmc_on_at: float
+    bmc_ok_at: float | None  # this and the next: None where it has none, or its lease makes up for it
+    bmc_on_at: float | None
     record_ok_at: float
 
 
@@ -35,10 +35,14 @@ def evidence(decision: Decision, now: float) -> Evidence | None:
         return None
     times = (
         *(memory.heard.at.get(Path.VOTE), memory.heard.recorded_at, memory.heard.covered_at, memory.stream.at),
-        *(memory.upkeep.bmc_ok_at, memory.upkeep.bmc_on_at, memory.upkeep.record_ok_at),
+        memory.upkeep.record_ok_at,
     )
     known = [time for time in times if time is not None]
-    return Evidence(now, *known) if len(known) == len(times) else None
+    bmc = (memory.upkeep.bmc_ok_at, memory.upkeep.bmc_on_at)
+    if len(known) < len(times):
+        return None
+    vote, recorded, covered, stream, record = known
+    return Evidence(now, vote, recorded, covered, stream, *bmc, record)
 
 
 def in_doubt(memory: Memory) -> bool:
@@ -48,7 +52,7 @@ def in_doubt(memory: Memory) -> bool:
 
 def resume(config: Config, memory: Memory, noted: Evidence, now: float) -> Memory:
     """The memory of a daemon that starts, with what its predecessor in this boot had noted; what is too old is left out."""
-    times = [getattr(noted, one.name) for one in fields(noted)]
+    times = [time for one in fields(noted) if (time := getattr(noted, one.name)) is not None]
     if memory.record.role is not Role.STANDBY or max(times) > now or age(now, noted.at) > config.timing.arming_window:
         return memory
     # Nobody listened since: until the trouble that is on record, or now, the primary may have written on (S4).

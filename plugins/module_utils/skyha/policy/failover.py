@@ -11,13 +11,14 @@ from dataclasses import replace
 from ..config import Config
 from ..margins import LISTEN_LIMIT, ORDER_TAKES, SOON, WORD_EVERY
 from ..words import Action, Do, Event, Outcome, Path, Power, Refused, Role, Seen, Sight, Task
+from . import lease
 from .decision import Decision, Wants
-from .holding import TAKES, in_force, is_overruled, may_promote, not_heir, overruled
+from .holding import TAKES, in_force, may_promote, not_heir, overruled
 from .memory import Memory, age, begin
 from .orders import confirmed, not_followed
 from .patience import BOTH, blind, cut_off, cut_off_why, facts, led_elsewhere, living, look_at_primary, signs
 from .proof import Kind, Proof, by_operator, in_time, is_fresh, is_younger, of_fence
-from .record import Intent, Stage, has_ordered, is_paused
+from .record import Intent, Stage, has_ordered, is_overruled, is_paused
 from .vip import unheard
 
 TASK_POLL = 0.2  # a task's end wakes the loop; this is only for a wake that was lost
@@ -48,15 +49,19 @@ def promoting(config: Config, memory: Memory, intent: Intent, seen: Seen, now: f
 def _holds(config: Config, memory: Memory) -> bool:
     """Does the register say so, or has it not been asked yet? Then the peer starts nothing, whatever power it has (R1)."""
     row = memory.register.row
-    return in_force(config, memory) and (row is None or row.holder == config.node.name or is_overruled(memory))
+    return in_force(config, memory) and (row is None or row.holder == config.node.name or is_overruled(memory.record))
 
 
 def invited(config: Config, memory: Memory, seen: Seen, now: float) -> Decision | None:
     """The former holder has handed over to this standby: it promotes by itself, should nobody be left to tell it."""
-    if not memory.register.invited or memory.record.intent is not None or is_paused(memory.record, now):
+    begun = memory.record.intent
+    if begun is not None and begun.stage not in (Stage.FENCING, Stage.LISTENING):
+        return None
+    if not memory.register.invited or is_paused(memory.record, now):
         return None
     why = f"{config.peer.name} has handed over to this node in the register"
-    memory = _to_promote(memory, Intent(Stage.PROMOTING, now, now, why, proven_by=Kind.WORD))
+    since = now if begun is None else begun.since
+    memory = _to_promote(memory, Intent(Stage.PROMOTING, now, since, why, proven_by=Kind.WORD))
     memory = replace(memory, fence=replace(memory.fence, proof=Proof(Kind.WORD, now, why), promote_at=None))
     event = Event("fenced", f"{why}: promoting", "warning")
     return Decision(memory, f"standby, {why}: promoting", Wants(0.0), (), (event,))
@@ -84,6 +89,8 @@ def fence_once(config: Config, memory: Memory, intent: Intent, now: float, event
     memory = reads_row(memory)
     if memory.word.confirmed_off:
         return proven(config, memory, intent, by_operator(now, "an operator confirmed that it is off"), events)
+    if not config.agents:
+        return _wait_for_lease(config, memory, intent, now, events)
     memory = begin(memory, replace(intent, stage=Stage.FENCING, at=now, attempts=intent.attempts + 1))
     # What must be undone is on record before it is done: the order may act although nobody lives to see it.
     record = replace(memory.record, power_on_due=memory.record.power_on_due or config.fence.power_on_after)
@@ -91,6 +98,21 @@ def fence_once(config: Config, memory: Memory, intent: Intent, now: float, event
     sentence = f"standby, fencing {config.peer.name} (attempt {intent.attempts + 1} of {config.timing.fence_attempts})"
     alarms = _fence_alarms(config, intent.attempts)
     return Decision(memory, sentence, Wants(TASK_POLL), (Action(Do.RUN, Task.FENCE),), events, alarms)
+
+
+def _wait_for_lease(config: Config, memory: Memory, intent: Intent, now: float, events: tuple[Event, ...]) -> Decision:
+    """The peer has no BMC. A takeover that was ordered waits for its lease, too; where there is none the order is the word."""
+    left = lease.left(config, memory, now)
+    if intent.takeover and not left:
+        how = f"an operator ordered the takeover; {config.peer.name} has no BMC that could be asked"
+        return proven(config, memory, intent, by_operator(now, how), events)
+    memory = begin(memory, replace(intent, stage=Stage.FENCING, at=now))
+    until = "no lease of it is known" if left is None else f"its lease has run out in {left:.1f} s"
+    sentence = f"standby, {config.peer.name} has no BMC to switch it off by: {until}"
+    look = look_at_primary(config, config.timing.retry_interval)
+    return Decision(
+        memory, sentence, look, (), events, {"fencing": f"{config.peer.name} has no BMC: its lease must run out first"}
+    )
 
 
 def reads_row(memory: Memory) -> Memory:
@@ -117,6 +139,10 @@ def _fencing(config: Config, memory: Memory, intent: Intent, seen: Seen, now: fl
         events = (_failed(config, intent, outcome),)
         if intent.takeover and _unseen_for(config, intent, now) <= config.timing.arming_window:
             return _by_word(config, memory, intent, now, outcome, events)
+    by_time = None if is_paused(memory.record, now) else lease.proof(config, memory, now)
+    if by_time is not None and _life(config, intent, seen) is None:
+        memory = reads_row(memory)
+        return proven(config, memory, intent, by_time, events, last_receive=seen.local.receive_lsn)
     if Task.FENCE in seen.running:
         # Its skyha renews until the power is gone; what is read without a proof was read before it (R2).
         memory = reads_row(memory)
@@ -157,6 +183,9 @@ def _fencing(config: Config, memory: Memory, intent: Intent, seen: Seen, now: fl
             events,
         )
     barred = not_heir(config, memory, now)
+    if barred is not None and barred.code == "heir" and not memory.word.confirmed_off and not intent.takeover:
+        # It took this node's right back in time. Where it was switched off since, it is to serve again.
+        return _call_off(config, memory, intent, now, barred.text, events, answers=False)
     if barred is not None and not memory.word.confirmed_off and not intent.takeover:
         # Nothing would follow from it, and whoever switches the host on would see it go off again.
         sentence = f"standby, {config.peer.name} is not fenced again, nothing could be promoted: {barred.text}"
@@ -271,16 +300,21 @@ def proven(
     events: tuple[Event, ...] = (),
     last_receive: int | None = None,
 ) -> Decision:
-    """The peer is off, it is said: listen whether anything still answers."""
+    """The peer does not write, it is said: listen whether anything still answers."""
     due, said = memory.record.power_on_due, proof.kind is Kind.OPERATOR
     intent = replace(intent, stage=Stage.LISTENING, at=proof.at, proven_by=proof.kind)
-    if not said and memory.record.role is not Role.PRIMARY:  # a promotion that hangs is taken back in the end
+    is_fenced = proof.kind in (Kind.OFF, Kind.RESET)
+    if is_fenced and memory.record.role is not Role.PRIMARY:  # a promotion that hangs is taken back in the end
         intent = replace(intent, attempts=0, proven_at=proof.at)
     memory = replace(memory, record=replace(memory.record, intent=intent, power_on_due=due and not said))
     memory = confirmed(replace(memory, fence=replace(memory.fence, proof=proof, last_receive=last_receive)), None)
-    events += (Event("fence_read_back", f"{config.peer.name} is off: {proof.how}", "warning"),)
-    sentence = f"standby, {config.peer.name} is off; listening whether anything still answers"
+    events += (Event("fence_read_back", f"{_claim(config, intent)}: {proof.how}", "warning"),)
+    sentence = f"standby, {_claim(config, intent)}; listening whether anything still answers"
     return Decision(memory, sentence, _listen(config, intent), (), events)
+
+
+def _claim(config: Config, intent: Intent) -> str:
+    return f"{config.peer.name} {'writes no more' if intent.proven_by is Kind.LEASE else 'is off'}"
 
 
 def _listen(config: Config, intent: Intent) -> Wants:
@@ -339,10 +373,10 @@ def _listening(config: Config, memory: Memory, intent: Intent, seen: Seen, now: 
                 why = "this node is not the heir in the register any more"
                 return _call_off(config, memory, intent, now, why, (), answers=False)
             memory = replace(memory, fence=replace(memory.fence, silent_at=now))
-            return Decision(memory, f"standby, {config.peer.name} is off and silent; asking the register", Wants(0.0))
+            return Decision(memory, f"standby, {_claim(config, intent)} and is silent; asking the register", Wants(0.0))
         return _promotes(config, memory, intent, seen, now)
     memory = replace(memory, fence=replace(memory.fence, last_receive=received))
-    sentence = f"standby, {config.peer.name} is said to be off, but it is not silent: {signs(seen.looks)}"
+    sentence = f"standby, it is said that {_claim(config, intent)}, but it is not silent: {signs(seen.looks)}"
     if seen.looks[Path.VIP].reached or seen.looks[Path.VIP].sight is Sight.REFUSED:
         sentence += f"; if it is off indeed, another host answers for the VIP {config.vip.address}: find it"
     if intent.by_operator or now - intent.at < LISTEN_LIMIT:
@@ -356,7 +390,7 @@ def _promotes(config: Config, memory: Memory, intent: Intent, seen: Seen, now: f
     """The proof is there, and, where a register is, this node holds."""
     memory = _to_promote(memory, replace(intent, stage=Stage.PROMOTING, at=now))
     memory = replace(memory, fence=replace(memory.fence, promote_at=now))
-    event = Event("fenced", f"{config.peer.name} is off and silent: promoting", "warning", facts(seen))
+    event = Event("fenced", f"{_claim(config, intent)} and is silent: promoting", "warning", facts(seen))
     ended, told = _out_of_the_way(seen)
     actions, wants = (*ended, Action(Do.PROMOTE)), Wants(0.0, vip_conflict=True)
     return Decision(memory, "standby, the fence is proven: promoting", wants, actions, (event, *told))
@@ -389,6 +423,9 @@ def _told_by_register(config: Config, memory: Memory, intent: Intent, seen: Seen
 def _answers_after_all(
     config: Config, memory: Memory, intent: Intent, now: float, life: str, events: tuple[Event, ...]
 ) -> Decision:
+    if intent.proven_by is Kind.LEASE:  # it may be back, and just have renewed
+        why = f"the lease of {config.peer.name} had run out, and its PostgreSQL answers ({life})"
+        return _call_off(config, memory, intent, now, why, events)
     claim = "an operator said" if intent.by_operator else "its BMC said"
     why = f"{claim} that {config.peer.name} is off, yet its PostgreSQL answers ({life}): is it the right BMC?"
     return _call_off(config, memory, intent, now, why, events, distrust="" if intent.by_operator else why)

@@ -7,12 +7,25 @@ from dataclasses import replace
 
 from .. import verbs
 from ..config import Config
-from ..words import Answer, Done, Lost, Missing, Refused, Role, Row, Seen, Server, Sight, Verb
+from ..words import Answer, Done, Lost, Missing, Refused, Role, Row, Seen, Server, Sight, Told, Verb
 from . import book
 from .belongs import Obstacle
 from .decision import Decision
-from .memory import Memory, Register, age
-from .record import Record, Stage, is_paused
+from .lease import (
+    beat_to_tell,
+    food,
+    gives_up,
+    is_bound,
+    is_guarded,
+    promise_until,
+    promising,
+    remember_lease,
+    stands,
+    term,
+    with_signs,
+)
+from .memory import Memory, age
+from .record import Record, Stage, is_overruled, is_paused
 from .wal import has_received
 
 BEATS = 600  # so many renewals of one holder lie between two notes of the beat on record: each costs an fsync
@@ -20,6 +33,7 @@ TAKES = ("take", "found")
 _HOLDS = ("renew", "take", "found")  # what makes a holder, or keeps one
 # A failover needs it: nobody is fenced while it has been silent for so long. (It is read with each look then.)
 SILENT_AFTER = 2.0
+START_ENDS = 6.0  # seconds after the last start was asked for: longer than boot.py goes on asking for it
 READ_EVERY = 5.0  # seconds: a standby that sees its primary need not know more; each question costs the vote host
 TELL_AFTER = 5.0  # seconds without an answer that can be believed, then an alarm
 
@@ -29,8 +43,12 @@ def remember_register(config: Config, memory: Memory, seen: Seen, now: float) ->
     told = seen.register
     if not config.has_register:  # what was known before means nothing by the time there is one again
         return replace(memory, record=replace(memory.record, epoch=0, beat=0)) if memory.record.epoch else memory
-    if told is None:
-        return memory
+    memory = memory if told is None else _remember_answer(config, memory, seen, told, now)
+    memory = replace(memory, register=with_signs(memory.register, memory.record.boot, seen.signs))
+    return remember_lease(memory, seen, now)
+
+
+def _remember_answer(config: Config, memory: Memory, seen: Seen, told: Told, now: float) -> Memory:
     answer, part = told.answer, memory.register
     wrong = _wrong(config, memory, seen, answer)
     if isinstance(answer, (Lost, Missing)) or wrong is not None:
@@ -41,7 +59,18 @@ def remember_register(config: Config, memory: Memory, seen: Seen, now: float) ->
     hold = _held(config, part.hold, told.verb, answer, row)
     watch = None if hold is not None else book.read(part.watch or book.Watch(), row, now)
     denied, invited = _denied(config, memory, seen, row), _invited(config, row)
-    part = Register(row, now, hold=hold, watch=watch, denied=denied, invited=invited)
+    part = replace(
+        part,
+        row=row,
+        answered_at=now,
+        code="",
+        problem="",
+        other=None,
+        hold=hold,
+        watch=watch,
+        denied=denied,
+        invited=invited,
+    )
     return replace(memory, register=part, record=_noted(memory.record, row))
 
 
@@ -68,22 +97,18 @@ def overruled(memory: Memory) -> Memory:
     return replace(memory, record=replace(memory.record, overruled=memory.record.epoch))
 
 
-def is_overruled(memory: Memory) -> bool:
-    """Does such a word stand? No longer once the register has told of another holder."""
-    return 0 < memory.record.epoch == memory.record.overruled
-
-
 def may_start(config: Config, memory: Memory) -> bool:
     """May PostgreSQL be started as primary here? Only by a renewal that was sent after it was down (R1), or an operator's word."""
     hold, down_since = memory.register.hold, memory.own.down_since
-    if not in_force(config, memory) or is_overruled(memory):
+    if not in_force(config, memory) or is_overruled(memory.record):
         return True
-    return hold is not None and (not hold.has_heir or hold.renewed_at >= (down_since or 0.0))
+    has_renewed = hold is not None and (not hold.has_heir or hold.renewed_at >= (down_since or 0.0))
+    return has_renewed and is_guarded(memory)
 
 
 def may_promote(config: Config, memory: Memory) -> bool:
     """May PostgreSQL be promoted here? Only by a take or a renewal that has succeeded (R1), or an operator's word."""
-    return not in_force(config, memory) or memory.register.hold is not None or is_overruled(memory)
+    return not in_force(config, memory) or memory.register.hold is not None or is_overruled(memory.record)
 
 
 def is_peers(config: Config, memory: Memory) -> bool:
@@ -94,7 +119,7 @@ def is_peers(config: Config, memory: Memory) -> bool:
 
 def is_denied(config: Config, memory: Memory) -> bool:
     """Runs PostgreSQL here as primary, and another node holds? The second answer was asked for after it was seen to run."""
-    return in_force(config, memory) and memory.register.denied > 1 and not is_overruled(memory)
+    return in_force(config, memory) and memory.register.denied > 1 and not is_overruled(memory.record)
 
 
 def not_heir(config: Config, memory: Memory, now: float) -> Obstacle | None:
@@ -182,32 +207,55 @@ def asking(config: Config, decision: Decision, seen: Seen, now: float) -> Decisi
     """With what the next cycle shall ask the register."""
     if not config.has_register:
         return decision
-    if _is_in_no_hurry(decision.memory, seen, now):
-        return replace(decision, alarms={**decision.alarms, **_alarms(decision.memory, now)})
-    memory, verb = _question(config, decision.memory, seen, now)
-    alarms = {**decision.alarms, **_alarms(memory, now)}
-    delay = decision.wants.delay
-    if any(look.starting for look in seen.looks.values()):  # it shuts down, perhaps, and hands over
-        delay = min(delay, config.timing.retry_interval)
-    return replace(decision, memory=memory, wants=replace(decision.wants, register=verb, delay=delay), alarms=alarms)
+    memory, verb = decision.memory, None
+    if not _is_in_no_hurry(memory, seen, now):
+        memory, verb = _question(config, memory, seen, now)
+    wants = decision.wants
+    if seen.leaving or any(look.starting for look in seen.looks.values()):  # it shuts down, perhaps, and hands over
+        wants = replace(wants, delay=min(wants.delay, config.timing.retry_interval))
+    wants = replace(
+        wants, register=verb, promise_until=promise_until(config, memory, seen, now), beat=beat_to_tell(memory)
+    )
+    wants = replace(wants, food=food(config, memory, seen, _wish(config, memory, seen, now), now))
+    memory = promising(memory, wants.promise_until > now)
+    return replace(
+        decision, memory=memory, wants=wants, alarms={**decision.alarms, **_alarms(config, memory, seen, now)}
+    )
+
+
+def owes(config: Config, memory: Memory, seen: Seen) -> bool:
+    """skyha is told to end: is there something that the register must hear first?"""
+    hold = memory.register.hold
+    stays = hold is not None and hold.has_heir and seen.local.server is not Server.DOWN
+    return stays or would_resign(config, memory, seen)
 
 
 def would_resign(config: Config, memory: Memory, seen: Seen) -> bool:
     """Is this a holder whose PostgreSQL was shut down cleanly, and skyha is told to end (the host is shut down)? Then the heir may hold
     at once, if it has everything. Who pauses the cluster first means to come back.
     """
+    return seen.leaving and seen.local.clean_shutdown is True and _may_resign(config, memory, seen)
+
+
+def _may_resign(config: Config, memory: Memory, seen: Seen) -> bool:
     hold, local = memory.register.hold, seen.local
-    is_down = local.server is Server.DOWN and local.role is Role.PRIMARY and local.clean_shutdown is True
-    if hold is None or not is_down or not seen.leaving or memory.record.paused:
+    is_down = local.server is Server.DOWN and local.role is Role.PRIMARY
+    if hold is None or not is_down or memory.record.paused or memory.record.intent is not None:
         return False
-    return memory.record.intent is None and hold.row.heir == config.peer.name
+    return hold.row.heir == config.peer.name
 
 
-def _resigns(config: Config, memory: Memory, seen: Seen) -> bool:
+def _resigns(config: Config, memory: Memory, seen: Seen, now: float) -> bool:
     peer, end = seen.peer, seen.local.write_lsn
-    if not would_resign(config, memory, seen) or peer is None or end is None:
+    if not _may_resign(config, memory, seen) or peer is None or peer.timeline != seen.local.timeline:
         return False
-    return peer.timeline == seen.local.timeline and has_received(peer, end)
+    if would_resign(config, memory, seen):
+        return end is not None and has_received(peer, end)
+    # It crashed, does not come up again, and no start is under way. The heir has what this node had written when it was last
+    # looked at, so it lacks no more than after a fence.
+    given_up_for = age(now, memory.restarts.at) if memory.restarts.count >= config.timing.restart_attempts else 0.0
+    is_given_up = START_ENDS <= given_up_for < float("inf")
+    return is_given_up and memory.own.write_lsn > 0 and has_received(peer, memory.own.write_lsn)
 
 
 def _is_in_no_hurry(memory: Memory, seen: Seen, now: float) -> bool:
@@ -222,7 +270,7 @@ def _is_in_no_hurry(memory: Memory, seen: Seen, now: float) -> bool:
 def _question(config: Config, memory: Memory, seen: Seen, now: float) -> tuple[Memory, Verb]:
     own = memory.record.system_identifier or seen.local.system_identifier or ""
     part, node = memory.register, config.node.name
-    stands = _serves_both(memory, seen) or (is_overruled(memory) and _is_primary(seen))
+    stands = _serves_both(memory, seen) or (is_overruled(memory.record) and _is_primary(seen))
     if own and part.code in ("register_missing", "register_back") and stands:
         # Never from a standby alone (R7): it follows, so it takes nothing at this moment.
         epoch = max(memory.record.epoch, part.other.epoch if part.other is not None else 0) + 1
@@ -233,7 +281,7 @@ def _question(config: Config, memory: Memory, seen: Seen, now: float) -> tuple[M
         return _holders_question(config, memory, part.hold, own, seen, now)
     if part.row.holder == node:
         return memory, verbs.renew(own, node, part.row.epoch)
-    if is_overruled(memory) and _is_primary(seen):
+    if is_overruled(memory.record) and _is_primary(seen):
         return memory, verbs.found(own, node, part.row.epoch + 1, part.row)
     intent, row = memory.record.intent, memory.fence.row
     if (
@@ -258,13 +306,23 @@ def _holders_question(
     node, told, intent = config.node.name, seen.register, memory.record.intent
     has_renewed = told is not None and isinstance(told.answer, Done) and told.verb.name in _HOLDS
     is_received = memory.switching.received and intent is not None and intent.stage is Stage.SWITCHING
-    if is_received or _resigns(config, memory, seen):
+    if is_received or _resigns(config, memory, seen, now):
         return memory, verbs.hand_over(own, node, hold.row)
+    if gives_up(config, memory, seen, now):
+        return memory, verbs.read()
     wish = _heir(config, memory, seen, hold.row.heir, now)
-    if not has_renewed or (hold.row.heir == wish and (hold.has_heir == bool(wish) or wish == node)):
+    lease = term(config, memory, wish)
+    stands = hold.row.heir == wish and (hold.has_heir == bool(wish) or wish == node)
+    stands = stands and hold.row.term == lease and hold.is_bound == (lease > 0)
+    if not has_renewed or stands:
         return memory, verbs.renew(own, node, hold.row.epoch)
-    part = replace(memory.register, hold=book.orders(hold, wish))
-    return replace(memory, register=part), verbs.set_heir(own, node, hold.row, wish or None)
+    part = replace(memory.register, hold=book.orders(hold, wish, lease))
+    return replace(memory, register=part), verbs.set_heir(own, node, hold.row, wish or None, lease)
+
+
+def _wish(config: Config, memory: Memory, seen: Seen, now: float) -> str:
+    hold = memory.register.hold
+    return "" if hold is None else _heir(config, memory, seen, hold.row.heir, now)
 
 
 def _heir(config: Config, memory: Memory, seen: Seen, present: str, now: float) -> str:
@@ -272,7 +330,7 @@ def _heir(config: Config, memory: Memory, seen: Seen, present: str, now: float) 
     local, intent = seen.local, memory.record.intent
     if present == config.node.name:  # handed over to: that stays until PostgreSQL here is primary
         return "" if _is_primary(seen) else present
-    if is_paused(memory.record, now):
+    if is_paused(memory.record, now) or (seen.leaving and seen.local.server is not Server.DOWN):
         return ""
     if not _is_primary(seen) or intent is not None:
         return present
@@ -282,7 +340,19 @@ def _heir(config: Config, memory: Memory, seen: Seen, present: str, now: float) 
     return "" if is_gone and age(now, memory.stream.at) > config.timing.arming_window else present
 
 
-def _alarms(memory: Memory, now: float) -> dict[str, str]:
-    part = memory.register
+def _alarms(config: Config, memory: Memory, seen: Seen, now: float) -> dict[str, str]:
+    part, found = memory.register, {}
     since = memory.started_at if part.answered_at is None else part.answered_at
-    return {part.code: part.problem} if part.code and now - since > TELL_AFTER else {}
+    if part.code and now - since > TELL_AFTER:
+        found[part.code] = part.problem
+    if config.has_lease and memory.lease.problem:
+        text = f"there is no lease while this node is the primary, so {config.peer.name} cannot take over by time"
+        found["watchdog"] = f"{memory.lease.problem}; {text}"
+    silent = age(now, memory.started_at if seen.signs.heard_at is None else seen.signs.heard_at) > TELL_AFTER
+    if config.has_lease and silent and (is_bound(memory) or stands(config, memory)):
+        why = seen.signs.problem or "nothing arrives: is its skyha up, does a firewall drop it?"
+        found["signs"] = (
+            f"no sign of life comes from {config.peer.name} to UDP port {config.signs.port} ({why}): were the register lost now, the primary "
+            "would have to stop"
+        )
+    return found

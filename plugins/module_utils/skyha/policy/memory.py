@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from ..config import Config
-from ..words import Look, Path, Peer, Request, Role
+from ..words import Guard, Look, Path, Peer, Request, Role
 from . import book
 from .proof import Proof
 from .record import Intent, Record
@@ -23,6 +23,7 @@ class Own:
     up_since: float | None = None
     down_since: float | None = None
     switching_since: float | None = None  # the database said that a switchover is under way
+    write_lsn: int = 0  # primary: WAL written when it was last looked at
     slot_lost: bool = False  # the peer's slot was found without its WAL, and the peer has not streamed since
     redo_lsn: int | None = None  # primary: where its last checkpoint began ...
     redo_at: float = 0.0  # ... and since when that is the last one
@@ -182,6 +183,16 @@ class Register:
 
 
 @dataclass(frozen=True)
+class Lease:
+    """This node's part in the lease. Written by lease.py."""
+
+    guard: Guard = field(default_factory=Guard)  # this host's watchdog
+    problem: str = ""  # why it could not be used the last time ...
+    failed_at: float | None = None  # ... and when that was
+    promising: bool = False  # this node was to promise, when the cycle before this one ended
+
+
+@dataclass(frozen=True)
 class Memory:
     """All that the decision remembers."""
 
@@ -198,6 +209,7 @@ class Memory:
     word: Word = Word()
     upkeep: Upkeep = Upkeep()
     register: Register = Register()
+    lease: Lease = Lease()
 
 
 def begin(memory: Memory, intent: Intent) -> Memory:

@@ -17,6 +17,7 @@ class Kind(str, Enum):
     OFF = "off"  # its BMC: the power was read back as off
     RESET = "reset"  # its BMC: it took the order to reset the host (weaker, see docs/safety.md)
     OPERATOR = "operator"  # an operator: it is off and stays off
+    LEASE = "lease"  # the register: the peer's lease has run out, and its watchdog has reset its host since
     WORD = "word"  # the peer itself: it has handed over in the register, after its PostgreSQL was down
 
 

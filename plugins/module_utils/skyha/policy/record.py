@@ -119,3 +119,8 @@ def _not_ahead(then: float | None, now: float) -> float | None:
 def is_paused(record: Record, now: float) -> bool:
     """Has the operator said: nothing automatic?"""
     return record.paused and (record.paused_until is None or now < record.paused_until)
+
+
+def is_overruled(record: Record) -> bool:
+    """Does an operator's word stand over the register's row? No longer once the register has told of another holder."""
+    return 0 < record.epoch == record.overruled

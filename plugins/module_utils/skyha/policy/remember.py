@@ -53,6 +53,8 @@ def _remember_own(own: Own, local: Local, now: float) -> Own:
     if local.server is not Server.UP:
         return replace(own, up_since=None, down_since=now if own.down_since is None else own.down_since)
     own = replace(own, up_since=now if own.up_since is None else own.up_since, down_since=None)
+    if local.role is Role.PRIMARY and local.write_lsn is not None:
+        own = replace(own, write_lsn=local.write_lsn)
     if local.switching is None:
         return own
     since = now if own.switching_since is None else own.switching_since

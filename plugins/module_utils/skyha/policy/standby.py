@@ -11,7 +11,7 @@ from dataclasses import replace
 from ..config import Config
 from ..margins import FLAPPING, FREE_HOLDS, START_HOLDS, STOP_LIMIT, WAL_FRESH
 from ..words import Action, Do, Event, Look, Path, Role, Seen, Sight, Task
-from .armed import evidence_missing, lag_seconds, readiness, replay_lag, unfit
+from .armed import bmc_missing, evidence_missing, lag_seconds, readiness, replay_lag, unfit
 from .decision import Decision, Wants
 from .failover import fence_once, invited
 from .memory import Memory, Trouble, age, ended
@@ -116,6 +116,9 @@ def _quiet(config: Config, memory: Memory, seen: Seen, now: float, life: str) ->
     ready = readiness(config, memory, seen.local, alarms, now)
     if seen.local.detail and "local" not in ready.reasons:
         alarms["local"] = f"PostgreSQL here answers skyha with an error: {seen.local.detail}"
+    problem = bmc_missing(config, memory, now) if config.agents else None
+    if problem is not None and "bmc" not in ready.reasons:  # its lease makes up for it
+        alarms["bmc"] = f"{problem}; a failover waits for its lease to run out"
     waits = replay_lag(config, memory, seen.local)
     if waits is not None:
         alarms["replay_lag"] = waits
@@ -253,7 +256,8 @@ def _troubled(config: Config, memory: Memory, seen: Seen, now: float) -> Decisio
         return Decision(memory, sentence, wants, (), events, {"trouble": sentence})
     why = f"{signs(seen.looks)}; {patience}{late_order(config, memory, now)}"
     intent = Intent(Stage.FENCING, now, trouble.since, why)
-    events += (Event("fencing", f"fencing {config.peer.name}: {why}", "alarm", facts(seen)),)
+    what = "fencing" if config.agents else "taking over by time from"
+    events += (Event("fencing", f"{what} {config.peer.name}: {why}", "alarm", facts(seen)),)
     return fence_once(config, memory, intent, now, events)
 
 

@@ -22,7 +22,7 @@ def check_bmc(config: Config, memory: Memory, seen: Seen, now: float) -> tuple[A
     """Ask the peer's BMC for its power status when that is due; more often after a failure."""
     timing = config.timing
     interval = timing.bmc_retry_interval if bmc_problem(config, memory) else timing.bmc_check_interval
-    if Task.CHECK_BMC in seen.running or age(now, memory.upkeep.bmc_asked_at) < interval:
+    if not config.agents or Task.CHECK_BMC in seen.running or age(now, memory.upkeep.bmc_asked_at) < interval:
         return ()
     return (Action(Do.RUN, Task.CHECK_BMC),)
 

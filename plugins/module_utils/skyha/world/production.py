@@ -9,12 +9,15 @@ from ..config import Config
 from ..probes.eyes import ProbeEyes
 from ..probes.register import RegisterLine
 from .clock import HostClock
+from .guard import HostGuard
 from .history import FileHistory
 from .notes import FileNotes
 from .pause import PollPause
 from .postgres import HostHands
+from .signs import Datagrams
 from .store import FileStore
 from .tasks import ProcessTasks
+from .watchdog import Watchdog
 
 
 @dataclass(frozen=True)
@@ -30,20 +33,26 @@ class Production:
     pause: PollPause
     history: FileHistory
     register: RegisterLine | None
+    signs: Datagrams | None
+    guard: HostGuard | None
 
     def close(self) -> None:
-        """End children, close connections; PostgreSQL and the VIP stay as they are."""
+        """End children, close connections; PostgreSQL and the VIP stay as they are. So does the watchdog: where it runs, it bites."""
         self.tasks.close()
         self.eyes.close()
-        if self.register is not None:
-            self.register.close()
+        for part in (self.register, self.signs, self.guard):
+            if part is not None:
+                part.close()
 
 
 def build(config: Config) -> Production:
-    """The real world of the node that `config` describes; its directories must exist. Raises OSError."""
+    """The real world of the node that `config` describes; its directories must exist. Raises OSError, ConfigError or StateError."""
+    clock = HostClock(config.paths.run_dir)
+    signs = Datagrams(config, clock.boot()) if config.signs.port else None
+    guard = _guard(config, signs) if config.has_lease else None
     eyes, tasks = ProbeEyes(config), ProcessTasks(config)
     return Production(
-        HostClock(config.paths.run_dir),
+        clock,
         eyes,
         HostHands(config),
         tasks,
@@ -52,4 +61,13 @@ def build(config: Config) -> Production:
         PollPause([eyes, tasks]),
         FileHistory(config.paths.state_dir),
         RegisterLine(config) if config.has_register else None,
+        signs,
+        guard,
     )
+
+
+def _guard(config: Config, signs: Datagrams | None) -> HostGuard:
+    def promised() -> float | None:
+        return None if signs is None else signs.told().promise
+
+    return HostGuard(Watchdog(config.watchdog.device), config.watchdog.timeout, promised)

@@ -1,0 +1,149 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Where a lease is, skyha is told of the signs of life, and both nodes have one key for them, made by the role (signs.yml)."""
+
+from __future__ import annotations
+
+import base64
+import re
+from typing import Any
+
+import pytest
+import yaml
+from ansible.template import trust_as_template
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha import config_file
+from render import ROLES, template, value, variables
+
+TASKS = ROLES / "skyha_daemon/tasks"
+LEASE: dict[str, Any] = {"pg_cluster_register": "vote_host", "pg_cluster_register_password": "reg"}
+NODES = ("node1", "node2")
+BMC = ("pg_cluster_bmc_address", "pg_cluster_bmc_user", "pg_cluster_bmc_password")
+A, B = "a" * 64, "b" * 64
+
+
+def tasks(name: str) -> list[dict[str, Any]]:
+    """The tasks of a file of the role."""
+    return yaml.safe_load((TASKS / name).read_text())
+
+
+# --- what skyha is told -------------------------------------------------------------------------------------------
+
+
+def test_skyha_is_told_of_port_and_key_where_a_lease_is() -> None:
+    config = config_file.parse(template("skyha_daemon", "skyha.conf.j2", variables("skyha_daemon", **LEASE)))
+    assert (config.has_lease, config.signs.port, config.signs.keyfile) == (True, 8009, "/etc/skyha/signs.key")
+    known = variables("skyha_daemon", pg_cluster_signs_port=9009, **LEASE)
+    assert config_file.parse(template("skyha_daemon", "skyha.conf.j2", known)).signs.port == 9009
+
+
+@pytest.mark.parametrize("given", [{}, {**LEASE, "pg_cluster_watchdog_device": ""}])
+def test_without_a_lease_there_are_no_signs_and_no_key(given: dict[str, Any]) -> None:
+    known = variables("skyha_daemon", **given)
+    assert "[signs]" not in template("skyha_daemon", "skyha.conf.j2", known)
+    by_name = {task["name"]: task for task in tasks("configure.yml")}
+    assert not value(by_name["Signs of life"]["when"], known)
+    assert value(by_name["Key of signs of life that are no more"]["when"], known)
+
+
+def without_bmc(**given: Any) -> dict[str, Any]:
+    """What the role sees where neither node has a BMC, or an agent of another kind."""
+    known = variables("skyha_daemon", **given)
+    for name in BMC:
+        known[name] = ""
+        for host in known["hostvars"].values():
+            host.pop(name, None)
+    return known
+
+
+def against(known: dict[str, Any]) -> list[str]:
+    """The conditions of the role's preflight that do not hold."""
+    conditions = tasks("preflight.yml")[0]["ansible.builtin.assert"]["that"]
+    return [one for one in conditions if not value(one, known)]
+
+
+def test_node_without_a_bmc_needs_a_lease() -> None:
+    assert against(variables("skyha_daemon")) == []
+    assert against(without_bmc(**LEASE)) == []
+    assert len(against(without_bmc())) == 1
+    assert len(against(without_bmc(**LEASE, pg_cluster_watchdog_device=""))) == 1
+
+
+def test_skyha_reads_a_configuration_without_any_agent() -> None:
+    config = config_file.parse(template("skyha_daemon", "skyha.conf.j2", without_bmc(**LEASE)))
+    assert config.agents == ()
+
+
+# --- the key ------------------------------------------------------------------------------------------------------
+
+
+def run(kept: dict[str, str], hosts: tuple[str, ...] = NODES, renew: bool = False) -> dict[str, str]:
+    """What both nodes' files hold after a run on `hosts`. kept: what those that are there held before."""
+    _, new, written = tasks("signs.yml")
+    read = {node: base64.b64encode(text.encode("latin-1")).decode() for node, text in kept.items()}
+    results = [{"item": node, **({"content": read[node]} if node in read else {"msg": "no file"})} for node in NODES]
+    seen = {node: variables("skyha_daemon", host=node, **LEASE) for node in hosts}
+    made = {}
+    for node, known in seen.items():
+        known["__skyha_daemon_signs_read"] = {"results": results}
+        known["ansible_play_hosts"] = list(hosts)
+        known["__skyha_daemon_signs_renew"] = renew
+        if all(value(condition, known) for condition in new["when"]):
+            text = new["ansible.builtin.set_fact"]["__skyha_daemon_signs_new"]
+            made[node] = value("made", {**known, "made": trust_as_template(text)})
+    after = dict(kept)
+    for node, known in seen.items():
+        for maker, key in made.items():
+            known["hostvars"][maker]["__skyha_daemon_signs_new"] = key
+        content = written["ansible.builtin.copy"]["content"]
+        after[node] = value("content", {**known, "content": trust_as_template(content)})
+    return after
+
+
+def test_new_cluster_gets_one_key_for_both_and_a_second_run_changes_nothing() -> None:
+    after = run({})
+    assert after["node1"] == after["node2"]
+    assert re.fullmatch("[0-9a-f]{64}\n", after["node1"])
+    assert run(after) == after
+    assert run({}) != after, "each cluster gets another one"
+
+
+@pytest.mark.parametrize("has_it", NODES)
+def test_key_of_one_node_is_copied_to_the_other(has_it: str) -> None:
+    assert run({has_it: A + "\n"}) == {"node1": A + "\n", "node2": A + "\n"}
+
+
+def test_of_two_keys_the_first_nodes_counts() -> None:
+    assert run({"node1": B + "\n", "node2": A + "\n"}) == {"node1": B + "\n", "node2": B + "\n"}
+
+
+@pytest.mark.parametrize("broken", ["", "\n", A[1:], A.upper(), "\xff\xfe"])
+def test_file_that_holds_no_key_counts_for_none(broken: str) -> None:
+    assert run({"node1": broken, "node2": A + "\n"}) == {"node1": A + "\n", "node2": A + "\n"}
+    after = run({"node1": broken})
+    assert after["node1"] == after["node2"] != broken
+
+
+@pytest.mark.parametrize("limit", NODES)
+def test_limit_changes_nothing_of_the_answer(limit: str) -> None:
+    other = next(node for node in NODES if node != limit)
+    assert run({other: A + "\n"}, (limit,)) == {"node1": A + "\n", "node2": A + "\n"}
+    first = run({}, (limit,))
+    assert list(first) == [limit]
+    assert run(first) == {"node1": first[limit], "node2": first[limit]}
+
+
+def test_another_one_is_made_where_that_is_asked_for() -> None:
+    before = {"node1": A + "\n", "node2": A + "\n"}
+    after = run(before, renew=True)
+    assert after["node1"] == after["node2"] != before["node1"]
+    (asked,) = [task for task in tasks("rotate_signs.yml") if "ansible.builtin.include_tasks" in task]
+    assert asked["vars"] == {"__skyha_daemon_signs_renew": True}
+
+
+def test_key_is_the_database_users_only_and_shown_nowhere() -> None:
+    written = tasks("signs.yml")[-1]
+    given = {key: text for key, text in written["ansible.builtin.copy"].items() if key != "content"}
+    known = variables("skyha_daemon", **LEASE)
+    file = {key: value("text", {**known, "text": trust_as_template(text)}) for key, text in given.items()}
+    assert file == {"dest": "/etc/skyha/signs.key", "owner": "postgres", "group": "postgres", "mode": "0600"}
+    assert written["notify"] == "Restart skyha"
+    assert all(task["no_log"] is True for task in tasks("signs.yml"))

@@ -1,0 +1,499 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The datagrams between both skyhas, on two addresses of this host. Where a time matters one side is a plain socket, and the other's clock
+stands still until it is moved."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import hmac
+import math
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import Config
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.errors import ConfigError
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Signs
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.world import signs as module
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.world.signs import (
+    Datagrams,
+    Sign,
+    key_of,
+    sealed,
+    unsealed,
+)
+from node_samples import NODE1, NODE2, configured
+from rights import rights_of_nobody
+
+HERE, THERE = "127.0.0.1", "127.0.0.2"
+TEXT = b"a key that both have"
+KEY = key_of(TEXT)
+FAR = 1e9
+PAST = 0.0
+EVERY, EARLY = 0.02, 0.01  # a fifth of skyha's own
+QUIET = 0.08  # what was to come would have come by then
+
+
+class Clock:
+    """Stands still until it is moved, but for a step whenever it is read."""
+
+    def __init__(self) -> None:
+        self.now, self.step = 1000.0, 0.0
+
+    def __call__(self) -> float:
+        self.now += self.step
+        return self.now
+
+
+class Wire:
+    """The peer's place: what node1 sends comes here, and what leaves here is node2's."""
+
+    def __init__(self, port: int) -> None:
+        self._to = (HERE, port)
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind((THERE, port))
+
+    def send(self, data: bytes) -> None:
+        self._socket.sendto(data, self._to)
+
+    def sign(self, mark: float, boot: str = "there", echo: float | None = None, **other: object) -> bytes:
+        """Send what node2 would; returns it."""
+        echoed = {} if echo is None else {"echoed_boot": "here", "echo": echo}
+        what = {"cluster": "sky", "sender": "node2", "boot": boot, "mark": mark, **echoed, **other}
+        data = sealed(Sign(**what), KEY)  # type: ignore[arg-type]  # the tests know the fields
+        self.send(data)
+        return data
+
+    def raw(self, within: float = 10.0) -> bytes:
+        self._socket.settimeout(within)
+        return self._socket.recv(2048)
+
+    def next(self) -> Sign:
+        return unsealed(self.raw(), KEY)
+
+    def is_quiet(self) -> bool:
+        try:
+            self.raw(QUIET)
+        except TimeoutError:
+            return True
+        return False
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+class Node1:
+    """node1's datagrams on a clock of their own, and the wire to it."""
+
+    def __init__(self, config: Config, kind: type[socket.socket] = socket.socket) -> None:
+        """kind: of its own socket."""
+        self.clock = Clock()
+        self.wire = Wire(config.signs.port)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(socket, "socket", kind)
+            self.signs = Datagrams(config, "here", self.clock)
+            self.first = self.wire.next()
+
+    def beat(self) -> Sign:
+        """The datagram after the next."""
+        self.clock.now += EVERY
+        return self.wire.next()
+
+    def hears(self, mark: float, boot: str = "there", **what: object) -> None:
+        """One of the peer's comes and counts; nothing is due meanwhile."""
+        self.clock.now += 0.0001
+        at = self.clock.now
+        self.wire.sign(mark, boot, **what)  # type: ignore[arg-type]
+        until(lambda: self.signs.told().heard_at == at)
+
+    def refuses(self, reason: str, data: bytes) -> None:
+        """This one comes and changes nothing but what is told of the refused ones."""
+        told, refused = self.signs.told(), self.signs.refused[0]
+        self.clock.now += 0.0001
+        self.wire.send(data)
+        until(lambda: self.signs.refused[0] == refused + 1)
+        assert reason in self.signs.refused[1]
+        assert THERE in self.signs.refused[1]
+        now = self.signs.told()
+        assert replace(now, problem="") == replace(told, problem="")
+        assert now.problem == self.signs.refused[1], "why is told"
+
+    def close(self) -> None:
+        self.signs.close()
+        self.wire.close()
+
+
+def until(holds: Callable[[], bool], within: float = 10.0) -> None:
+    deadline = time.monotonic() + within
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def both(port: int, keyfile: Path) -> tuple[Config, Config]:
+    signs = {"port": port, "keyfile": str(keyfile)}
+    here, there = {"address": HERE}, {"address": THERE}
+    return configured(NODE1, node=here, peer=there, signs=signs), configured(NODE2, node=there, peer=here, signs=signs)
+
+
+def on_free_port(directory: Path) -> tuple[Config, Config]:
+    """Of node1 and node2."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_address:
+        any_address.bind(("", 0))
+        port = any_address.getsockname()[1]
+    (directory / "key").write_bytes(TEXT + b"\n")
+    return both(port, directory / "key")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def hurried() -> Iterator[None]:
+    """All datagrams of these tests."""
+    assert (module.EVERY, module.EARLY) == (5 * EVERY, 5 * EARLY)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "EVERY", EVERY)
+        patch.setattr(module, "EARLY", EARLY)
+        yield
+
+
+@pytest.fixture
+def configs(tmp_path: Path) -> tuple[Config, Config]:
+    """Of node1 and node2."""
+    return on_free_port(tmp_path)
+
+
+@pytest.fixture
+def node(configs: tuple[Config, Config]) -> Iterator[Node1]:
+    node = Node1(configs[0])
+    yield node
+    node.close()
+
+
+def test_two_nodes_hear_each_other_and_one_promises(configs: tuple[Config, Config]) -> None:
+    holder, heir = Datagrams(configs[0], "boot of node1"), Datagrams(configs[1], "boot of node2")
+    try:
+        until(lambda: holder.told().heard_at is not None and heir.told().heard_at is not None)
+        assert holder.told().promise is None
+        holder.tell((3, 70))
+        heir.promise(time.monotonic() + FAR)
+        until(lambda: holder.told().promise is not None and heir.told().beat == (3, 70))
+        heir.promise(PAST)
+        promised_at = heir.told().promised_at
+        assert promised_at is not None
+        time.sleep(3 * EVERY)
+        assert heir.told().promised_at == promised_at, "promised on, after it was told not to"
+        told = holder.told()
+        assert told.promise is not None
+        assert told.promise < promised_at, "both have the same clock here"
+        assert told.promised_at is None
+        assert (holder.refused, heir.refused) == ((0, ""), (0, ""))
+        assert (holder.problem, heir.problem) == ("", "")
+    finally:
+        holder.close()
+        heir.close()
+
+
+def test_datagram_is_as_the_other_node_reads_it(node: Node1) -> None:
+    """Byte by byte: a node that is updated speaks with one that is not yet."""
+    node.signs.tell((7, 42))
+    node.signs.promise(FAR)
+    node.hears(5.5)
+    node.clock.now = 1001.25
+    key = hashlib.sha256(TEXT).digest()
+    body = struct.pack(">Bddqq", 1, 1001.25, 5.5, 7, 42) + b"sky\0node1\0here\0there"
+    assert node.wire.raw() == body + hmac.new(key, body, hashlib.sha256).digest()
+    node.signs.tell(None)
+    assert node.beat() == Sign("sky", "node1", "here", 1001.25 + EVERY)
+
+
+def test_one_leaves_each_time_and_none_between(node: Node1) -> None:
+    assert node.first.mark == 1000.0
+    node.clock.now += EVERY - 0.001
+    assert node.wire.is_quiet()
+    node.clock.now += 0.002
+    assert node.wire.next().mark == node.clock.now
+    assert node.wire.is_quiet()
+
+
+def test_one_that_is_due_soon_leaves_with_the_peers(node: Node1) -> None:
+    node.clock.now += EVERY - EARLY - 0.001
+    node.hears(1.0)
+    assert node.wire.is_quiet()
+    node.clock.now += 0.002
+    node.wire.sign(2.0)
+    assert node.wire.next().mark == node.clock.now
+    assert node.signs.told().heard_at == node.clock.now
+
+
+# --- promises that this node gives -------------------------------------------------------------------------------
+
+
+def test_mark_is_brought_back_once(node: Node1) -> None:
+    node.signs.promise(FAR)
+    assert node.beat().echoed_boot == "", "there is no mark yet"
+    assert node.signs.told().promised_at is None
+    node.hears(5.0)
+    sent = node.beat()
+    assert (sent.echoed_boot, sent.echo) == ("there", 5.0)
+    assert [node.beat().echoed_boot for _ in range(2)] == ["", ""], "the peer is silent"
+    node.hears(6.0)
+    node.hears(7.0)
+    assert node.beat().echo == 7.0
+
+
+def test_without_a_promise_no_mark_is_brought_back(node: Node1) -> None:
+    node.hears(5.0)
+    assert node.beat().echoed_boot == ""
+    node.signs.promise(node.clock.now + 2 * EVERY)
+    assert node.beat().echo == 5.0
+    node.hears(6.0)
+    assert node.beat().echoed_boot == "", "its time is over"
+    node.signs.promise(FAR)
+    assert node.beat().echo == 6.0
+    node.hears(7.0)
+    node.signs.promise(PAST)
+    assert node.beat().echoed_boot == ""
+
+
+def test_promise_never_left_later_than_is_told(node: Node1) -> None:
+    node.signs.promise(FAR)
+    node.hears(5.0)
+    node.clock.step = 1e-5
+    sent = node.beat()
+    assert sent.echo == 5.0
+    until(lambda: node.signs.told().promised_at is not None)
+    promised_at = node.signs.told().promised_at
+    assert promised_at is not None
+    assert promised_at > sent.mark, "noted before it left"
+
+
+class Slow(socket.socket):
+    """Its sending hangs while it is told to, and fails as it is told."""
+
+    may_go = threading.Event()
+    hangs = threading.Event()
+    errors: list[int] = []  # noqa: RUF012  # a test sets its own
+
+    def sendto(self, *arguments: object) -> int:  # type: ignore[override]
+        if self.errors:
+            raise OSError(self.errors.pop(), "the network")
+        if not self.may_go.is_set():
+            self.hangs.set()
+            assert self.may_go.wait(10.0)
+        return super().sendto(*arguments)  # type: ignore[call-overload, no-any-return]
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch, configs: tuple[Config, Config]) -> Iterator[Node1]:
+    """node1 on such a socket."""
+    monkeypatch.setattr(Slow, "may_go", threading.Event())
+    monkeypatch.setattr(Slow, "hangs", threading.Event())
+    Slow.may_go.set()
+    node = Node1(configs[0], Slow)
+    yield node
+    Slow.may_go.set()
+    node.close()
+
+
+def test_no_promise_leaves_once_it_was_taken_back(slow: Node1) -> None:
+    slow.signs.promise(FAR)
+    slow.hears(5.0)
+    Slow.may_go.clear()
+    slow.clock.now += EVERY
+    assert Slow.hangs.wait(10.0), "it is about to leave"
+    taken_back, told = threading.Event(), threading.Event()
+    threading.Thread(target=lambda: (slow.signs.promise(PAST), taken_back.set()), daemon=True).start()
+    threading.Thread(target=lambda: (slow.signs.told(), told.set()), daemon=True).start()
+    assert not taken_back.wait(QUIET)
+    assert not told.is_set(), "what it would tell may be wrong the next moment"
+    Slow.may_go.set()
+    assert taken_back.wait(10.0)
+    assert slow.signs.told().promised_at is not None
+    assert slow.wire.next().echo == 5.0
+    slow.hears(6.0)
+    assert slow.beat().echoed_boot == ""
+
+
+# --- promises that this node gets --------------------------------------------------------------------------------
+
+
+def test_promise_is_the_largest_mark_of_this_boot_that_came_back(node: Node1) -> None:
+    node.hears(1.0, echo=990.0)
+    assert node.signs.told().promise == 990.0
+    node.hears(2.0, echo=980.0)
+    assert node.signs.told().promise == 990.0, "it was long on its way"
+    node.hears(3.0)
+    node.hears(4.0, echoed_boot="the boot before", echo=999.0)
+    assert node.signs.told().promise == 990.0
+    node.hears(5.0, echo=995.0)
+    told = node.signs.told()
+    assert (told.promise, told.heard_at) == (995.0, node.clock.now)
+
+
+def test_mark_that_was_not_given_out_yet_is_no_promise(node: Node1) -> None:
+    node.refuses("not given out yet", signed(echoed_boot="here", echo=1e6))
+
+
+def test_beat_counts_from_when_it_was_told_first(node: Node1) -> None:
+    node.hears(1.0)
+    assert (node.signs.told().beat, node.signs.told().beat_at) == (None, None)
+    node.hears(2.0, epoch=3, beat=70)
+    at = node.clock.now
+    node.hears(3.0, epoch=3, beat=70)
+    node.hears(4.0)
+    assert (node.signs.told().beat, node.signs.told().beat_at) == ((3, 70), at)
+    node.hears(5.0, epoch=4, beat=71)
+    assert (node.signs.told().beat, node.signs.told().beat_at) == ((4, 71), node.clock.now)
+
+
+# --- what is not the peer's word ---------------------------------------------------------------------------------
+
+
+def signed(key: hmac.HMAC = KEY, **what: object) -> bytes:
+    """What node2 would send, but for what is named."""
+    fields = {"cluster": "sky", "sender": "node2", "boot": "there", "mark": 10.0, **what}
+    return sealed(Sign(**fields), key)  # type: ignore[arg-type]
+
+
+def by_hand(body: bytes) -> bytes:
+    return body + hmac.digest(hashlib.sha256(TEXT).digest(), body, "sha256")
+
+
+HEAD = struct.pack(">Bddqq", 1, 10.0, 0.0, -1, -1)
+REFUSED = {
+    "signed with another key": ("not signed with this node's key", signed(key_of(b"another"))),
+    "not signed": ("not signed with this node's key", HEAD + b"sky\0node2\0there\0"),
+    "changed on its way": ("not signed with this node's key", signed().replace(b"there", b"where")),
+    "cut off": ("not signed with this node's key", signed()[:-1]),
+    "another version": ("not of version 1", by_hand(b"\2" + HEAD[1:] + b"sky\0node2\0there\0")),
+    "another version by its first byte": ("not of version 1", b"\2" + signed()[1:]),
+    "empty": ("not of version 1", b""),
+    "short": ("not signed with this node's key", b"\1"),
+    "signed, but too short": ("garbled", by_hand(HEAD[:9])),
+    "signed, but a text is missing": ("garbled", by_hand(HEAD + b"sky\0node2\0there")),
+    "signed, but no text": ("garbled", by_hand(HEAD + b"sky\0node2\0th\xffere\0")),
+    "a mark that is no time": ("its times are none", signed(mark=math.inf)),
+    "an echo that is no time": ("its times are none", signed(echo=math.nan)),
+    "another cluster": ("of cluster 'ground'", signed(cluster="ground")),
+    "another node": ("of node 'node3'", signed(sender="node3")),
+    "this node's own": ("of node 'node1'", signed(sender="node1", boot="here")),
+}
+
+
+@pytest.fixture(scope="module")
+def lonely(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node1]:
+    """It never hears its peer."""
+    node = Node1(on_free_port(tmp_path_factory.mktemp("lonely"))[0])
+    node.signs.promise(FAR)
+    yield node
+    node.close()
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_is_not_the_peers_is_not_heard(lonely: Node1, what: str) -> None:
+    lonely.refuses(*REFUSED[what])
+    assert replace(lonely.signs.told(), problem="") == Signs()
+
+
+def test_what_is_refused_is_not_brought_back(node: Node1) -> None:
+    node.signs.promise(FAR)
+    node.refuses(*REFUSED["another node"])
+    assert node.beat().echoed_boot == ""
+
+
+def test_what_was_sent_again_or_overtaken_is_not_heard(node: Node1) -> None:
+    node.hears(9.0)
+    node.hears(10.0)
+    node.refuses("sent again, or overtaken", signed(mark=10.0))
+    node.refuses("sent again, or overtaken", signed(mark=9.5, echoed_boot="here", echo=990.0))
+    assert node.signs.refused[0] == 2
+    node.hears(10.5)
+
+
+def test_new_boot_of_the_peer_counts_and_the_one_before_no_more(node: Node1) -> None:
+    node.signs.promise(FAR)
+    node.hears(5000.0, boot="first")
+    assert node.beat().echoed_boot == "first"
+    node.hears(3.0, boot="second")
+    sent = node.beat()
+    assert (sent.echoed_boot, sent.echo) == ("second", 3.0)
+    node.refuses("boot of node2 that is over", signed(boot="first", mark=5001.0))
+    node.hears(4.0, boot="third")
+    node.refuses("boot of node2 that is over", signed(boot="first", mark=5001.0))
+    node.refuses("boot of node2 that is over", signed(boot="second", mark=5.0))
+    node.hears(5.0, boot="third")
+
+
+# --- the network, and the file -----------------------------------------------------------------------------------
+
+
+def test_errors_of_the_network_end_nothing(slow: Node1, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow.signs.promise(FAR)
+    slow.hears(5.0)
+    monkeypatch.setattr(Slow, "errors", [errno.ENETUNREACH, errno.EPERM, errno.ENOBUFS])
+    while Slow.errors:
+        left = len(Slow.errors)
+        slow.clock.now += EVERY
+        until(lambda left=left: len(Slow.errors) < left)  # type: ignore[misc]
+    until(lambda: slow.signs.told().promised_at is not None)  # perhaps it did leave
+    slow.hears(6.0)
+    assert slow.beat().echo == 6.0
+    assert slow.signs.problem == ""
+
+
+def test_port_that_somebody_else_has_is_told_and_tried_again(configs: tuple[Config, Config]) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind((HERE, configs[0].signs.port))
+        signs = Datagrams(configs[0], "here")
+        until(lambda: "Address already in use" in signs.problem)
+    until(lambda: signs.problem == "")
+    signs.close()
+
+
+def test_address_that_is_not_there_is_told(configs: tuple[Config, Config]) -> None:
+    signs = Datagrams(configured(configs[0], node={"address": "203.0.113.7"}), "here")
+    until(lambda: "Cannot assign requested address" in signs.problem)
+    signs.close()
+    assert not signs._thread.is_alive()
+
+
+def test_closed_it_is_silent_at_once(node: Node1) -> None:
+    began = time.monotonic()
+    node.signs.close()
+    assert time.monotonic() - began < 1.0
+    assert not node.signs._thread.is_alive()
+    node.clock.now += 1.0
+    assert node.wire.is_quiet()
+
+
+def test_ipv6_serves_as_well(configs: tuple[Config, Config]) -> None:
+    """To itself, which is nobody's word; but it comes."""
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as any_port:
+            any_port.bind(("::1", 0))
+    except OSError as error:
+        pytest.skip(f"this host has no IPv6: {error}")
+    signs = Datagrams(configured(configs[0], node={"address": "::1"}, peer={"address": "::1"}), "here")
+    until(lambda: "from ::1 is refused: it is of node 'node1'" in signs.refused[1])
+    signs.close()
+
+
+@pytest.mark.parametrize("text", [None, b"", b" \n"])
+def test_without_a_key_it_says_what_to_do(configs: tuple[Config, Config], text: bytes | None) -> None:
+    file = Path(configs[0].signs.keyfile)
+    file.unlink() if text is None else file.write_bytes(text)
+    with pytest.raises(ConfigError, match=r"keyfile = .*role skyha_daemon writes it, the same on both nodes") as error:
+        Datagrams(configs[0], "here")
+    assert not error.value.may_pass
+
+
+def test_key_that_may_not_be_read_is_told(open_directory: Path) -> None:
+    (open_directory / "key").write_bytes(TEXT)
+    (open_directory / "key").chmod(0o600)
+    with rights_of_nobody(), pytest.raises(ConfigError, match=r"Permission denied.*role skyha_daemon"):
+        Datagrams(both(1, open_directory / "key")[0], "here")
