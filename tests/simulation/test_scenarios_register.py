@@ -157,6 +157,16 @@ class TestTheRegisterSaysWhoMayWrite:
         world.node1.switch_on("test")
         converges(world, within=300)
 
+    def test_nor_where_it_falls_silent_between_the_fence_and_the_take(self, world):
+        world.node1.mains = False
+        world.node1.switch_off("test")
+        assert world.run_until(lambda: "fence_read_back" in world.events("node2"), 10) is not None, story(world)
+        world.register.state = "down"
+        world.run(30)
+        assert world.oracles.promotions == 0, story(world)
+        world.register.state = "ok"
+        assert world.run_until(lambda: world.primary() is world.node2, 30) is not None, story(world)
+
     def test_nobody_is_promoted_who_is_no_heir(self, world):
         world.node1.daemon.order(Order.PAUSE, 5.0)
         assert world.run_until(lambda: not world.register.row.heir, 10) is not None, story(world)
