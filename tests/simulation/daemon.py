@@ -131,6 +131,8 @@ class Daemon:
                 self.cycles += 1
                 self.world.oracles.cycle_ends(host, loop)
                 if loop.leaving and not self._stays(loop):
+                    if config.has_lease:
+                        self.signs.end()
                     host.later(0.1, self._starts_again)
                     return
                 loop.wait()

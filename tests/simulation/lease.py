@@ -107,6 +107,10 @@ class Signs:
         """The process has started."""
         self._speaks(self.daemon.lives)
 
+    def end(self) -> None:
+        """The process ends in good order: one last datagram."""
+        self._say()
+
     def promise(self, until: float) -> None:
         """See ports.Signs."""
         self._until = until
@@ -122,6 +126,10 @@ class Signs:
     def _speaks(self, life: int) -> None:
         if life != self.daemon.lives or not self.daemon.alive:
             return
+        self._say()
+        self.host.later(TELL_EVERY, self._speaks, life)
+
+    def _say(self) -> None:
         now, echo = self.daemon.monotonic(), None
         if now < self._until and self._mark is not None and self._mark != self._echoed:
             echo = self._echoed = self._mark
@@ -129,7 +137,6 @@ class Signs:
         if (self.host.name, self.host.peer.name) not in self.world.network.cut and not self._is_lost():
             travels = TRAVELS + self.world.network.late
             self.world.kernel.after(travels, self._arrives, (now, self.daemon.boot()), echo, self._beat)
-        self.host.later(TELL_EVERY, self._speaks, life)
 
     def _is_lost(self) -> bool:
         if self.world.network.loses_datagrams:
@@ -152,4 +159,6 @@ class Signs:
         now = self.daemon.monotonic()
         self._told = replace(self._told, heard_at=now, promise=promise)
         if beat is not None and beat != self._told.beat:
+            if self._told.beat is not None and self._told.beat[0] != beat[0]:
+                self.daemon.poke()
             self._told = replace(self._told, beat=beat, beat_at=now)

@@ -181,7 +181,7 @@ class Oracles:
         handed = host.name in self._handed
         self._handed.discard(host.name)
         row = self.world.register.row
-        took = self.world.config(host.name).has_lease and row is not None and row.holder == host.name
+        took = self.world.config(host.name).has_register and row is not None and row.holder == host.name
         if peer.power and not peer.off_at >= began and not peer.pg.promoting and not handed and not took:
             self.breaks("S1", f"{host.name} promotes, and {peer.name} was not off since the fencing began")
         if peer.pg.accepts:

@@ -78,6 +78,15 @@ class TestTakeover:
         assert world.oracles.fence_count == 0
         assert not world.broken, story(world)
 
+    def test_one_that_took_and_died_before_its_promotion_goes_on_where_nobody_could_fence(self):
+        world = ready(**LEASE, without_bmc=True)
+        world.node1.mains = False
+        world.node1.switch_off("its supply fails")
+        assert world.run_until(lambda: world.register.row.holder == "node2", 20) is not None, story(world)
+        world.node2.reset("its supply flickers")
+        assert world.run_until(lambda: world.primary() is world.node2, 60) is not None, story(world)
+        assert not world.broken, story(world)
+
     def test_an_operator_takes_over_where_nothing_can_be_asked(self):
         world = ready(**LEASE, without_bmc=True)
         world.register.state = "down"

@@ -97,8 +97,12 @@ class Node1:
         self.wire = Wire(config.signs.port)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(socket, "socket", kind)
-            self.signs = Datagrams(config, "here", self.clock)
+            self.woken = 0
+            self.signs = Datagrams(config, "here", self.clock, self._wake)
             self.first = self.wire.next()
+
+    def _wake(self) -> None:
+        self.woken += 1
 
     def beat(self) -> Sign:
         """The datagram after the next."""
@@ -351,6 +355,23 @@ def test_beat_counts_from_when_it_was_told_first(node: Node1) -> None:
     assert (node.signs.told().beat, node.signs.told().beat_at) == ((4, 71), node.clock.now)
 
 
+def test_another_holder_wakes_the_loop_and_a_beat_does_not(node: Node1) -> None:
+    node.hears(1.0, epoch=3, beat=70)
+    node.hears(2.0, epoch=3, beat=71)
+    assert node.woken == 0
+    node.hears(3.0, epoch=4, beat=72)
+    until(lambda: node.woken == 1)
+
+
+def test_what_it_knew_at_its_end_is_told_once_more(node: Node1) -> None:
+    """A node that has handed over ends at once: the heir is not to wait for its next look."""
+    node.signs.tell((4, 72))
+    node.signs.close()
+    last = node.wire.next()
+    assert (last.epoch, last.beat) == (4, 72)
+    assert node.wire.is_quiet()
+
+
 # --- what is not the peer's word ---------------------------------------------------------------------------------
 
 
@@ -467,6 +488,7 @@ def test_closed_it_is_silent_at_once(node: Node1) -> None:
     node.signs.close()
     assert time.monotonic() - began < 1.0
     assert not node.signs._thread.is_alive()
+    node.wire.next()  # the last one
     node.clock.now += 1.0
     assert node.wire.is_quiet()
 

@@ -190,7 +190,7 @@ def read(watch: Watch, row: Row, now: float) -> Watch:
 
 
 def heard(watch: Watch, epoch: int, beat: int, at: float) -> Watch:
-    """The holder itself has told of this beat. Who is the heir in that row, if it is another one, the register says when it is read."""
+    """The peer has told of this beat. Who is the heir in that row, if it is another one, the register says when it is read."""
     if watch.row is None or watch.row.epoch != epoch or beat <= watch.row.beat:
         return watch
     return dataclasses.replace(watch, row=dataclasses.replace(watch.row, beat=beat), row_at=at)

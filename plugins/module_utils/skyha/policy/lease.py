@@ -117,9 +117,9 @@ def stopping(config: Config, memory: Memory, seen: Seen) -> Decision:
 
 
 def beat_to_tell(memory: Memory) -> tuple[int, int] | None:
-    """What the holder tells its heir, which reads the register only now and then."""
-    hold = memory.register.hold
-    return None if hold is None else (hold.row.epoch, hold.row.beat)
+    """What this node knows of the register, for its peer, which reads it only now and then: a beat, or that it has handed over."""
+    row = memory.register.row
+    return None if row is None else (row.epoch, row.beat)
 
 
 # --- the heir ----------------------------------------------------------------------------------------------------------------
@@ -141,8 +141,11 @@ def promise_until(config: Config, memory: Memory, seen: Seen, now: float) -> flo
 
 
 def proof(config: Config, memory: Memory, now: float) -> Proof | None:
-    """That the peer does not write, by time alone; None: not yet, or never."""
+    """That the peer does not write, by the register alone: its lease is over, or this node holds. None: not yet, or never."""
     part = memory.register
+    if part.hold is not None and not part.code:  # it took, by a proof, and died before it was promoted
+        how = f"this node holds in the register, epoch {part.hold.row.epoch}, so nothing starts there as primary"
+        return Proof(Kind.LEASE, now, how)
     if part.watch is None or part.code or memory.lease.promising:
         return None
     row = book.may_take(part.watch, config.node.name, book.Proof.LEASE, now)

@@ -48,9 +48,10 @@ class Production:
 def build(config: Config) -> Production:
     """The real world of the node that `config` describes; its directories must exist. Raises OSError, ConfigError or StateError."""
     clock = HostClock(config.paths.run_dir)
-    signs = Datagrams(config, clock.boot()) if config.signs.port else None
-    guard = _guard(config, signs) if config.has_lease else None
     eyes, tasks = ProbeEyes(config), ProcessTasks(config)
+    pause = PollPause([eyes, tasks])
+    signs = Datagrams(config, clock.boot(), wake=pause.wake) if config.signs.port else None
+    guard = _guard(config, signs) if config.has_lease else None
     return Production(
         clock,
         eyes,
@@ -58,7 +59,7 @@ def build(config: Config) -> Production:
         tasks,
         FileStore(config.paths.state_dir),
         FileNotes(config.paths.run_dir),
-        PollPause([eyes, tasks]),
+        pause,
         FileHistory(config.paths.state_dir),
         RegisterLine(config) if config.has_register else None,
         signs,

@@ -112,12 +112,20 @@ _KEY_COMES_FROM = "role skyha_daemon writes it, the same on both nodes"
 class Datagrams:
     """The port to the peer's skyha. A thread sends and receives from the constructor on, until close()."""
 
-    def __init__(self, config: Config, boot: str, clock: Callable[[], float] = time.monotonic) -> None:
-        """boot: as clock.boot() names this one. Raises ConfigError where there is no key; all else is tried again and again."""
+    def __init__(
+        self,
+        config: Config,
+        boot: str,
+        clock: Callable[[], float] = time.monotonic,
+        wake: Callable[[], None] = lambda: None,
+    ) -> None:
+        """boot: as clock.boot() names this one; wake: to be called where the peer tells of another holder than before.
+
+        Raises ConfigError where there is no key; all else is tried again and again."""
         self._key = read_key(config.signs.keyfile)
         self._cluster, self._name, self._peer = config.cluster.name, config.node.name, config.peer.name
         self._from, self._to = (config.node.address, config.signs.port), (config.peer.address, config.signs.port)
-        self._boot, self._clock = boot, clock
+        self._boot, self._clock, self._wake = boot, clock, wake
         self._over = threading.Event()
         self._problem = ""
         # Of all that follows. It is held while a datagram is sent, so that told() and promise() cannot come between.
@@ -166,7 +174,7 @@ class Datagrams:
         return self._problem
 
     def close(self) -> None:
-        """Nothing is sent or received any more."""
+        """Nothing is sent or received any more, after one last datagram: what this node knew at its end."""
         self._over.set()
         self._thread.join(1.0)
 
@@ -196,6 +204,7 @@ class Datagrams:
                 due = now + EVERY
             if poller.poll((due - now) * 1000) and self._receive(line) and due - self._clock() < EARLY:
                 due = NEVER
+        self._send(line)
 
     def _send(self, line: socket.socket) -> None:
         with self._lock:
@@ -222,11 +231,15 @@ class Datagrams:
             return False
         now = self._clock()
         with self._lock:
+            before = self._beat
             try:
                 self._take(unsealed(data, self._key), now)
             except ValueError as error:
                 self._refused = (self._refused[0] + 1, f"a datagram from {sender[0]} is refused: {error}")
                 return False
+            is_other_holder = before is not None and self._beat is not None and self._beat[0] != before[0]
+        if is_other_holder:
+            self._wake()
         return True
 
     def _take(self, sign: Sign, now: float) -> None:
