@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 FEED_EVERY = 0.5
 TELL_EVERY = 0.1
+SILENCE = 0.3
 TRAVELS = 0.002
 
 
@@ -100,6 +101,7 @@ class Signs:
         """The process is gone."""
         self._until, self._told = 0.0, words.Signs()
         self._beat: tuple[int, int] | None = None
+        self._is_silent = True
         self._mark: tuple[float, str] | None = None  # the peer's newest one
         self._echoed: tuple[float, str] | None = None
 
@@ -127,6 +129,11 @@ class Signs:
         if life != self.daemon.lives or not self.daemon.alive:
             return
         self._say()
+        heard_at = self._told.heard_at
+        is_silent = heard_at is None or self.daemon.monotonic() - heard_at > SILENCE
+        if is_silent and not self._is_silent:
+            self.daemon.poke()
+        self._is_silent = is_silent
         self.host.later(TELL_EVERY, self._speaks, life)
 
     def _say(self) -> None:

@@ -162,6 +162,7 @@ def hurried() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "EVERY", EVERY)
         patch.setattr(module, "EARLY", EARLY)
+        patch.setattr(module, "SILENCE", module.SILENCE / 5)
         yield
 
 
@@ -361,6 +362,20 @@ def test_another_holder_wakes_the_loop_and_a_beat_does_not(node: Node1) -> None:
     assert node.woken == 0
     node.hears(3.0, epoch=4, beat=72)
     until(lambda: node.woken == 1)
+
+
+def test_a_peer_that_falls_silent_wakes_the_loop_once(node: Node1) -> None:
+    node.hears(1.0)
+    for _ in range(2):
+        node.beat()
+    assert node.woken == 0
+    for _ in range(5):
+        node.beat()
+    assert node.woken == 1
+    node.hears(2.0)
+    for _ in range(5):
+        node.beat()
+    assert node.woken == 2
 
 
 def test_what_it_knew_at_its_end_is_told_once_more(node: Node1) -> None:

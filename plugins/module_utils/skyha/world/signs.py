@@ -25,6 +25,7 @@ from ..errors import ConfigError, may_pass
 from ..words import Signs
 
 EVERY = 0.1
+SILENCE = 0.3  # it proves nothing: the loop only looks at once, not up to a second later
 # Where the peer's datagram has woken the thread, its own leaves as well, if it is due within this time: one that wakes up
 # half as often costs less, and the mark is back sooner.
 EARLY = EVERY / 2
@@ -119,7 +120,7 @@ class Datagrams:
         clock: Callable[[], float] = time.monotonic,
         wake: Callable[[], None] = lambda: None,
     ) -> None:
-        """boot: as clock.boot() names this one; wake: to be called where the peer tells of another holder than before.
+        """boot: as clock.boot() names this one; wake: to be called where the peer falls silent, or tells of another holder than before.
 
         Raises ConfigError where there is no key; all else is tried again and again."""
         self._key = read_key(config.signs.keyfile)
@@ -136,6 +137,7 @@ class Datagrams:
         self._echoed: _Mark | None = None
         self._left: deque[str] = deque(maxlen=_BOOTS_KNOWN)  # the peer's boots that are over
         self._heard_at: float | None = None
+        self._is_silent = True
         self._promise: float | None = None
         self._promised_at: float | None = None
         self._beat: tuple[int, int] | None = None
@@ -202,9 +204,17 @@ class Datagrams:
             if now >= due:
                 self._send(line)
                 due = now + EVERY
+                self._listen(now)
             if poller.poll((due - now) * 1000) and self._receive(line) and due - self._clock() < EARLY:
                 due = NEVER
         self._send(line)
+
+    def _listen(self, now: float) -> None:
+        """Has the peer fallen silent?"""
+        if self._is_silent or self._heard_at is None or now - self._heard_at <= SILENCE:
+            return
+        self._is_silent = True
+        self._wake()
 
     def _send(self, line: socket.socket) -> None:
         with self._lock:
@@ -258,7 +268,7 @@ class Datagrams:
             raise ValueError("it brings back a mark that this node has not given out yet")
         if newest is not None and sign.boot != newest.boot:
             self._left.append(newest.boot)
-        self._newest, self._heard_at = _Mark(sign.boot, sign.mark), now
+        self._newest, self._heard_at, self._is_silent = _Mark(sign.boot, sign.mark), now, False
         if is_promise and (self._promise is None or sign.echo > self._promise):
             self._promise = sign.echo
         beat = (sign.epoch, sign.beat)
