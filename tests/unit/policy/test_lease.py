@@ -52,6 +52,13 @@ class TestHolder:
     def test_it_is_over_for_a_skyha_that_must_end_and_was_not_let_out(self) -> None:
         assert lease.is_over(HOLDER, holds(), Seen(PRIMARY, leaving=True, overdue=True), NOW)
 
+    def test_it_stops_and_says_so_once(self) -> None:
+        first = lease.stopping(HOLDER, holds(NOW - 4), Seen(PRIMARY))
+        again = lease.stopping(HOLDER, first.memory, Seen(PRIMARY))
+        assert [event.kind for event in first.events] == ["lease_over"]
+        assert (again.events, again.actions) == ((), first.actions)
+        assert not lease.remember_lease(again.memory, Seen(DOWN), NOW).lease.stopping
+
     def test_nobody_may_take_so_nothing_binds(self) -> None:
         free = holds(NOW - 600, has_heir=False, is_bound=False)
         assert not lease.is_over(HOLDER, free, Seen(PRIMARY), NOW)

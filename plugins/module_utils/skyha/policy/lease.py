@@ -30,6 +30,8 @@ def terms(config: Config) -> book.Terms:
 def remember_lease(memory: Memory, seen: Seen, now: float) -> Memory:
     """With how the watchdog is."""
     part = replace(memory.lease, guard=seen.guard)
+    if seen.local.server is Server.DOWN:
+        part = replace(part, stopping=False)
     if seen.guard.problem:
         part = replace(part, problem=seen.guard.problem, failed_at=now)
     elif seen.guard.fed or memory.register.hold is None:  # who does not hold does not try it
@@ -110,10 +112,10 @@ def stopping(config: Config, memory: Memory, seen: Seen) -> Decision:
         f"neither the register nor {config.peer.name} lets this node write on ({why}), and {config.peer.name} may take over soon: stopping "
         "at once; it starts again when the register says so"
     )
-    memory = ended(memory)
+    events = () if memory.lease.stopping else (Event("lease_over", text, "alarm"),)
+    memory = replace(ended(memory), lease=replace(memory.lease, stopping=True))
     actions = (*drop_vip(seen.local), Action(Do.KILL_POSTGRES))
-    event = Event("lease_over", text, "alarm")
-    return Decision(memory, f"primary: {text}", Wants(KILL_POLL, peer=True), actions, (event,), {"lease_over": text})
+    return Decision(memory, f"primary: {text}", Wants(KILL_POLL, peer=True), actions, events, {"lease_over": text})
 
 
 def beat_to_tell(memory: Memory) -> tuple[int, int] | None:

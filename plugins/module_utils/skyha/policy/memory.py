@@ -190,6 +190,7 @@ class Lease:
     problem: str = ""  # why it could not be used the last time ...
     failed_at: float | None = None  # ... and when that was
     promising: bool = False  # this node was to promise, when the cycle before this one ended
+    stopping: bool = False  # the lease is over, that is told, and PostgreSQL here is not down yet
 
 
 @dataclass(frozen=True)
