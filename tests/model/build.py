@@ -8,11 +8,13 @@ import json
 import re
 from typing import Any, NamedTuple
 
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import Timing
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import Timing, laid_over
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.record_json import from_json, to_json
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.margins import TAKEN_BACK, by_any_clock
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy import book, holding
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy import decide as room
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import Memory
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.lease import is_bound
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import Memory, Register
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.record import (
     Record,
     Stage,
@@ -22,6 +24,8 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import 
     Action,
     Beat,
     Do,
+    Food,
+    Guard,
     Local,
     Look,
     Order,
@@ -33,12 +37,17 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import 
     Role,
     Server,
     Sight,
+    Signs,
     Task,
+    Verb,
 )
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Seen as Seen
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Told as Answered
 
+from tests.simulation.schedules import LEASE
 from tests.simulation.world import NAMES, World
 
+from .counts import Counts, counted, counts
 from .times import aged, key
 
 STEP = 2.0  # seconds
@@ -81,8 +90,18 @@ TIMING = Steps(
     switchover_deadline=14.0,
 )
 CONFIGS = tuple(World(timing=TIMING, running=False).config(name) for name in NAMES)
+# A lease of three steps; a skyha that is killed is back, has asked who holds, and renewed within the watchdog's five.
+LEASED = tuple(
+    laid_over(
+        World(timing=TIMING, running=False, **LEASE).config(name),  # type: ignore[arg-type]
+        {"register": {"lease": 3 * STEP}, "watchdog": {"timeout": int(5 * STEP)}},
+    )
+    for name in NAMES
+)
+CLUSTER = "7300000000000000001"  # the system identifier, where there is a register
 NAMES_AN_ORDER = re.compile(r"skyctl|\.yml|docs/operations|by hand|operator")
 IN_FAILOVER = (Stage.FENCING, Stage.LISTENING, Stage.PROMOTING)
+RENEWED_LONG_AGO = -LEASED[0].register.lease - STEP
 CHORES = (Task.CHECK_BMC, Task.CHECK_RECORD)
 
 
@@ -94,6 +113,16 @@ class Ended(NamedTuple):
     detail: str = ""
     power: Power = Power.UNKNOWN
     proof: bool = False
+
+
+class Beside(NamedTuple):
+    """What one cycle sees besides, in a world with a register and a lease."""
+
+    answer: Answered | None
+    leaving: bool
+    overdue: bool
+    signs: Signs
+    guard: Guard
 
 
 class Told(NamedTuple):
@@ -113,6 +142,7 @@ class Told(NamedTuple):
     outcomes: tuple[Ended, ...]
     running: tuple[Task, ...]
     orders: tuple[Order, ...]
+    beside: Beside | None = None
 
 
 class Decided(NamedTuple):
@@ -129,6 +159,11 @@ class Decided(NamedTuple):
     asks_for_order: bool  # an alarm names an operator's next step
     broken: str  # a rule that this very decision breaks
     stage: Stage | None
+    asks: Verb | None = None  # of the register, with the next look
+    promise_until: float = 0.0
+    food: Food | None = None  # for the watchdog
+    stays: bool = False  # told to end: the register must hear something first ...
+    bound: bool = False  # ... and the lease holds this node
 
 
 def first_memory() -> Memory:
@@ -149,8 +184,22 @@ def _named(memory: Memory) -> Memory:
     own = memory.own
     if not memory.restarts.count and own.up_since is not None:  # only counted restarts look at it
         own = dataclasses.replace(own, up_since=0.0)
-    record = dataclasses.replace(record, boot="now", served_boot=served)
-    return dataclasses.replace(memory, record=record, own=own)
+    overruled = record.overruled if record.overruled == record.epoch else 0
+    record = dataclasses.replace(record, boot="now", served_boot=served, overruled=overruled)
+    memory = dataclasses.replace(memory, record=record, own=own, register=_held(memory))
+    if record.intent is None and memory.fence.row is not None:  # the next failover reads it anew
+        memory = dataclasses.replace(memory, fence=dataclasses.replace(memory.fence, row=None, silent_at=None))
+    return memory
+
+
+def _held(memory: Memory) -> Register:
+    """Of a renewal that lets nobody write any more it counts only whether PostgreSQL here was down before it (R1)."""
+    part, down_since = memory.register, memory.own.down_since
+    if part.hold is None or part.hold.renewed_at > RENEWED_LONG_AGO:
+        return part
+    since_down = down_since is not None and part.hold.renewed_at >= down_since
+    at = RENEWED_LONG_AGO if since_down else book.NEVER
+    return dataclasses.replace(part, hold=dataclasses.replace(part.hold, renewed_at=at))
 
 
 def asks_bmc(memory: Memory) -> bool:
@@ -165,7 +214,8 @@ def kept(memory: Memory) -> Memory:
 
 def decided(node: int, memory: Memory, told: Told) -> Decided:
     """The real decision."""
-    decision = room.decide(CONFIGS[node], memory, seen(told), 0.0)
+    config, picture = (CONFIGS if told.beside is None else LEASED)[node], seen(told)
+    decision = room.decide(config, memory, picture, 0.0)
     wants, record = decision.wants, decision.memory.record
     return Decided(
         aged(_named(decision.memory)),
@@ -179,6 +229,11 @@ def decided(node: int, memory: Memory, told: Told) -> Decided:
         any(NAMES_AN_ORDER.search(text) for text in decision.alarms.values()),
         _breaks(told, decision.actions, record),
         record.intent.stage if record.intent is not None else None,
+        wants.register,
+        wants.promise_until,
+        wants.food,
+        config.has_register and holding.owes(config, decision.memory, picture),
+        is_bound(decision.memory),
     )
 
 
@@ -207,7 +262,14 @@ def seen(told: Told) -> Seen:
     peer = None if told.peer is None else _peer(*told.peer)
     outcomes = (*(Outcome(*ended) for ended in told.outcomes), Outcome(Task.CHECK_RECORD, True))
     requests = tuple(Request(order) for order in told.orders)
-    return Seen(_local(told), looks, peer, told.conflict, outcomes, told.running, requests)
+    found = Seen(_local(told), looks, peer, told.conflict, outcomes, told.running, requests)
+    if told.beside is None:
+        return found
+    local = dataclasses.replace(found.local, system_identifier=CLUSTER)
+    answer, leaving, overdue, signs, guard = told.beside
+    return dataclasses.replace(
+        found, local=local, register=answer, leaving=leaving, overdue=overdue, signs=signs, guard=guard
+    )
 
 
 def _look(sight: Sight, starts: bool, beat: Any) -> Look:
@@ -273,6 +335,8 @@ class Memories:
         self._numbers: dict[Any, int] = {}
         self._all: list[Memory] = []
         self._derived: dict[tuple[str, int, bool], int] = {}
+        self._counts: dict[int, Counts] = {}
+        self._counted: dict[tuple[int, Counts], int] = {}
 
     def __getitem__(self, number: int) -> Memory:
         return self._all[number]
@@ -295,6 +359,24 @@ class Memories:
     def restarted(self, number: int, rebooted: bool) -> int:
         """When the next daemon has started."""
         return self._derive("restarted", number, rebooted)
+
+    def counts(self, number: int) -> Counts:
+        """The epochs and beats that a memory knows."""
+        found = self._counts.get(number)
+        if found is None:
+            found = self._counts[number] = counts(self._all[number])
+        return found
+
+    def counted(self, number: int, epochs: dict[int, int], beats: dict[int, int]) -> int:
+        """The same memory by other epochs and beats."""
+        old = self.counts(number)
+        new = Counts(tuple(epochs[one] for one in old.epochs), tuple(beats[one] for one in old.beats))
+        if new == old:
+            return number
+        found = self._counted.get((number, new))
+        if found is None:
+            found = self._counted[number, new] = self.number(counted(self._all[number], epochs, beats))
+        return found
 
     def _derive(self, how: str, number: int, flag: bool) -> int:
         found = self._derived.get((how, number, flag))

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Do, Order, Power, Task
 
+from . import lease
 from .build import CHORES, Decided, Ended, Memories, Told, asks_bmc, decided, first_memory
 from .events import Stages, events, healed
 from .moves import act, die, tick
@@ -47,7 +48,8 @@ class Cluster:
                 world, is_over = self._cycle(world, i, way, tale)
                 if is_over:
                     break
-        return self._later(tick(world))
+        world = tick(world)
+        return self._later(lease.tick(world, self.memories) if world.register else world)
 
     def _acts_late(self, world: World, i: int) -> World:
         node = world.nodes[i]
@@ -71,8 +73,9 @@ class Cluster:
 
     def _cycle(self, world: World, i: int, way: Way, tale: list[str] | None) -> tuple[World, bool]:
         """One cycle; and is it the last one of this step?"""
+        world, answer = lease.answered(world, i)
         node = world.nodes[i]
-        memory, made = self.decide(i, node.memory, told(world, i))
+        memory, made = self.decide(i, node.memory, told(world, i, answer))
         if Order.PAUSE in node.orders:  # an order that its host did not live to take was never given
             node = node._replace(paused=True)
             world = put(world, i, paused=True)
@@ -81,16 +84,20 @@ class Cluster:
         if made.broken:
             raise Broken(f"{made.broken} (node{i + 1})")
         acts = [a for a in made.actions if a.do is not Do.SET_PAUSE and a.value not in CHORES]
-        if node.paused and acts:
+        if node.paused and acts and "lease_over" not in made.alarms:  # else the watchdog would reset the host
             raise Broken(f"S6: node{i + 1} is paused and does {', '.join(a.do.value for a in acts)}")
         wants = {"paths": made.paths, "peer": made.peer, "conflict": made.conflict}
         world = put(world, i, memory=memory, outcomes=(), orders=(), **wants)
+        if world.register:
+            world = lease.kept(world, i, made)
         if way.dies == i:
             return die(world, i), True
         if way.slow == i:
             return put(world, i, late=made.actions), True
         for action in made.actions:
             world = act(world, i, action)
+        if node.leaving and lease.may_end(node, made):
+            return die(world, i), True
         return world, not made.soon or (memory == node.memory and not made.actions)
 
     def _later(self, world: World) -> World:
@@ -100,7 +107,7 @@ class Cluster:
             memory, dead, rebooted = self.memories.later(node.memory), node.dead, node.rebooted
             if dead == 1:
                 memory, dead = self.memories.kept(memory), 2  # its record alone ages from here on
-            elif dead and runs(node):
+            elif dead and runs(node) and node.wanted:
                 memory, dead, rebooted = self.memories.restarted(memory, rebooted), 0, False
             elif not dead and asks_bmc(self.memories[memory]):
                 told_power = power(world, i)
@@ -112,7 +119,7 @@ class Cluster:
         for i in (0, 1):
             if world.nodes[i].was_off and stages[1 - i] is None:
                 world = put(world, i, was_off=False)
-        return world
+        return lease.canonical(world, self.memories) if world.register else world
 
     def stages(self, world: World) -> Stages:
         """How far each node's failover, switchover or rewind is."""
@@ -159,21 +166,25 @@ class Cluster:
             except Broken as broken:
                 return [*lines, *(f"    {line}" for line in tale), f"    BROKEN: {broken}"]
             lines += [f"    {line}" for line in dict.fromkeys(tale)]
-            lines.append(f"    then {'; '.join(_state(world, i) for i in (0, 1))}")
+            lines.append(f"    then {'; '.join(_state(world, i) for i in (0, 1))}{_register(world)}")
         return lines
 
     # --- beginnings and ends -----------------------------------------------------------------------------------------------
 
-    def start(self, bmc: str = "ok", steps: int = 120) -> World:
-        """An armed cluster in good order, as the real decision reaches it from nothing. `bmc`: that of node1."""
+    def start(self, bmc: str = "ok", register: bool = False, backup: bool = False, steps: int = 120) -> World:
+        """An armed cluster in good order, as the real decision reaches it from nothing.
+
+        bmc: that of node1. register: with a register, and a lease. backup: somebody may restore its row of now.
+        """
         first = self.memories.number(first_memory())
         node1, node2 = Node(memory=first, bmc=bmc), Node(memory=first, standby=True)
-        world = World((node1, node2))
+        world, known = World((node1, node2), register="ok" if register else ""), set()
         for _ in range(steps):
-            before, world = world, self.step(world, Way())
-            if before == world:
-                return world
-        raise AssertionError(f"the cluster does not come to rest: {before} {world}")
+            if world in known:  # at rest; with a register it goes round, as the standby reads it now and then only
+                return world._replace(backup=world.row) if backup else world
+            known.add(world)
+            world = self.step(world, Way())
+        raise AssertionError(f"the cluster does not come to rest: {world}")
 
     def serves(self, world: World) -> bool:
         """Clients can write."""
@@ -214,3 +225,10 @@ def _state(world: World, i: int) -> str:
         f"node{i + 1} {'frozen, ' if node.frozen else ''}{role} {node.server}, timeline {number}{', VIP' if node.vip else ''}"
         + (", skyha down" if node.dead else "")
     )
+
+
+def _register(world: World) -> str:
+    if world.row is None:
+        return ""
+    row = world.row
+    return f"; register: {row.holder} holds, heir {row.heir or 'none'}{', by a lease' if row.term else ''}"

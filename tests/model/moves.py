@@ -12,10 +12,12 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import 
     Task,
 )
 
-from .build import CHORES, LINGERS, STEP, TIMING, Ended
+from .build import CHORES, LINGERS, NAMES, STEP, TIMING, Ended
 from .state import (
     BMC,
     LINK,
+    NO_SIGNS,
+    PAST,
     Branch,
     Broken,
     World,
@@ -58,7 +60,8 @@ def power_off(world: World, i: int) -> World:
     if not world.nodes[i].power:
         return world
     world = crashed(die(world, i), i)
-    return put(world, i, power=False, boot=0, frozen=False, was_off=True, rebooted=True, vip=False)
+    world = put(world, i, power=False, boot=0, frozen=False, was_off=True, rebooted=True, vip=False)
+    return put(world, i, fed_at=None, wanted=True, halts="")
 
 
 def power_on(world: World, i: int) -> World:
@@ -67,8 +70,13 @@ def power_on(world: World, i: int) -> World:
     return put(world, i, power=True, boot=BOOTS) if node.mains and not node.power else world
 
 
+def reset(world: World, i: int) -> World:
+    """Off and on again at once."""
+    return put(power_off(world, i), i, power=True, boot=BOOTS)
+
+
 def die(world: World, i: int) -> World:
-    """skyha ends, and with it what it had begun and not done. The record stays."""
+    """skyha ends, and with it what it had begun and not done. The record stays; a watchdog that runs, runs on."""
     return put(
         world,
         i,
@@ -81,6 +89,13 @@ def die(world: World, i: int) -> World:
         running=(),
         outcomes=(),
         orders=(),
+        asked=None,
+        promise_until=0.0,
+        signs=NO_SIGNS,
+        guard="",
+        feed_until=PAST,
+        feed_lease=0.0,
+        leaving=0,
     )
 
 
@@ -120,21 +135,37 @@ def act(world: World, i: int, action: Action) -> World:
 
 def _start(world: World, i: int) -> World:
     node = world.nodes[i]
-    if node.server != "down":
+    if node.server != "down" or node.halts:
         return world
     if node.rewinding:
         raise Broken(f"S3: node{i + 1} starts a half rewound data directory")
+    if not node.standby:
+        _may_write(world, i, "starts as primary")
     if not node.standby and node.branch != len(world.branches) - 1:
         raise Broken(f"S3: node{i + 1} comes up as primary although the other was promoted since, a resurrection")
     return put(world, i, server="starting")
+
+
+def _holds(world: World, i: int) -> bool:
+    """Does the register say that this node may write?"""
+    return world.row is not None and world.row.holder == NAMES[i]
+
+
+def _may_write(world: World, i: int, how: str) -> None:
+    """R1. Before there is a row nobody asks."""
+    if world.row is not None and not _holds(world, i) and not world.nodes[i].by_word:
+        raise Broken(f"R1: node{i + 1} {how}, and it does not hold")
 
 
 def _promote(world: World, i: int) -> World:
     node, other = world.nodes[i], world.nodes[1 - i]
     if not is_up(node) or not node.standby:
         return world
-    if other.power and not other.was_off:
+    if accepts(other):
+        raise Broken(f"S1: node{i + 1} promotes while the other accepts commits")
+    if other.power and not other.was_off and not _holds(world, i):
         raise Broken(f"S1: node{i + 1} promotes, and the other was not off since the fencing began")
+    _may_write(world, i, "promotes")
     if node.branch != len(world.branches) - 1:
         raise Broken(f"S3: node{i + 1} promotes and lacks all of a newer timeline")
     if node.lost > MAY_LOSE:
@@ -240,6 +271,8 @@ def _server_goes_on(world: World, i: int) -> World:
     if not runs(node):
         return world
     if node.server == "starting":
+        if not node.standby:
+            _may_write(world, i, "comes up writable")
         return put(world, i, server="up", clean=False)
     if node.server == "stopping":
         if flows(world) and world.sink == 1 - i:  # a clean stop sends all before it ends
@@ -254,6 +287,7 @@ def _promoted(world: World, i: int) -> World:
     node, other = world.nodes[i], world.nodes[1 - i]
     if other.power and other.server in ("up", "starting") and not other.standby:
         raise Broken(f"S1: node{i + 1} becomes primary while the other runs as primary")
+    _may_write(world, i, "becomes primary")
     new = Branch(node.branch, node.lsn, timeline(world, i) + 1)
     world = world._replace(branches=world.branches + (new,), sink=-1, silent=0)
     return put(world, i, standby=False, promoting=False, branch=len(world.branches) - 1, lsn=node.lsn + 1, lost=0)

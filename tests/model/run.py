@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable
+from typing import Any, Callable
 
 # As tests/conftest.py does: the collection is imported from the clone.
 sys.path.insert(0, str(Path(__file__).parents[2] / "collections"))
@@ -23,7 +24,9 @@ NOT_EXPLORED = """\
 not explored: links that pass packets in one direction only, or lose some; two events in the same step, and what lies within a step (both
 nodes look in one order or the other; one may act a step late, or die between record and deed); a slow or hung PostgreSQL, replay that
 waits, lag, full or failing disks, more than one data directory; a BMC that says off before it is (it is read a step after the order); an
-operator who errs; clocks that run apart; that two states are taken for one by a hash of 64 bits."""
+operator who errs; clocks that run apart; that two states are taken for one by a hash of 64 bits. With a register: questions to it, and
+datagrams, that come late (test_register_rules.py has some of that); a row that is lost, or older than it was, unless a story begins with a
+backup; zero loss."""
 
 
 @dataclass
@@ -59,17 +62,45 @@ class Explored:
         return "\n".join([*lines, *self.futures.tale(world)])
 
 
+Starts = Callable[[Cluster], list[World]]
+
+
+def in_order(cluster: Cluster) -> list[World]:
+    """An armed cluster, and one in which node1's BMC is another host's."""
+    return [cluster.start(), cluster.start(bmc="lies")]
+
+
+def with_register(cluster: Cluster) -> list[World]:
+    """The same with a register and a lease, and one that has the lease alone: node1's BMC is dead."""
+    return [cluster.start(register=True), cluster.start(bmc="dead", register=True)]
+
+
+def after(*stories: Sequence[str], **start: Any) -> Starts:
+    """Beginnings: an armed cluster (`start`: as Cluster.start takes it), and these events since, one a step ('': nothing happens)."""
+
+    def worlds(cluster: Cluster) -> list[World]:
+        found = []
+        for story in stories:
+            world = cluster.start(**start)._replace(faults=9, heals=9)
+            for name in story:
+                world = next(one for event, one in events(world, cluster.stages(world)) if event == name)
+                world = cluster.step(world, Way())
+            found.append(world)
+        return found
+
+    return worlds
+
+
 def explored(
     faults: int,
     heals: int,
     depth: int,
-    starts: Callable[[Cluster], list[World]] | None = None,
+    starts: Starts = in_order,
     progress: Callable[[str], None] = lambda text: None,
 ) -> Explored:
-    """All stories from an armed cluster, and from one in which node1's BMC is another host's."""
+    """All stories from these beginnings."""
     cluster = Cluster()
-    worlds = [cluster.start(), cluster.start(bmc="lies")] if starts is None else starts(cluster)
-    worlds = [world._replace(faults=faults, heals=heals) for world in worlds]
+    worlds = [world._replace(faults=faults, heals=heals) for world in starts(cluster)]
     futures = Futures(cluster)
     found = explore(worlds, cluster.successors, depth, futures.of, progress)
     return Explored(cluster, worlds, found, futures)
@@ -81,8 +112,10 @@ def main() -> int:
     parser.add_argument("--faults", type=int, default=2, help="in one story")
     parser.add_argument("--heals", type=int, default=1, help="in one story")
     parser.add_argument("--depth", type=int, default=5, help=f"steps of {STEP:g} s")
+    parser.add_argument("--register", action="store_true", help="with a register and a lease")
     options = parser.parse_args()
-    result = explored(options.faults, options.heals, options.depth, progress=lambda text: print(text, flush=True))
+    starts = with_register if options.register else in_order
+    result = explored(options.faults, options.heals, options.depth, starts, lambda text: print(text, flush=True))
     print(result.story() if result.found.broken else "no rule breaks")
     print(result.counts())
     print(NOT_EXPLORED)

@@ -5,19 +5,31 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha import words
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.book import Row
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import (
     Action,
+    Guard,
     Order,
     Power,
     Server,
     Sight,
+    Signs,
     Task,
+    Verb,
 )
 
-from .build import LINGERS, Ended, Told
+from .build import LINGERS, Beside, Ended, Told
 
 LINK, VOTE, BMC = "nodes", ("vote1", "vote2"), ("bmc2 from node1", "bmc1 from node2")
+NO_SIGNS = Signs()
 NO_NOTES = (0, 0, False, False)
+PAST = -1.0
+OVERDUE, GOES = (
+    5,
+    8,
+)  # steps after which a skyha that was told to end lets PostgreSQL wait no longer, or goes whatever it owes
+BROKEN_WATCHDOG = "the watchdog cannot be used"
 
 
 class Branch(NamedTuple):
@@ -64,6 +76,22 @@ class Node(NamedTuple):
     # its BMC
     bmc: str = "ok"  # dead; mute (acts, no answer arrives); deaf (answers, does not act); late; lies (another host's: says off)
     order: int = 0  # late: steps until an 'off' that was accepted acts
+    # its part in register and lease, in a world that has them; times are seconds from now
+    line: str = "ok"  # to the register: cut; deaf (what it asks is done, the answers are lost)
+    asked: Verb | None = None  # what its next look asks
+    promise_until: float = 0.0  # until then it goes on to promise that it takes nothing by the lease
+    signs: Signs = NO_SIGNS  # what the datagrams told since its last look
+    guard: str = ""  # who feeds the watchdog in skyha: '' (nobody), asked (to no avail yet), open
+    feed_until: float = PAST
+    feed_lease: float = 0.0  # ... and so long after the mark that a promise brings back meanwhile; 0: no longer
+    fed_at: float | None = None  # the watchdog was last fed then; None: it rests
+    stuck: bool = False  # its watchdog cannot be used
+    leaving: int = 0  # steps since skyha was told to end, this one included; 0: it was not
+    wanted: bool = True  # systemd starts skyha when it has ended
+    halts: str = (
+        ""  # the host is being shut down, PostgreSQL, then skyha, then the power: off, or to come up again (reboot)
+    )
+    by_word: bool = False  # an operator has said here that the peer is off
 
 
 class World(NamedTuple):
@@ -77,6 +105,9 @@ class World(NamedTuple):
     silent: int = 0  # ... and for so many steps nothing has come
     faults: int = 0
     heals: int = 0
+    register: str = ""  # '': this world has none; ok, down
+    row: Row | None = None
+    backup: Row | None = None  # what somebody may restore
 
 
 class Broken(Exception):
@@ -200,8 +231,16 @@ def power(world: World, i: int) -> Power | None:
     return Power.OFF if other.bmc == "lies" or not other.power else Power.ON
 
 
-def told(world: World, i: int) -> Told:
-    """What this node's skyha sees in its next cycle."""
+def _beside(world: World, i: int, answer: words.Told | None) -> Beside:
+    node = world.nodes[i]
+    problem = BROKEN_WATCHDOG if node.stuck and node.guard else ""
+    is_fed = node.guard == "open" and node.feed_until > 0 and not problem
+    overdue = node.leaving > OVERDUE
+    return Beside(answer, node.leaving > 0, overdue, node.signs, Guard(is_fed, problem))
+
+
+def told(world: World, i: int, answer: words.Told | None = None) -> Told:
+    """What this node's skyha sees in its next cycle. `answer`: the register's."""
     node, other = world.nodes[i], world.nodes[1 - i]
     looks = None
     if node.paths:
@@ -223,4 +262,5 @@ def told(world: World, i: int) -> Told:
         node.outcomes,
         tuple(task for task, _ in node.running),
         node.orders,
+        _beside(world, i, answer) if world.register else None,
     )

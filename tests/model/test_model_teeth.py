@@ -8,9 +8,11 @@ import dataclasses
 import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy import (
     armed,
+    book,
     boot,
     decide,
     failover,
+    holding,
     primary,
     proof,
     standby,
@@ -18,30 +20,16 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy import
 )
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.proof import Kind, Proof
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.record import Stage
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Task
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Food, Task
 
-from tests.model.cluster import Cluster, Way
-from tests.model.events import events
-from tests.model.run import explored
+from tests.model import lease
+from tests.model.cluster import Cluster
+from tests.model.run import after, explored, in_order
 
-
-def after(*stories, **start):
-    """Beginnings: an armed cluster, and these events since, one a step ('': nothing happens)."""
-
-    def worlds(cluster: Cluster):
-        found = []
-        for story in stories:
-            world = cluster.start(**start)._replace(faults=9, heals=9)
-            for name in story:
-                world = next(one for event, one in events(world, cluster.stages(world)) if event == name)
-                world = cluster.step(world, Way())
-            found.append(world)
-        return found
-
-    return worlds
+QUIET = ("",)
 
 
-def caught(rule, faults, heals, depth, starts=None):
+def caught(rule, faults, heals, depth, starts=in_order):
     result = explored(faults, heals, depth, starts)
     assert result.found.broken, f"not noticed: {result.counts()}"
     assert rule in result.found.broken, result.story()
@@ -135,7 +123,98 @@ def test_waiting_for_ever_without_a_word_to_the_operator(monkeypatch):
     caught("nobody serves", 1, 0, 3)
 
 
-@pytest.mark.parametrize("bmc", ["ok", "lies"])
-def test_the_cluster_comes_to_rest_armed(bmc):
+# --- with a register and a lease -------------------------------------------------------------------------------------------
+
+
+def caught_alone(monkeypatch, rule, faults, heals, depth, starts):
+    """It is found, and as far as that the policy itself breaks nothing."""
+    result = caught(rule, faults, heals, depth, starts)
+    monkeypatch.undo()
+    honest = explored(faults, heals, len(result.found.story), starts)
+    assert not honest.found.broken, honest.story()
+
+
+def by_time(*story, **start):
+    """A cluster in which nothing proves that node1 does not write but its lease."""
+    return after(story, register=True, bmc="dead", **start)
+
+
+def test_r1_starting_without_a_renewal(monkeypatch):
+    for room in (holding, boot):
+        monkeypatch.setattr(room, "may_start", lambda *_: True)
+    caught_alone(monkeypatch, "R1", 1, 0, 4, after(["node1 loses power"], register=True))
+
+
+def test_r2_a_take_that_names_no_beat(monkeypatch):
+    take = book.take
+    monkeypatch.setattr(book, "take", lambda row, node, read: take(row, node, row) if row.epoch == read.epoch else None)
+    back = ["node1 and its BMC lose power", *QUIET * 6, "node1 has power again", *QUIET]
+    caught_alone(monkeypatch, "R1", 2, 0, 3, after(back, register=True))
+
+
+def test_r3_a_take_without_a_proof(monkeypatch):
+    def at_once(config, memory, intent, now, events=()):
+        memory = failover.reads_row(memory)
+        return failover.proven(config, memory, intent, Proof(Kind.LEASE, now, "it will have run out soon"), events)
+
+    for room in (standby, failover):
+        monkeypatch.setattr(room, "fence_once", at_once)
+    caught_alone(monkeypatch, "S1", 1, 0, 3, after([], register=True))
+
+
+def test_r4_an_heir_that_does_not_wait(monkeypatch):
+    monkeypatch.setattr(book, "over_at", lambda watch: book.NEVER)
+    caught_alone(monkeypatch, "S1", 1, 0, 5, by_time())
+
+
+def fed_on(monkeypatch, when):
+    """The watchdog gets its food, whatever the policy says, where it is not to rest."""
+    honest = holding.food
+
+    def food(config, memory, seen, heir, now):
+        made = honest(config, memory, seen, heir, now)
+        return Food(now + config.register.lease) if made is not None and when(memory) else made
+
+    monkeypatch.setattr(holding, "food", food)
+
+
+def test_r4_a_primary_whose_lease_is_over_writes_on(monkeypatch):
+    monkeypatch.setattr(decide, "is_over", lambda *_: False)
+    fed_on(monkeypatch, lambda memory: memory.register.hold is not None)
+    caught_alone(monkeypatch, "S1", 1, 0, 12, by_time())
+
+
+def test_r4_skyha_that_starts_opens_the_watchdog_before_it_holds(monkeypatch):
+    fed_on(monkeypatch, lambda memory: memory.register.hold is None)
+    caught_alone(monkeypatch, "S1", 1, 0, 12, by_time("skyha on node1 is killed"))
+
+
+def test_r4_a_watchdog_that_does_not_bite(monkeypatch):
+    monkeypatch.setattr(lease, "BITES_AFTER", float("inf"))
+    caught_alone(monkeypatch, "S1", 1, 0, 12, by_time("skyha on node1 is killed"))
+
+
+def test_r5_a_holder_that_counts_as_unbound_before_the_register_has_answered(monkeypatch):
+    def at_once(hold, heir, term=0.0):
+        return dataclasses.replace(hold, has_heir=bool(heir), is_bound=term > 0)
+
+    monkeypatch.setattr(book, "orders", at_once)
+    caught_alone(monkeypatch, "S1", 1, 0, 12, by_time("skyha on node1 is told to end"))
+
+
+def test_r7_an_older_row_is_believed(monkeypatch):
+    honest = holding._wrong
+
+    def credulous(*arguments):
+        wrong = honest(*arguments)
+        return None if wrong is not None and wrong.code == "register_back" else wrong
+
+    monkeypatch.setattr(holding, "_wrong", credulous)
+    restored = ["node1 loses power", *QUIET * 6, "the register is restored from a backup"]
+    caught_alone(monkeypatch, "S3", 0, 1, 6, after(restored, register=True, backup=True))
+
+
+@pytest.mark.parametrize("start", [{}, {"bmc": "lies"}, {"register": True}, {"register": True, "bmc": "dead"}])
+def test_the_cluster_comes_to_rest_armed(start):
     cluster = Cluster()
-    assert cluster.is_whole(cluster.start(bmc))
+    assert cluster.is_whole(cluster.start(**start))

@@ -167,6 +167,16 @@ class TestTheRegisterSaysWhoMayWrite:
         world.register.state = "ok"
         assert world.run_until(lambda: world.primary() is world.node2, 30) is not None, story(world)
 
+    def test_one_that_is_restored_in_the_middle_of_a_fence_leaves_nobody_off(self, world):
+        world.register.keep()
+        world.run(30)
+        world.isolate("node1")
+        assert world.run_until(lambda: not world.node1.power, 20) is not None, story(world)
+        world.register.restore()
+        world.heal()
+        assert world.run_until(lambda: world.node1.power, 60) is not None, story(world)
+        converges(world, within=300)
+
     def test_nobody_is_promoted_who_is_no_heir(self, world):
         world.node1.daemon.order(Order.PAUSE, 5.0)
         assert world.run_until(lambda: not world.register.row.heir, 10) is not None, story(world)

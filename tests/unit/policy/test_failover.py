@@ -8,6 +8,7 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.margins impor
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.armed import unfit
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.decide import decide
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.decision import Decision
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.proof import Kind, Proof
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.record import Record, Stage
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import (
     Do,
@@ -54,6 +55,13 @@ class TestFencing:
         decision = failing_over(Stage.FENCING, NOW - 5.0, {**GONE, path: OK})
         assert done(decision) == []
         assert decision.memory.record.intent is None
+
+    def test_life_after_a_lease_that_had_run_out_says_nothing_of_a_bmc(self) -> None:
+        """It was back, and had renewed, before this node could take."""
+        doubted = {"proof": Proof(Kind.LEASE, NOW - 1.0, "its lease has run out")}
+        decision = failing_over(Stage.FENCING, NOW - 5.0, {**GONE, Path.VIP: OK}, fence=doubted)
+        assert decision.memory.record.intent is None
+        assert not decision.memory.record.fence_distrusted
 
     @pytest.mark.parametrize(("since_off", "is_lie"), [(5.5, True), (SOON + 0.1, False)])
     def test_life_right_after_the_bmc_said_off_distrusts_it(self, since_off: float, is_lie: bool) -> None:

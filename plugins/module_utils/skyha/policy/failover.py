@@ -183,8 +183,9 @@ def _fencing(config: Config, memory: Memory, intent: Intent, seen: Seen, now: fl
             events,
         )
     barred = not_heir(config, memory, now)
-    if barred is not None and barred.code == "heir" and not memory.word.confirmed_off and not intent.takeover:
-        # It took this node's right back in time. Where it was switched off since, it is to serve again.
+    is_barred_for_good = barred is not None and (barred.code == "heir" or memory.register.code not in ("", "register"))
+    if barred is not None and is_barred_for_good and not memory.word.confirmed_off and not intent.takeover:
+        # It took this node's right back in time, or the register is none any more. Where it was switched off since, it is to serve again.
         return _call_off(config, memory, intent, now, barred.text, events, answers=False)
     if barred is not None and not memory.word.confirmed_off and not intent.takeover:
         # Nothing would follow from it, and whoever switches the host on would see it go off again.
@@ -423,7 +424,8 @@ def _told_by_register(config: Config, memory: Memory, intent: Intent, seen: Seen
 def _answers_after_all(
     config: Config, memory: Memory, intent: Intent, now: float, life: str, events: tuple[Event, ...]
 ) -> Decision:
-    if intent.proven_by is Kind.LEASE:  # it may be back, and just have renewed
+    last = memory.fence.proof  # the one that is doubted now, perhaps: the intent names it no more then
+    if last is not None and last.kind is Kind.LEASE:  # it may be back, and just have renewed
         why = f"the lease of {config.peer.name} had run out, and its PostgreSQL answers ({life})"
         return _call_off(config, memory, intent, now, why, events)
     claim = "an operator said" if intent.by_operator else "its BMC said"
