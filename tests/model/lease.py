@@ -21,13 +21,15 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import 
     Verb,
 )
 
+from tests.simulation.register import changed, was_done
+
 from .build import CLUSTER, LEASED, NAMES, STEP, Decided, Memories
 from .counts import Counts, counts_in, counts_of, row_counted, smaller, verb_counted
 from .moves import power_off, reset
 from .state import GOES, LINK, NO_SIGNS, PAST, VOTE, Broken, Node, World, contains, linked, put, runs
 
 BITES_AFTER = float(LEASED[0].watchdog.timeout)
-LEAVES_AFTER = 2  # steps: as daemon.RESIGN_PATIENCE
+LEAVES_AFTER = 2  # steps: as loop.RESIGN_PATIENCE
 Answered = words.Told
 
 # --- the register --------------------------------------------------------------------------------------------------------
@@ -60,9 +62,9 @@ def carried_out(world: World, i: int, verb: Verb) -> tuple[World, bool]:
         return _word_used(world), done
     if row is None or verb.name == "read":
         return world, row is not None
-    new = _changed(row, verb)
+    new = changed(row, verb)
     if new is None:
-        return world, _held_already(row, verb)
+        return world, was_done(row, verb)
     if verb.name == "hand_over":
         _may_hand_over(world, i)
     return _word_used(world._replace(row=new)), True
@@ -74,31 +76,6 @@ def _word_used(world: World) -> World:
         if world.nodes[i].by_word and world.row is not None and world.row.holder == NAMES[i]:
             world = put(world, i, by_word=False)
     return world
-
-
-def _changed(row: book.Row, verb: Verb) -> book.Row | None:
-    _, node, epoch, *rest = verb.values
-    if verb.name == "renew":
-        return book.renewal(row, str(node), int(epoch or 0))
-    read = replace(row, epoch=int(epoch or 0), beat=int(rest[0] or 0))
-    if verb.name == "set_heir":
-        return book.naming(row, str(node), read, str(rest[1] or ""), float(rest[2] or 0.0))
-    if verb.name == "hand_over":
-        return book.handing(row, str(node), read)
-    return book.take(row, str(node), read)
-
-
-def _held_already(row: book.Row, verb: Verb) -> bool:
-    """It was carried out before, and the answer was lost."""
-    _, node, epoch, *rest = verb.values
-    if verb.name == "take":
-        return (row.holder, row.epoch) == (node, int(epoch or 0) + 1)
-    if verb.name == "hand_over":
-        return row.holder != node and row.epoch == int(epoch or 0) + 1
-    if verb.name == "set_heir":
-        wanted = (node, epoch, rest[1] or "", float(rest[2] or 0.0) if rest[1] else 0.0)
-        return (row.holder, row.epoch, row.heir, row.term) == wanted and row.beat > int(rest[0] or 0)
-    return False
 
 
 def _founded(world: World, verb: Verb) -> tuple[World, bool]:

@@ -7,10 +7,6 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.daemon import (
-    LEASE_PATIENCE,
-    RESIGN_PATIENCE,
-)
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.loop import Loop, Ports
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.errors import StateError
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import (
@@ -45,7 +41,7 @@ class Daemon:
         self.pauses: list[Request] = []
         self.doom: int | None = None  # so many port calls until it is killed
         self.kills = 0
-        self.leave_by = 0.0
+        self.told_at = 0.0
         self.saving = False
         self.cycles = 0
         self.eyes, self.hands, self.tasks = Eyes(self), Hands(self), Tasks(self)
@@ -83,7 +79,7 @@ class Daemon:
         """systemd tells it to end, and waits for it."""
         if self.loop is not None and not self.loop.leaving:
             self.wanted = False
-            self.loop.leaving, self.leave_by = True, self.world.kernel.now + RESIGN_PATIENCE
+            self.loop.leaving, self.told_at = True, self.world.kernel.now
             self.poke()
 
     def lose_power(self) -> None:
@@ -130,7 +126,7 @@ class Daemon:
                 self.pauses.clear()
                 self.cycles += 1
                 self.world.oracles.cycle_ends(host, loop)
-                if loop.leaving and not self._stays(loop):
+                if loop.leaving and not loop.stays(self.world.kernel.now - self.told_at):
                     if config.has_lease:
                         self.signs.end()
                     host.later(0.1, self._starts_again)
@@ -153,12 +149,6 @@ class Daemon:
     def _starts_again(self) -> None:
         if self.wanted:
             self.start()
-
-    def _stays(self, loop: Loop) -> bool:
-        """As daemon.Daemon has it."""
-        now = self.world.kernel.now
-        loop.overdue = now >= self.leave_by + LEASE_PATIENCE
-        return (now < self.leave_by or loop.is_bound()) and loop.owes_a_word()
 
     def _requests(self) -> tuple[Request, ...]:
         orders, self.orders = tuple(self.orders), []

@@ -27,6 +27,32 @@ if TYPE_CHECKING:
 QUICK = 0.004
 
 
+def changed(row: book.Row, verb: Verb) -> book.Row | None:
+    """The row after this transaction; None: refused."""
+    _, node, epoch, *rest = verb.values
+    if verb.name == "renew":
+        return book.renewal(row, str(node), int(epoch or 0))
+    read = replace(row, epoch=int(epoch or 0), beat=int(rest[0] or 0))
+    if verb.name == "set_heir":
+        return book.naming(row, str(node), read, str(rest[1] or ""), float(rest[2] or 0.0))
+    if verb.name == "hand_over":
+        return book.handing(row, str(node), read)
+    return book.take(row, str(node), read)
+
+
+def was_done(row: book.Row, verb: Verb) -> bool:
+    """It was carried out before, and the answer was lost."""
+    _, node, epoch, *rest = verb.values
+    if verb.name == "take":
+        return (row.holder, row.epoch) == (node, int(epoch or 0) + 1)
+    if verb.name == "hand_over":
+        return row.holder != node and row.epoch == int(epoch or 0) + 1
+    if verb.name == "set_heir":
+        wanted = (node, epoch, rest[1] or "", float(rest[2] or 0.0) if rest[1] else 0.0)
+        return (row.holder, row.epoch, row.heir, row.term) == wanted and row.beat > int(rest[0] or 0)
+    return False
+
+
 class Register:
     """Its one row, and what is wrong with it."""
 
@@ -58,7 +84,7 @@ class Register:
         if verb.values[0] != self.identifier:
             return False
         before = self.row
-        new = self._changed(before, verb)
+        new = changed(before, verb)
         if new is not None:
             self.row = new
             if verb.name == "hand_over":
@@ -66,34 +92,7 @@ class Register:
             if (before.holder, before.epoch, before.heir) != (new.holder, new.epoch, new.heir):
                 self.world.tell("register", f"holder {new.holder}, epoch {new.epoch}, heir {new.heir or 'none'}")
                 self.world.changed()
-        return new is not None or self._holds(verb)
-
-    @staticmethod
-    def _changed(row: book.Row, verb: Verb) -> book.Row | None:
-        _, node, epoch, *rest = verb.values
-        if verb.name == "renew":
-            return book.renewal(row, str(node), int(epoch or 0))
-        read = replace(row, epoch=int(epoch or 0), beat=int(rest[0] or 0))
-        if verb.name == "set_heir":
-            return book.naming(row, str(node), read, str(rest[1] or ""), float(rest[2] or 0.0))
-        if verb.name == "hand_over":
-            return book.handing(row, str(node), replace(row, epoch=int(epoch or 0), beat=int(rest[0] or 0)))
-        return book.take(row, str(node), read)
-
-    def _holds(self, verb: Verb) -> bool:
-        """It was carried out before."""
-        assert self.row is not None
-        _, node, epoch, *rest = verb.values
-        if verb.name == "take":
-            return (self.row.holder, self.row.epoch) == (node, int(epoch or 0) + 1)
-        if verb.name == "hand_over":
-            return self.row.holder != node and self.row.epoch == int(epoch or 0) + 1
-        if verb.name == "set_heir":
-            term = float(rest[2] or 0.0) if rest[1] else 0.0
-            told = (self.row.holder, self.row.epoch, self.row.heir, self.row.term)
-            same = told == (node, epoch, rest[1] or "", term)
-            return same and self.row.beat > int(rest[0] or 0)
-        return False
+        return new is not None or was_done(before, verb)
 
     def _found(self, identifier: str, node: str, epoch: int, seen_epoch: int | None, seen_beat: int | None) -> bool:
         row = self.row

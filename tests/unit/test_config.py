@@ -79,6 +79,7 @@ def test_no_register_is_asked_unless_one_is_set() -> None:
         (REGISTER + "lease = 2.8\n", "[register] lease = 2.8 is too short"),
         (REGISTER + "[timing]\nprofile = document\n", "[register] lease = 3 is too short"),
         (REGISTER + "[watchdog]\ntimeout = 2.5\n", "[watchdog] timeout = '2.5': must be a whole number"),
+        (REGISTER + "[watchdog]\ntimeout = 2\n", "[watchdog] timeout = 2 is too short"),
         (REGISTER + "[watchdog]\ndevice = /dev/watchdog0\n", "but [signs] port is 0"),
         ("[watchdog]\ndevice = /dev/watchdog\n", "but [register] engine is none: nothing would feed it"),
     ],

@@ -192,6 +192,11 @@ def _no_lease(config: Config) -> list[str]:
             f"[register] lease = {register.lease:g} is too short: with interval, retry_interval and look_deadline as they are a "
             f"renewal that is lost and the next one take {timing.least_lease:g} s; set at least that"
         )
+    if watchdog.timeout <= timing.quiet_cycle:
+        found.append(
+            f"[watchdog] timeout = {watchdog.timeout} is too short: where the lease is over skyha stops PostgreSQL within a cycle, which "
+            f"takes up to {timing.quiet_cycle:g} s, and this would reset the host first; set more"
+        )
     if watchdog.device and not config.signs.port:
         found.append(
             f"[watchdog] device = {watchdog.device}, but [signs] port is 0: without the peer's promises a register that is lost would "

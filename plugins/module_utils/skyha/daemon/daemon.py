@@ -29,8 +29,6 @@ from .web import Http
 _LOG = logging.getLogger("skyha.daemon")
 # In a failover cycles follow one another within milliseconds; the status file need not.
 WRITE_EVERY = 0.25
-RESIGN_PATIENCE = 3.0  # ... and so long for the register to hear that PostgreSQL here is down
-LEASE_PATIENCE = 30.0  # ... and so long for it to let a primary out of its lease, before PostgreSQL is stopped
 REWIND_PATIENCE = 90.0  # a daemon that is told to leave waits so long for a pg_rewind under way; see TimeoutStopSec
 
 
@@ -45,7 +43,7 @@ class Daemon:
         self._orders: deque[Request] = deque()
         self._fence_test = False
         self._leaving = False
-        self._leave_by = self._resign_by = float("inf")
+        self._told_at = self._leave_by = float("inf")
         self._complaint = ""
         self._written_at = float("-inf")
         self._board = Board()
@@ -71,8 +69,8 @@ class Daemon:
     def leave(self) -> None:
         """End after the cycle under way. PostgreSQL and the VIP stay as they are."""
         self._leaving = self.loop.leaving = True
-        self._leave_by = self._clock.monotonic() + REWIND_PATIENCE
-        self._resign_by = self._clock.monotonic() + RESIGN_PATIENCE
+        self._told_at = self._clock.monotonic()
+        self._leave_by = self._told_at + REWIND_PATIENCE
         self._pause.wake()
 
     def doors(self) -> Sequence[Door]:
@@ -194,9 +192,7 @@ class Daemon:
 
     def _may_resign(self) -> bool:
         now = self._clock.monotonic()
-        self.loop.overdue = now >= self._resign_by + LEASE_PATIENCE
-        is_bound = self.loop.is_bound() and now < self._leave_by
-        return (now < self._resign_by or is_bound) and self.loop.owes_a_word()
+        return now < self._leave_by and self.loop.stays(now - self._told_at)
 
     def _write(self) -> None:
         try:

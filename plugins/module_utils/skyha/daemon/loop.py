@@ -24,6 +24,9 @@ from ..words import Action, Do, Event, Look, Path, Peer, Request, Seen, Task, To
 from . import evidence_json, record_json
 from .timeline import GOES_ON
 
+# One that is told to end waits so long for the register to hear that PostgreSQL here is down ...
+RESIGN_PATIENCE = 3.0
+LEASE_PATIENCE = 30.0  # ... and so long for it to let a primary out of its lease, before PostgreSQL is stopped
 SAVE_RETRY = 1.0  # seconds after which a record that could not be written is tried again
 TELL_FOR = 10.0  # seconds that a failure stays an alarm after it was last seen, so that a retried one does not flicker
 CALM_FOR = 15.0  # an alarm that returns sooner is the same one: a password that fails is seen by every fresh look only
@@ -89,7 +92,8 @@ class Loop:
         self.memory = Memory(started_at=now, record=adopt(record, boot, now, ports.clock.wall()))
         self._saved: Record | None = None if stored is None else record
         self._wants = Wants(0.0)
-        self.leaving = self.overdue = False  # set by whoever was told to end
+        self.leaving = False  # set by whoever was told to end
+        self._overdue = False
         self._pause_written = False
         self._noted = True  # there may be a note of evidence
         self._note_error = ""
@@ -139,15 +143,16 @@ class Loop:
         if self._wants.delay > 0:
             self.ports.pause.wait(min(self._wants.delay, MAX_WAIT))
 
-    def owes_a_word(self) -> bool:
-        """Told to end: a holder hands over on its way out, or says that nobody may take over; one more look tells whether it must."""
+    def stays(self, told_for: float) -> bool:
+        """Told to end so many seconds ago: is there something that the register must hear first, and time for that?"""
+        self._overdue = told_for >= RESIGN_PATIENCE + LEASE_PATIENCE
+        return (told_for < RESIGN_PATIENCE or is_bound(self.memory)) and self._owes_a_word()
+
+    def _owes_a_word(self) -> bool:
+        """A holder hands over on its way out, or says that nobody may take over; one more look tells whether it must."""
         if self.seen is None or not self.config.has_register:
             return False
         return not self.seen.leaving or owes(self.config, self.memory, self.seen)
-
-    def is_bound(self) -> bool:
-        """Would this host be reset if skyha ended now?"""
-        return is_bound(self.memory)
 
     def _look(self) -> Seen:
         wants, eyes, timing, clock = self._wants, self.ports.eyes, self.config.timing, self.ports.clock
@@ -175,7 +180,7 @@ class Loop:
             wall=clock.wall(),
             register=told,
             leaving=self.leaving,
-            overdue=self.overdue,
+            overdue=self._overdue,
             signs=self.ports.signs.told() if self.ports.signs is not None else words.Signs(),
             guard=self.ports.guard.told() if self.ports.guard is not None else words.Guard(),
         )
@@ -185,9 +190,11 @@ class Loop:
         if self.ports.signs is not None:
             self.ports.signs.promise(wants.promise_until)
             self.ports.signs.tell(wants.beat)
-        if self.ports.guard is not None and wants.food is None:
+        if self.ports.guard is None:
+            return
+        if wants.food is None:
             self.ports.guard.rest()
-        elif self.ports.guard is not None and wants.food is not None:
+        else:
             self.ports.guard.feed(wants.food)
 
     def _look_out(self, wants: Wants) -> tuple[Mapping[Path, Look], Peer | None]:

@@ -183,11 +183,10 @@ def _fencing(config: Config, memory: Memory, intent: Intent, seen: Seen, now: fl
             events,
         )
     barred = not_heir(config, memory, now)
-    is_barred_for_good = barred is not None and (barred.code == "heir" or memory.register.code not in ("", "register"))
-    if barred is not None and is_barred_for_good and not memory.word.confirmed_off and not intent.takeover:
-        # It took this node's right back in time, or the register is none any more. Where it was switched off since, it is to serve again.
-        return _call_off(config, memory, intent, now, barred.text, events, answers=False)
     if barred is not None and not memory.word.confirmed_off and not intent.takeover:
+        if barred.code == "heir" or memory.register.code not in ("", "register"):
+            # It took this node's right back in time, or the register is none any more. Where it was switched off since, it is to serve.
+            return _call_off(config, memory, intent, now, barred.text, events, answers=False)
         # Nothing would follow from it, and whoever switches the host on would see it go off again.
         sentence = f"standby, {config.peer.name} is not fenced again, nothing could be promoted: {barred.text}"
         return Decision(memory, sentence, look, (), events, {**alarms, barred.code: sentence})

@@ -24,7 +24,7 @@ from .lease import (
     term,
     with_signs,
 )
-from .memory import Memory, age
+from .memory import Memory, Register, age
 from .record import Record, Stage, is_overruled, is_paused
 from .wal import has_received
 
@@ -59,18 +59,7 @@ def _remember_answer(config: Config, memory: Memory, seen: Seen, told: Told, now
     hold = _held(config, part.hold, told.verb, answer, row)
     watch = None if hold is not None else book.read(part.watch or book.Watch(), row, now)
     denied, invited = _denied(config, memory, seen, row), _invited(config, row)
-    part = replace(
-        part,
-        row=row,
-        answered_at=now,
-        code="",
-        problem="",
-        other=None,
-        hold=hold,
-        watch=watch,
-        denied=denied,
-        invited=invited,
-    )
+    part = Register(row, now, hold=hold, watch=watch, denied=denied, invited=invited)
     return replace(memory, register=part, record=_noted(memory.record, row))
 
 

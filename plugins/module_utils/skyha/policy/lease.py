@@ -127,19 +127,24 @@ def beat_to_tell(memory: Memory) -> tuple[int, int] | None:
 # --- the heir ----------------------------------------------------------------------------------------------------------------
 
 
-def stands(config: Config, memory: Memory) -> bool:
-    """May this node take over by time, should its peer fall silent? By the row that was read last."""
+def _row_of_an_heir(config: Config, memory: Memory) -> book.Row | None:
+    """The row that was read last, where it names this node as the peer's heir."""
     row = memory.register.row
-    return row is not None and row.holder == config.peer.name and row.heir == config.node.name and row.term > 0
+    is_heir = row is not None and row.holder == config.peer.name and row.heir == config.node.name
+    return row if is_heir else None
+
+
+def stands(config: Config, memory: Memory) -> bool:
+    """May this node take over by time, should its peer fall silent?"""
+    row = _row_of_an_heir(config, memory)
+    return row is not None and row.term > 0
 
 
 def promise_until(config: Config, memory: Memory, seen: Seen, now: float) -> float:
     """Until when this heir promises to take nothing by the lease; past: not any more. In trouble it promises nothing (R4)."""
     quiet = memory.watch.trouble is None and memory.record.intent is None
     quiet = quiet and seen.local.server is Server.UP and seen.local.role is Role.STANDBY
-    row = memory.register.row
-    is_heir = row is not None and row.holder == config.peer.name and row.heir == config.node.name
-    return now + PROMISES_FOR if quiet and is_heir else 0.0
+    return now + PROMISES_FOR if quiet and _row_of_an_heir(config, memory) is not None else 0.0
 
 
 def proof(config: Config, memory: Memory, now: float) -> Proof | None:
