@@ -12,8 +12,11 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy import
     boot,
     decide,
     failover,
+    fencing,
     holding,
+    listening,
     primary,
+    promoting,
     proof,
     standby,
     switchover,
@@ -38,10 +41,10 @@ def caught(rule, faults, heals, depth, starts=in_order):
 
 
 def test_promoting_without_a_proof(monkeypatch):
-    def at_once(config, memory, intent, now, events=()):
-        return failover.proven(config, memory, intent, Proof(Kind.OFF, now, "it will be off soon"), events)
+    def at_once(config, memory, intent, now):
+        return listening.proven(config, memory, intent, Proof(Kind.OFF, now, "it will be off soon"))
 
-    for room in (standby, failover):
+    for room in (standby, fencing):
         monkeypatch.setattr(room, "fence_once", at_once)
     caught("S1", 1, 0, 6)
 
@@ -97,13 +100,13 @@ def test_booting_as_primary_although_the_standby_may_have_been_promoted(monkeypa
 
 
 def test_not_asking_whether_this_node_is_cut_off(monkeypatch):
-    for room in (standby, failover):
+    for room in (standby, fencing):
         monkeypatch.setattr(room, "cut_off", lambda looks: False)
     caught("S2", 1, 0, 4)
 
 
 def test_ignoring_the_pause(monkeypatch):
-    for room in (decide, standby, failover, armed, boot, primary):
+    for room in (decide, standby, fencing, promoting, failover, armed, boot, primary):
         monkeypatch.setattr(room, "is_paused", lambda *_: False)
     caught("S6", 1, 0, 3, after(["an operator pauses the cluster on node1"]))
 
@@ -153,11 +156,11 @@ def test_r2_a_take_that_names_no_beat(monkeypatch):
 
 
 def test_r3_a_take_without_a_proof(monkeypatch):
-    def at_once(config, memory, intent, now, events=()):
-        memory = failover.reads_row(memory)
-        return failover.proven(config, memory, intent, Proof(Kind.LEASE, now, "it will have run out soon"), events)
+    def at_once(config, memory, intent, now):
+        memory = fencing.reads_row(memory)
+        return listening.proven(config, memory, intent, Proof(Kind.LEASE, now, "it will have run out soon"))
 
-    for room in (standby, failover):
+    for room in (standby, fencing):
         monkeypatch.setattr(room, "fence_once", at_once)
     caught_alone(monkeypatch, "S1", 1, 0, 3, after([], register=True))
 

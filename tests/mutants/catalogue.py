@@ -38,7 +38,7 @@ class Mutant:
 MUTANTS = (
     Mutant(
         "promote without waiting for the fence",
-        "policy/failover.py",
+        "policy/fencing.py",
         "    if memory.word.confirmed_off:\n        return proven(",
         "    if True:\n        return proven(",
         (SCENARIOS, SCHEDULES),
@@ -46,9 +46,9 @@ MUTANTS = (
     ),
     Mutant(
         "the fence's proof is not asked for",
-        "policy/failover.py",
-        "        if outcome.proof:\n",
-        "        if True:\n",
+        "policy/fencing.py",
+        "    if outcome.proof:\n",
+        "    if True:\n",
         (SCENARIOS, SCHEDULES),
         row="BMC says done, power stays on",
     ),
@@ -68,7 +68,7 @@ MUTANTS = (
     ),
     Mutant(
         "promote though something still answers after the fence",
-        "policy/failover.py",
+        "policy/listening.py",
         "    if seen.looks[Path.VIP].sight is Sight.UNREACHABLE and before is not None and received == before:\n",
         "    if True:\n",
         (PROOF,),
@@ -97,7 +97,7 @@ MUTANTS = (
     ),
     Mutant(
         "an operator's word is not checked while PostgreSQL promotes",
-        "policy/failover.py",
+        "policy/promoting.py",
         "intent.by_operator and not is_younger(memory.fence.proof, WORD_EVERY, now)",
         "intent.by_operator and not is_younger(memory.fence.proof, 1e9, now)",
         (OPERATOR,),
@@ -111,7 +111,7 @@ MUTANTS = (
     ),
     Mutant(
         "a takeover believes an operator whom the BMC contradicts",
-        "policy/failover.py",
+        "policy/fencing.py",
         "    if failed.power is Power.ON:\n",
         "    if False:\n",
         (OPERATOR,),
@@ -168,9 +168,9 @@ MUTANTS = (
     ),
     Mutant(
         "no second look between two attempts at the fence",
-        "policy/failover.py",
-        '        return _call_off(config, memory, intent, now, f"the primary answers again: {life}", events)\n    if is_paused',
-        "        pass\n    if is_paused",
+        "policy/fencing.py",
+        '        return call_off(config, memory, now, f"the primary answers again: {life}")\n',
+        "        pass\n",
         (SCENARIOS, STUMBLING, SCHEDULES),
     ),
     Mutant(
@@ -433,7 +433,7 @@ MUTANTS = (
     ),
     Mutant(
         "a standby is promoted though it cannot see whether WAL arrives",
-        "policy/failover.py",
+        "policy/listening.py",
         "    if received is None:\n",
         "    if False:\n",
         (UNKNOWN,),
@@ -513,7 +513,7 @@ MUTANTS = (
     ),
     Mutant(
         "a silent register holds nobody back",
-        "policy/failover.py",
+        "policy/listening.py",
         "memory.register.code and (intent.by_operator or intent.takeover):\n",
         "memory.register.code:\n",
         (REGISTER,),

@@ -12,7 +12,10 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy import
     boot,
     decide,
     failover,
+    fencing,
+    listening,
     primary,
+    promoting,
     proof,
     remember,
     standby,
@@ -51,16 +54,16 @@ def caught(world, *rules):
 
 
 def test_promoting_without_waiting_for_the_fence(monkeypatch):
-    def at_once(config, memory, intent, now, events=()):
-        return failover.proven(config, memory, intent, Proof(Kind.OFF, now, "it will be off soon"), events)
+    def at_once(config, memory, intent, now):
+        return listening.proven(config, memory, intent, Proof(Kind.OFF, now, "it will be off soon"))
 
-    for room in (standby, failover):
+    for room in (standby, fencing):
         monkeypatch.setattr(room, "fence_once", at_once)
     caught_by_chance("S1", "O2", "S7")
 
 
 def test_ignoring_that_this_node_is_cut_off(monkeypatch):
-    for room in (standby, failover):
+    for room in (standby, fencing):
         monkeypatch.setattr(room, "cut_off", lambda looks: False)
     caught_by_chance("S2")
 
@@ -70,7 +73,7 @@ def test_a_takeover_that_was_refused_excuses_no_later_fence(monkeypatch):
     world.node2.daemon.order(Order.TAKEOVER)
     world.run(20)
     assert "order_refused" in world.events("node2")
-    for room in (standby, failover):
+    for room in (standby, fencing):
         monkeypatch.setattr(room, "cut_off", lambda looks: False)
     world.isolate("node2")
     world.run(60)
@@ -201,7 +204,7 @@ def test_not_noting_the_standby_on_disk(monkeypatch):
 
 
 def test_ignoring_the_pause(monkeypatch):
-    for room in (decide, standby, failover, armed, boot, primary):
+    for room in (decide, standby, fencing, promoting, failover, armed, boot, primary):
         monkeypatch.setattr(room, "is_paused", lambda *_: False)
     world = armed_world()
     world.node2.daemon.order(Order.PAUSE)

@@ -10,12 +10,12 @@ from pathlib import Path
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy import memory
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.record import Record
 
+FAILOVER = {"fencing", "listening", "promoting", "failover"}  # its stages, and what they share
 WRITERS = {
     "record": {
         "belongs",
         "boot",
         "decide",
-        "failover",
         "holding",
         "memory",
         "primary",
@@ -23,12 +23,13 @@ WRITERS = {
         "standby",
         "storage",
     }
-    | {"switchover", "upkeep"},
+    | {"switchover", "upkeep"}
+    | FAILOVER,
     "own": {"remember", "wal", "evidence"},
-    "heard": {"remember", "evidence", "failover"},
+    "heard": {"remember", "evidence", "promoting"},
     "stream": {"evidence"},
     "watch": {"standby", "failover", "remember", "decide"},
-    "fence": {"failover"},
+    "fence": FAILOVER,
     "restarts": {"boot", "remember", "switchover"},
     "switching": {"switchover"},
     "vip": {"vip"},

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..words import Action, Event, Food, Path, Verb
 from .memory import Memory
@@ -49,3 +49,7 @@ class Decision:
     events: tuple[Event, ...] = ()
     alarms: Mapping[str, str] = field(default_factory=dict)  # what is wrong now: code -> sentence
     readiness: Readiness | None = None  # None: this node is no standby
+
+    def after(self, *events: Event) -> Decision:
+        """The same, told after these."""
+        return replace(self, events=events + self.events)

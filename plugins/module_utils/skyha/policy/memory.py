@@ -90,7 +90,7 @@ class Watch:
 
 @dataclass(frozen=True)
 class Fence:
-    """The failover under way. Written by failover.py."""
+    """The failover under way. Written by its stages (fencing.py, listening.py, promoting.py; failover.py: what they share)."""
 
     at: float | None = None  # when the last attempt began or ended
     proof: Proof | None = None  # why the peer is taken to be off: only this very daemon leans on it

@@ -10,8 +10,10 @@ from typing import Callable, Union
 from ..config import Config
 from ..words import Seen
 from .decision import Decision
-from .failover import fencing, listening, promoting
+from .fencing import fencing
+from .listening import listening
 from .memory import Memory
+from .promoting import promoting
 from .record import Intent, Stage
 from .switchover import follows, handed_over, stopped, switching
 

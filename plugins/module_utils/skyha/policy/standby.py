@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """What a running standby does: watch, and when the primary is gone for long enough and nothing speaks against it, begin
-to fence it (failover.py has what follows).
+to fence it (fencing.py has what follows).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from ..margins import FLAPPING, FREE_HOLDS, START_HOLDS, STOP_LIMIT, WAL_FRESH
 from ..words import Action, Do, Event, Look, Path, Role, Seen, Sight, Task
 from .armed import bmc_missing, evidence_missing, lag_seconds, readiness, replay_lag, unfit
 from .decision import Decision, Wants
-from .failover import fence_once, invited
+from .fencing import fence_once
 from .memory import Memory, Trouble, age, ended
 from .orders import INSTEAD, not_followed, takeover_answered
 from .patience import (
@@ -32,6 +32,7 @@ from .patience import (
     wal_grows,
     worsened,
 )
+from .promoting import invited
 from .record import Intent, Stage, is_paused
 from .stages import Found, at_stage
 from .takeover import take_over
@@ -258,7 +259,7 @@ def _troubled(config: Config, memory: Memory, seen: Seen, now: float) -> Decisio
     intent = Intent(Stage.FENCING, now, trouble.since, why)
     what = "fencing" if config.agents else "taking over by time from"
     events += (Event("fencing", f"{what} {config.peer.name}: {why}", "alarm", facts(seen)),)
-    return fence_once(config, memory, intent, now, events)
+    return fence_once(config, memory, intent, now).after(*events)
 
 
 def _over_again(config: Config, memory: Memory, now: float, elsewhere: bool = False) -> Memory:

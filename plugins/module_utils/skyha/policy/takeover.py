@@ -13,7 +13,8 @@ from ..config import Config
 from ..words import Event, Order, Role, Seen, Server, Task
 from .armed import is_bmc_belied
 from .decision import Decision, Wants
-from .failover import TASK_POLL, fence_once, proven, reads_row
+from .fencing import TASK_POLL, fence_once, reads_row
+from .listening import proven
 from .memory import Memory, begin
 from .orders import confirmed, refused, takeover_answered
 from .patience import blind, facts, living, look_at_primary
@@ -47,11 +48,11 @@ def take_over(config: Config, memory: Memory, seen: Seen, now: float) -> Decisio
     )
     if memory.record.fence_distrusted or is_bmc_belied(memory):
         how = "an operator ordered the takeover, and its BMC is not believed"
-        return proven(config, memory, intent, by_operator(now, how), (event,))
+        return proven(config, memory, intent, by_operator(now, how)).after(event)
     fencing = Event("fencing", f"fencing {config.peer.name}: an operator ordered it", "alarm")
     if Task.FENCE in seen.running:
         return Decision(memory, f"standby, fencing {config.peer.name} for an operator", Wants(TASK_POLL), (), (event,))
-    return fence_once(config, memory, intent, now, (event, fencing))
+    return fence_once(config, memory, intent, now).after(event, fencing)
 
 
 def obstacle(config: Config, memory: Memory, seen: Seen, now: float) -> str | None:
