@@ -16,12 +16,11 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy import
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.book import (
     NEVER,
     Hold,
-    Mark,
-    Proof,
     Row,
     Terms,
     Watch,
 )
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.proof import Kind
 
 from .state import Broken
 
@@ -50,6 +49,13 @@ class Question(NamedTuple):
     is_late: bool = False  # on a connection that was given up: it arrives whenever it likes
 
 
+class Mark(NamedTuple):
+    """A time of the holder, as it travels to the heir and back. It means something within the boot that it names only."""
+
+    at: float
+    boot: str  # now, then
+
+
 class Side(NamedTuple):
     """One node. Times by its own clock, relative to now."""
 
@@ -61,6 +67,7 @@ class Side(NamedTuple):
     fed_at: float | None = None  # None: the watchdog rests
     hold: Hold | None = None
     watch: Watch = Watch()
+    mark: Mark | None = None  # that the answer to the last heartbeat carried
     heard_at: float = NEVER  # the holder's last answer to a heartbeat
     wish: tuple[str, float] | None = None  # the heir that it is to name, and the lease's term
     fenced: Row | None = None  # it has switched the other off; the row that it had read before
@@ -114,16 +121,13 @@ def off(world: World, i: int, boot: int = 0) -> World:
     fresh = Side(power=boot > 0, boot=boot)
     sides = (fresh, _other_boot(world.sides[1])) if i == 0 else (_other_boot(world.sides[0]), fresh)
     questions = tuple(q._replace(is_waited_for=q.is_waited_for and q.node != i) for q in world.questions)
-    marks = tuple((to, replace(mark, boot="then"), row) for to, mark, row in world.marks if to != i)
-    world = world._replace(
-        beats=tuple((to, replace(mark, boot="then") if to == i else mark) for to, mark in world.beats)
-    )
-    return world._replace(sides=sides, questions=_only_unanswered(questions), marks=marks)
+    marks = tuple((to, mark._replace(boot="then"), row) for to, mark, row in world.marks if to != i)
+    beats = tuple((to, mark._replace(boot="then") if to == i else mark) for to, mark in world.beats)
+    return world._replace(sides=sides, questions=_only_unanswered(questions), marks=marks, beats=beats)
 
 
 def _other_boot(side: Side) -> Side:
-    mark = side.watch.mark
-    return side if mark is None else side._replace(watch=replace(side.watch, mark=replace(mark, boot="then")))
+    return side if side.mark is None else side._replace(mark=side.mark._replace(boot="then"))
 
 
 def _only_unanswered(questions: tuple[Question, ...]) -> tuple[Question, ...]:
@@ -133,7 +137,7 @@ def _only_unanswered(questions: tuple[Question, ...]) -> tuple[Question, ...]:
 def killed(world: World, i: int) -> World:
     """skyha dies and is started again; PostgreSQL runs on, the watchdog is not fed by the next one before it may."""
     questions = tuple(q._replace(is_waited_for=q.is_waited_for and q.node != i) for q in world.questions)
-    world = put(world, i, hold=None, watch=Watch(), heard_at=NEVER, wish=None, fenced=None, taking=False)
+    world = put(world, i, hold=None, watch=Watch(), mark=None, heard_at=NEVER, wish=None, fenced=None, taking=False)
     return world._replace(questions=_only_unanswered(questions))
 
 
@@ -225,7 +229,7 @@ def cycle(world: World, i: int) -> World:
     if not side.writes and book.may_write(side.hold, TERMS, 0.0):
         side = side._replace(writes=True)
     fed_at = side.fed_at
-    if side.writes and book.may_feed(side.hold, False, TERMS, 0.0):
+    if side.writes and book.may_write(side.hold, TERMS, 0.0):
         fed_at = 0.0
     elif not side.writes:
         fed_at = None
@@ -272,12 +276,12 @@ def _asks(world: World, i: int) -> World:
     else:
         question = Question(i, "read", 0.0, None)
         trouble = -side.heard_at > TROUBLE
-        proof = Proof.FENCE if side.fenced is not None else Proof.LEASE if trouble else None
+        proof = Kind.OFF if side.fenced is not None else Kind.LEASE if trouble else None
         watch = replace(side.watch, row=side.fenced) if side.fenced is not None else side.watch
         named = book.may_take(watch, name, proof, 0.0)
         if watch.row is not None and watch.row.holder == name:
             question = Question(i, "renew", 0.0, side.watch.row)
-            world = put(world, i, watch=Watch(mark=side.watch.mark, promised_at=side.watch.promised_at))
+            world = put(world, i, watch=Watch(promised_at=side.watch.promised_at))
         elif named is not None:
             question = Question(i, "take", 0.0, named)
             world = put(world, i, taking=True)
@@ -293,18 +297,29 @@ def _heartbeat(world: World, i: int) -> World:
     if side.hold is not None or world.link == "cut":
         return world
     trouble = -side.heard_at > TROUBLE and side.heard_at != NEVER
-    watch, mark = book.promises(side.watch, trouble or side.taking, 0.0)
-    world = put(world, i, watch=watch)
+    mark = promises(side, trouble or side.taking)
+    if mark is not None:
+        world = put(world, i, watch=replace(side.watch, promised_at=0.0))
     if world.link == "beats":
         beats = ((1 - i, mark),) if mark is not None and not world.beats else ()
         return world._replace(beats=world.beats + beats)
     if not writes(other) or other.stuck or other.hold is None:
         return world
     if mark is not None:
-        world = put(world, 1 - i, hold=book.promised(other.hold, mark, "now"))
+        world = _promised(world, 1 - i, other.hold, mark)
     if any(to == i for to, _, _ in world.marks):
         return world  # one answer is held back already
     return world._replace(marks=(*world.marks, (i, Mark(0.0, "now"), other.hold.row)))
+
+
+def promises(side: Side, in_trouble: bool) -> Mark | None:
+    """The mark to echo by the heartbeat that is sent now; None: it carries no promise (R4)."""
+    return None if in_trouble else side.mark
+
+
+def _promised(world: World, i: int, hold: Hold, mark: Mark) -> World:
+    """A promise has come; one that echoes a mark of an earlier boot says nothing."""
+    return put(world, i, hold=book.promised(hold, mark.at)) if mark.boot == "now" else world
 
 
 # --- time ------------------------------------------------------------------------------------------------------------------------
@@ -320,12 +335,12 @@ def step(world: World, way: Way) -> World:
         for to, mark, row in world.marks:
             side = world.sides[to]
             if runs(side) and not side.stuck:
-                watch = book.heard(book.answered(side.watch, mark), row.epoch, row.beat, 0.0)
-                world = put(world, to, watch=watch, heard_at=0.0)
+                watch = book.heard(side.watch, row.epoch, row.beat, 0.0)
+                world = put(world, to, watch=watch, mark=mark, heard_at=0.0)
         for to, mark in world.beats:
             hold = world.sides[to].hold
             if hold is not None and runs(world.sides[to]) and not world.sides[to].stuck:
-                world = put(world, to, hold=book.promised(hold, mark, "now"))
+                world = _promised(world, to, hold, mark)
         world = world._replace(marks=(), beats=())
     return check(canonical(_bites(_aged(world))))
 
@@ -365,15 +380,15 @@ def _aged(world: World) -> World:
         hold, watch = side.hold, side.watch
         if hold is not None:
             hold = replace(hold, renewed_at=_past(hold.renewed_at, rate), promised_at=_past(hold.promised_at, rate))
-        mark = watch.mark and replace(watch.mark, at=_past(watch.mark.at, world.rates[1 - i]))
-        watch = replace(watch, row_at=_past(watch.row_at, rate), promised_at=_past(watch.promised_at, rate), mark=mark)
+        mark = side.mark and side.mark._replace(at=_past(side.mark.at, world.rates[1 - i]))
+        watch = replace(watch, row_at=_past(watch.row_at, rate), promised_at=_past(watch.promised_at, rate))
         fed_at = None if side.fed_at is None else _past(side.fed_at, rate)
         boot = max(0, side.boot - 1)
         heard_at = _past(side.heard_at, rate)
-        world = put(world, i, hold=hold, watch=watch, fed_at=fed_at, boot=boot, heard_at=heard_at)
+        world = put(world, i, hold=hold, watch=watch, mark=mark, fed_at=fed_at, boot=boot, heard_at=heard_at)
     questions = tuple(q._replace(sent_at=_past(q.sent_at, world.rates[q.node])) for q in world.questions)
-    marks = tuple((to, replace(mark, at=_past(mark.at, world.rates[1 - to])), row) for to, mark, row in world.marks)
-    beats = tuple((to, replace(mark, at=_past(mark.at, world.rates[to]))) for to, mark in world.beats)
+    marks = tuple((to, mark._replace(at=_past(mark.at, world.rates[1 - to])), row) for to, mark, row in world.marks)
+    beats = tuple((to, mark._replace(at=_past(mark.at, world.rates[to]))) for to, mark in world.beats)
     return world._replace(questions=questions, marks=marks, beats=beats)
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy import book
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.book import Proof
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.proof import Kind
 
 from tests.model import register
 from tests.model.explore import explore
@@ -83,7 +83,7 @@ def test_r2_a_take_that_names_no_beat(monkeypatch):
 
 def test_r3_taking_without_a_proof(monkeypatch):
     may_take = honest("may_take")
-    monkeypatch.setattr(book, "may_take", lambda watch, node, proof, *rest: may_take(watch, node, Proof.FENCE, *rest))
+    monkeypatch.setattr(book, "may_take", lambda watch, node, proof, *rest: may_take(watch, node, Kind.OFF, *rest))
     caught(1, 0, 5)
 
 
@@ -113,7 +113,7 @@ def test_r4_a_lease_that_counts_from_the_answer(monkeypatch):
 
 def test_r4_a_promise_that_counts_from_its_arrival(monkeypatch):
     promised = honest("promised")
-    monkeypatch.setattr(book, "promised", lambda hold, mark, boot: promised(hold, replace(mark, at=0.0), boot))
+    monkeypatch.setattr(book, "promised", lambda hold, mark: promised(hold, 0.0))
     caught(0, 1, 9, "node1's link to the register: cut", *QUIET * 3, "the link between the nodes: beats", *QUIET * 6)
 
 
@@ -124,8 +124,8 @@ def test_r4_a_heir_that_forgets_its_own_promise(monkeypatch):
 
 
 def test_r4_promises_made_in_trouble_put_the_takeover_off_for_ever(monkeypatch):
-    promises = honest("promises")
-    monkeypatch.setattr(book, "promises", lambda watch, in_trouble, now: promises(watch, False, now))
+    promises = register.promises
+    monkeypatch.setattr(register, "promises", lambda side, in_trouble: promises(side, False))
     with pytest.raises(AssertionError):
         test_the_rules_as_they_are_let_the_heir_take_over()
 

@@ -7,12 +7,11 @@ import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy import book
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.book import (
     Hold,
-    Mark,
-    Proof,
     Row,
     Terms,
     Watch,
 )
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.proof import Kind
 
 TERMS = Terms(lease=4.0, watchdog=4.0)
 ROW = Row("node1", 3, 17, heir="node2", term=8.0)
@@ -50,36 +49,26 @@ def test_a_take_fails_when_the_row_has_changed_since_it_was_read(row):
 @pytest.mark.parametrize("row", [Row("node1", 3, 17, ""), Row("node2", 3, 17, "node2")])
 def test_nobody_takes_who_is_no_heir(row):
     assert book.take(row, "node2", row) is None
-    assert book.may_take(Watch(row, row_at=0.0), "node2", Proof.FENCE, 1000.0) is None
+    assert book.may_take(Watch(row, row_at=0.0), "node2", Kind.OFF, 1000.0) is None
 
 
-def test_who_holds_nothing_writes_nothing_and_feeds_the_watchdog_only_when_down():
+def test_who_holds_nothing_writes_nothing():
     assert not book.may_write(None, TERMS, 0.0)
-    assert not book.may_feed(None, False, TERMS, 0.0)
-    assert book.may_feed(None, True, TERMS, 0.0)
 
 
 @pytest.mark.parametrize(("now", "may"), [(104.0, True), (104.1, False)])
 def test_a_lease_counts_from_the_sending(now, may):
     hold = book.renewed(Hold(ROW), ROW, 100.0)
     assert book.may_write(hold, TERMS, now) is may
-    assert book.may_feed(hold, False, TERMS, now) is may
 
 
 def test_an_answer_that_overtook_a_later_one_shortens_nothing():
     assert book.renewed(book.renewed(Hold(ROW), ROW, 100.0), ROW, 99.0).renewed_at == 100.0
-    assert (
-        book.promised(book.promised(Hold(ROW), Mark(100.0, "now"), "now"), Mark(99.0, "now"), "now").promised_at
-        == 100.0
-    )
+    assert book.promised(book.promised(Hold(ROW), 100.0), 99.0).promised_at == 100.0
 
 
 def test_a_promise_lets_the_holder_write_from_its_mark_on():
-    assert book.may_write(book.promised(Hold(ROW, renewed_at=0.0), Mark(100.0, "now"), "now"), TERMS, 104.0)
-
-
-def test_a_mark_of_an_earlier_boot_promises_nothing():
-    assert book.promised(Hold(ROW), Mark(100.0, "then"), "now") == Hold(ROW)
+    assert book.may_write(book.promised(Hold(ROW, renewed_at=0.0), 100.0), TERMS, 104.0)
 
 
 def test_without_a_lease_the_holder_writes_on():
@@ -130,29 +119,21 @@ def test_a_beat_that_is_known_begins_no_new_wait():
     assert book.read(watch, book.renewal(ROW, "node1", 3), 20.0).row_at == 20.0
 
 
-def test_a_look_in_trouble_or_without_a_mark_carries_no_promise():
-    assert book.promises(Watch(), False, 10.0) == (Watch(), None)
-    watch = book.answered(Watch(), Mark(777.0, "now"))
-    assert book.promises(watch, True, 10.0) == (watch, None)
-    watch, mark = book.promises(watch, False, 10.0)
-    assert (mark, watch.promised_at) == (Mark(777.0, "now"), 10.0)
-
-
 @pytest.mark.parametrize(("row_at", "promised_at"), [(100.0, 0.0), (0.0, 100.0)])
 def test_by_the_lease_the_heir_waits_from_the_later_of_beat_and_promise(row_at, promised_at):
     watch = Watch(ROW, row_at=row_at, promised_at=promised_at)
     assert TERMS.term == ROW.term
-    assert book.may_take(watch, "node2", Proof.LEASE, 108.7) is None
-    assert book.may_take(watch, "node2", Proof.LEASE, 108.9) == ROW
+    assert book.may_take(watch, "node2", Kind.LEASE, 108.7) is None
+    assert book.may_take(watch, "node2", Kind.LEASE, 108.9) == ROW
 
 
 def test_time_proves_nothing_of_a_holder_that_obeys_no_lease():
     row = Row("node1", 3, 17, "node2")
-    assert book.may_take(Watch(row, row_at=0.0), "node2", Proof.LEASE, 1e9) is None
-    assert book.may_take(Watch(row, row_at=0.0), "node2", Proof.FENCE, 1.0) == row
+    assert book.may_take(Watch(row, row_at=0.0), "node2", Kind.LEASE, 1e9) is None
+    assert book.may_take(Watch(row, row_at=0.0), "node2", Kind.OFF, 1.0) == row
 
 
-@pytest.mark.parametrize("proof", [Proof.FENCE, Proof.WORD])
+@pytest.mark.parametrize("proof", [Kind.OFF, Kind.WORD])
 def test_another_proof_needs_no_wait_and_none_takes_nothing(proof):
     watch = Watch(ROW, row_at=100.0)
     assert book.may_take(watch, "node2", proof, 100.0) == ROW

@@ -41,7 +41,7 @@ class TestHolder:
         assert lease.food(HOLDER, holds(NOW - 1), Seen(PRIMARY), "node2", NOW) == Food(NOW + 2, 3.0)
 
     def test_a_promise_counts_from_the_mark_that_it_brings_back(self) -> None:
-        part = lease.with_signs(holds(NOW - 2.5).register, "boot", Signs(promise=NOW - 0.5))
+        part = lease.with_signs(holds(NOW - 2.5).register, Signs(promise=NOW - 0.5))
         assert part.hold is not None
         assert lease.holds_until(HOLDER, part.hold) == NOW + 2.5
 
@@ -102,7 +102,7 @@ class TestHeir:
     @pytest.mark.parametrize(("waited", "may"), [(7.6, False), (7.8, True)])
     def test_its_own_promise_counts(self, waited: float, may: bool) -> None:
         memory = heir(NOW - 60)
-        memory = replace(memory, register=lease.with_signs(memory.register, "boot", Signs(promised_at=NOW - waited)))
+        memory = replace(memory, register=lease.with_signs(memory.register, Signs(promised_at=NOW - waited)))
         assert (lease.proof(HEIR, memory, NOW) is not None) is may
 
     def test_nothing_follows_from_a_row_without_a_term(self) -> None:
@@ -119,13 +119,13 @@ class TestHeir:
         assert lease.promise_until(HEIR, heir(NOW, row=replace(ROW, heir="")), calm, NOW) == 0.0
 
     def test_a_beat_that_the_holder_tells_begins_the_wait_again(self) -> None:
-        part = lease.with_signs(heir(NOW - 60).register, "boot", Signs(beat=(3, 71), beat_at=NOW - 1))
+        part = lease.with_signs(heir(NOW - 60).register, Signs(beat=(3, 71), beat_at=NOW - 1))
         assert part.watch is not None
         assert book.over_at(part.watch) == pytest.approx(NOW - 1 + 7.7)
 
     @pytest.mark.parametrize("beat", [(3, 70), (3, 69), (2, 99), (4, 1)])
     def test_an_old_one_begins_nothing(self, beat: tuple[int, int]) -> None:
-        part = lease.with_signs(heir(NOW - 60).register, "boot", Signs(beat=beat, beat_at=NOW - 1))
+        part = lease.with_signs(heir(NOW - 60).register, Signs(beat=beat, beat_at=NOW - 1))
         assert part == heir(NOW - 60).register
 
     def test_a_standby_keeps_its_own_watchdog_at_rest(self) -> None:

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from enum import Enum
 
 from ..margins import by_any_clock
+from .proof import Kind
 
 NEVER = float("-inf")
 
@@ -40,14 +40,6 @@ class Terms:
     def term(self) -> float:
         """So long after its last renewal the holder has stopped, or was reset."""
         return self.lease + self.watchdog
-
-
-class Proof(Enum):
-    """Why the holder does not write."""
-
-    FENCE = "fence"  # its host is off
-    LEASE = "lease"  # its lease has run out, and its watchdog has bitten
-    WORD = "word"  # it said so itself, after PostgreSQL was verified down
 
 
 # --- the register's own transactions: the new row, or None: refused ---------------------------------------------------------
@@ -92,14 +84,6 @@ def handing(row: Row, node: str, read: Row) -> Row | None:
 
 
 @dataclass(frozen=True)
-class Mark:
-    """A time of the holder, as it travels to the heir and back. It means something within the boot that it names only."""
-
-    at: float
-    boot: str
-
-
-@dataclass(frozen=True)
 class Hold:
     """What a holder knows. It begins with the answer to its renewal or its take (R1)."""
 
@@ -134,11 +118,6 @@ def _lease(hold: Hold, terms: Terms) -> float:
     return min(terms.lease, hold.row.term - terms.watchdog) if hold.row.term > 0 else terms.lease
 
 
-def may_feed(hold: Hold | None, is_down: bool, terms: Terms, now: float) -> bool:
-    """May the watchdog be fed? Never while something writes here that must not."""
-    return is_down or may_write(hold, terms, now)
-
-
 def known(hold: Hold, row: Row) -> Hold:
     """The register has shown its row."""
     return dataclasses.replace(hold, row=row) if row.beat > hold.row.beat else hold
@@ -149,9 +128,9 @@ def renewed(hold: Hold, row: Row, sent_at: float) -> Hold:
     return dataclasses.replace(known(hold, row), renewed_at=max(hold.renewed_at, sent_at))
 
 
-def promised(hold: Hold, mark: Mark, boot: str) -> Hold:
+def promised(hold: Hold, mark: float) -> Hold:
     """The heir takes nothing by the lease for so long: that counts from the giving out of the mark that it echoes."""
-    return dataclasses.replace(hold, promised_at=max(hold.promised_at, mark.at)) if mark.boot == boot else hold
+    return dataclasses.replace(hold, promised_at=max(hold.promised_at, mark))
 
 
 def orders(hold: Hold, heir: str, term: float = 0.0) -> Hold:
@@ -179,7 +158,6 @@ class Watch:
 
     row: Row | None = None  # as last read in good time
     row_at: float = NEVER  # when the newest beat was first received
-    mark: Mark | None = None  # that the answer to the last heartbeat carried
     promised_at: float = NEVER  # when the last promise was sent
 
 
@@ -196,26 +174,14 @@ def heard(watch: Watch, epoch: int, beat: int, at: float) -> Watch:
     return dataclasses.replace(watch, row=dataclasses.replace(watch.row, beat=beat), row_at=at)
 
 
-def answered(watch: Watch, mark: Mark) -> Watch:
-    """The holder has answered a heartbeat, and given out a mark."""
-    return dataclasses.replace(watch, mark=mark)
-
-
-def promises(watch: Watch, in_trouble: bool, now: float) -> tuple[Watch, Mark | None]:
-    """(what is known then, the mark to echo by the heartbeat that is sent now; None: it carries no promise). R4"""
-    if in_trouble or watch.mark is None:
-        return watch, None
-    return dataclasses.replace(watch, promised_at=now), watch.mark
-
-
-def may_take(watch: Watch, node: str, proof: Proof | None, now: float) -> Row | None:
-    """The row that a take may name, None: not now (R3). For Proof.LEASE this is where the wait is looked at (R4); any other
+def may_take(watch: Watch, node: str, proof: Kind | None, now: float) -> Row | None:
+    """The row that a take may name, None: not now (R3). For Kind.LEASE this is where the wait is looked at (R4); any other
     proof must be younger than the row that was read.
     """
     row = watch.row
     if proof is None or row is None or row.heir != node or row.holder == node:
         return None
-    if proof is Proof.LEASE and (row.term <= 0 or now <= over_at(watch)):
+    if proof is Kind.LEASE and (row.term <= 0 or now <= over_at(watch)):
         return None
     return row
 

@@ -44,7 +44,7 @@ def remember_register(config: Config, memory: Memory, seen: Seen, now: float) ->
     if not config.has_register:  # what was known before means nothing by the time there is one again
         return replace(memory, record=replace(memory.record, epoch=0, beat=0)) if memory.record.epoch else memory
     memory = memory if told is None else _remember_answer(config, memory, seen, told, now)
-    memory = replace(memory, register=with_signs(memory.register, memory.record.boot, seen.signs))
+    memory = replace(memory, register=with_signs(memory.register, seen.signs))
     return remember_lease(memory, seen, now)
 
 

@@ -39,10 +39,10 @@ def remember_lease(memory: Memory, seen: Seen, now: float) -> Memory:
     return replace(memory, lease=part)
 
 
-def with_signs(part: Register, boot: str, signs: Signs) -> Register:
+def with_signs(part: Register, signs: Signs) -> Register:
     """What is known of the register, with what the datagrams told: the heir's promise, one's own, the holder's beat."""
     if part.hold is not None and signs.promise is not None:
-        part = replace(part, hold=book.promised(part.hold, book.Mark(signs.promise, boot), boot))
+        part = replace(part, hold=book.promised(part.hold, signs.promise))
     if part.watch is not None and signs.promised_at is not None:
         promised_at = max(part.watch.promised_at, signs.promised_at)
         part = replace(part, watch=replace(part.watch, promised_at=promised_at))
@@ -155,7 +155,7 @@ def proof(config: Config, memory: Memory, now: float) -> Proof | None:
         return Proof(Kind.LEASE, now, how)
     if part.watch is None or part.code or memory.lease.promising:
         return None
-    row = book.may_take(part.watch, config.node.name, book.Proof.LEASE, now)
+    row = book.may_take(part.watch, config.node.name, Kind.LEASE, now)
     if row is None:
         return None
     waited = now - max(part.watch.row_at, part.watch.promised_at)
