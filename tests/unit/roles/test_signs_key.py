@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
-import base64
 import re
+import subprocess
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -75,17 +77,44 @@ def test_skyha_reads_a_configuration_without_any_agent() -> None:
 # --- the key ------------------------------------------------------------------------------------------------------
 
 
-def run(kept: dict[str, str], hosts: tuple[str, ...] = NODES, renew: bool = False) -> dict[str, str]:
-    """What both nodes' files hold after a run on `hosts`. kept: what those that are there held before."""
-    _, new, written = tasks("signs.yml")
-    read = {node: base64.b64encode(text.encode("latin-1")).decode() for node, text in kept.items()}
-    results = [{"item": node, **({"content": read[node]} if node in read else {"msg": "no file"})} for node in NODES]
+class Refused(Exception):
+    """The role has stopped there."""
+
+
+GONE = {"unreachable": True, "msg": "Failed to connect to the host via ssh"}
+NOT_ROOT = {"failed": False, "msg": "Missing sudo password"}
+
+
+def asked(folder: Path, node: str, kept: dict[str, str]) -> dict[str, Any]:
+    """What the first task finds on that node."""
+    file = folder / f"{node}.key"
+    file.unlink(missing_ok=True)
+    if node in kept:
+        file.write_bytes(kept[node].encode("latin-1"))
+    command = tasks("signs.yml")[0]["ansible.builtin.command"]["argv"]
+    done = subprocess.run([*command[:-1], str(file)], stdout=subprocess.PIPE, check=False)
+    return {"rc": done.returncode, "stdout": done.stdout.decode("utf-8", "surrogateescape").rstrip("\n")}
+
+
+def run(
+    kept: dict[str, str],
+    hosts: tuple[str, ...] = NODES,
+    renew: bool = False,
+    silent: dict[str, dict[str, Any]] | None = None,
+) -> dict[str, str]:
+    """What both nodes' files hold after a run on `hosts`. kept: what those that are there held before; silent: who does not tell."""
+    _, known_enough, new, written = tasks("signs.yml")
+    with TemporaryDirectory() as folder:
+        results = [{"item": node, **((silent or {}).get(node) or asked(Path(folder), node, kept))} for node in NODES]
     seen = {node: variables("skyha_daemon", host=node, **LEASE) for node in hosts}
     made = {}
     for node, known in seen.items():
         known["__skyha_daemon_signs_read"] = {"results": results}
         known["ansible_play_hosts"] = list(hosts)
         known["__skyha_daemon_signs_renew"] = renew
+        if not value(known_enough["ansible.builtin.assert"]["that"], known):
+            message = known_enough["ansible.builtin.assert"]["fail_msg"]
+            raise Refused(value("text", {**known, "text": trust_as_template(message)}))
         if all(value(condition, known) for condition in new["when"]):
             text = new["ansible.builtin.set_fact"]["__skyha_daemon_signs_new"]
             made[node] = value("made", {**known, "made": trust_as_template(text)})
@@ -131,6 +160,23 @@ def test_limit_changes_nothing_of_the_answer(limit: str) -> None:
     assert run(first) == {"node1": first[limit], "node2": first[limit]}
 
 
+@pytest.mark.parametrize("why", [GONE, NOT_ROOT, {"rc": 1, "stdout": ""}], ids=["off", "not root", "cat failed"])
+@pytest.mark.parametrize("node", NODES)
+def test_a_node_that_did_not_tell_is_not_taken_for_one_without_a_key(node: str, why: dict[str, Any]) -> None:
+    other = next(one for one in NODES if one != node)
+    for hosts in (NODES, (other,)):
+        with pytest.raises(Refused, match=f"could not be read on {node},.*openssl rand -hex 32 > /etc/skyha/signs.key"):
+            run({}, hosts, silent={node: why})
+    with pytest.raises(Refused):
+        run({other: A + "\n"}, renew=True, silent={node: why})
+
+
+@pytest.mark.parametrize("node", NODES)
+def test_the_key_of_the_node_that_told_stays(node: str) -> None:
+    other = next(one for one in NODES if one != node)
+    assert run({other: A + "\n"}, (other,), silent={node: GONE}) == {other: A + "\n"}
+
+
 def test_another_one_is_made_where_that_is_asked_for() -> None:
     before = {"node1": A + "\n", "node2": A + "\n"}
     after = run(before, renew=True)
@@ -146,4 +192,10 @@ def test_key_is_the_database_users_only_and_shown_nowhere() -> None:
     file = {key: value("text", {**known, "text": trust_as_template(text)}) for key, text in given.items()}
     assert file == {"dest": "/etc/skyha/signs.key", "owner": "postgres", "group": "postgres", "mode": "0600"}
     assert written["notify"] == "Restart skyha"
-    assert all(task["no_log"] is True for task in tasks("signs.yml"))
+    # What is refused is told, and tells no key: it names none of the variables that hold one but to count them.
+    hidden, shown = [
+        [task for task in tasks("signs.yml") if ("no_log" in task) is is_hidden] for is_hidden in (True, False)
+    ]
+    assert all(task["no_log"] is True for task in hidden)
+    assert [list(task["ansible.builtin.assert"]) for task in shown] == [["that", "fail_msg", "quiet"]]
+    assert not re.search(r"_signs_(key|found|new|read)\b(?! \| length)", str(shown))
