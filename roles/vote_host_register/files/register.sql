@@ -30,12 +30,21 @@ as $$
    where set_config('synchronous_commit', 'on', true) = 'on'
 $$;
 
+-- What each of them answers with: the row of the login's own cluster. It is theirs alone, so it needs no rights and no search_path of its
+-- own, and the planner makes it a part of their query.
+create or replace function sky_register.row_of(of_cluster text)
+returns table (system_identifier text, holder text, epoch bigint, beat bigint, heir text, noted_by text, noted_at timestamptz, term float8)
+language sql stable
+as $$
+  select r.system_identifier, r.holder, r.epoch, r.beat, r.heir, r.noted_by, r.noted_at, r.term
+    from sky_register.register r where r.cluster = of_cluster and session_user = 'register_' || of_cluster
+$$;
+
 create or replace function sky_register.read(of_cluster text)
 returns table (done boolean, system_identifier text, holder text, epoch bigint, beat bigint, heir text, noted_by text, noted_at timestamptz, term float8)
 language sql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
-  select true, r.system_identifier, r.holder, r.epoch, r.beat, r.heir, r.noted_by, r.noted_at, r.term
-    from sky_register.register r where r.cluster = of_cluster and session_user = 'register_' || of_cluster
+  select true, r.* from sky_register.row_of(of_cluster) r
 $$;
 
 -- The holder lives, and writes on.
@@ -47,9 +56,8 @@ as $$
     from sky_register.note() n
    where r.cluster = of_cluster and session_user = 'register_' || of_cluster
      and r.system_identifier = identifier and r.holder = by_holder and r.epoch = in_epoch;
-  select r.system_identifier = identifier and r.holder = by_holder and r.epoch = in_epoch,
-         r.system_identifier, r.holder, r.epoch, r.beat, r.heir, r.noted_by, r.noted_at, r.term
-    from sky_register.register r where r.cluster = of_cluster and session_user = 'register_' || of_cluster
+  select r.system_identifier = identifier and r.holder = by_holder and r.epoch = in_epoch, r.*
+    from sky_register.row_of(of_cluster) r
 $$;
 
 -- The heir becomes the holder, unless anything happened since it read epoch and beat.
@@ -62,9 +70,8 @@ as $$
     from sky_register.note() n
    where r.cluster = of_cluster and session_user = 'register_' || of_cluster and r.system_identifier = identifier
      and r.heir = by_heir and r.epoch = seen_epoch and r.beat = seen_beat;
-  select r.system_identifier = identifier and r.holder = by_heir and r.epoch = seen_epoch + 1,
-         r.system_identifier, r.holder, r.epoch, r.beat, r.heir, r.noted_by, r.noted_at, r.term
-    from sky_register.register r where r.cluster = of_cluster and session_user = 'register_' || of_cluster
+  select r.system_identifier = identifier and r.holder = by_heir and r.epoch = seen_epoch + 1, r.*
+    from sky_register.row_of(of_cluster) r
 $$;
 
 -- The holder says who may take over (null: nobody), and the term of the lease that it obeys meanwhile (0: none).
@@ -77,9 +84,8 @@ as $$
    where r.cluster = of_cluster and session_user = 'register_' || of_cluster and r.system_identifier = identifier
      and r.holder = by_holder and r.epoch = in_epoch and r.beat = seen_beat and to_heir is distinct from by_holder and with_term >= 0;
   select r.system_identifier = identifier and r.holder = by_holder and r.epoch = in_epoch and r.beat > seen_beat
-           and r.heir is not distinct from to_heir and r.term = case when to_heir is null then 0 else with_term end,
-         r.system_identifier, r.holder, r.epoch, r.beat, r.heir, r.noted_by, r.noted_at, r.term
-    from sky_register.register r where r.cluster = of_cluster and session_user = 'register_' || of_cluster
+           and r.heir is not distinct from to_heir and r.term = case when to_heir is null then 0 else with_term end, r.*
+    from sky_register.row_of(of_cluster) r
 $$;
 
 -- The holder's own word, after its PostgreSQL was verified down: the heir holds now, and stays the heir until it names another or
@@ -93,9 +99,8 @@ as $$
     from sky_register.note() n
    where r.cluster = of_cluster and session_user = 'register_' || of_cluster and r.system_identifier = identifier
      and r.holder = by_holder and r.epoch = in_epoch and r.beat = seen_beat and r.heir <> by_holder;
-  select r.system_identifier = identifier and r.holder <> by_holder and r.epoch = in_epoch + 1,
-         r.system_identifier, r.holder, r.epoch, r.beat, r.heir, r.noted_by, r.noted_at, r.term
-    from sky_register.register r where r.cluster = of_cluster and session_user = 'register_' || of_cluster
+  select r.system_identifier = identifier and r.holder <> by_holder and r.epoch = in_epoch + 1, r.*
+    from sky_register.row_of(of_cluster) r
 $$;
 
 -- A new row: where there is none (seen_epoch and seen_beat null), or instead of the one that was seen, with a higher epoch.
@@ -110,9 +115,8 @@ as $$
      set system_identifier = excluded.system_identifier, holder = excluded.holder, epoch = excluded.epoch, beat = r.beat + 1,
          heir = null, term = 0, noted_by = excluded.noted_by, noted_at = excluded.noted_at
    where r.epoch = seen_epoch and r.beat = seen_beat and excluded.epoch > r.epoch;
-  select r.system_identifier = identifier and r.holder = by_holder and r.epoch = new_epoch,
-         r.system_identifier, r.holder, r.epoch, r.beat, r.heir, r.noted_by, r.noted_at, r.term
-    from sky_register.register r where r.cluster = of_cluster and session_user = 'register_' || of_cluster
+  select r.system_identifier = identifier and r.holder = by_holder and r.epoch = new_epoch, r.*
+    from sky_register.row_of(of_cluster) r
 $$;
 
 revoke all on all functions in schema sky_register from public;

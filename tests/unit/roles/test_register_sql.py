@@ -194,6 +194,7 @@ def test_another_clusters_row_cannot_be_touched_nor_seen(sky: Login, server: Rea
     "sql",
     [
         "select * from sky_register.register",
+        "select * from sky_register.row_of('sky')",
         "update sky_register.register set holder = 'node2'",
         "truncate sky_register.register",
         "create table public.mine (x int)",
