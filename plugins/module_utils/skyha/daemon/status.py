@@ -22,6 +22,7 @@ from ..policy.decision import Decision
 from ..policy.memory import Memory, guard_left
 from ..policy.record import Intent, Record, is_paused
 from ..words import Local, Path, Role, Seen, Server
+from ..world.notes import put
 from . import published as form
 from .board import Board, Noted
 from .published import Status, to_json
@@ -322,11 +323,5 @@ def as_text(data: Mapping[str, Any]) -> str:
 
 
 def write(status: Status, directory: str) -> None:
-    """Put the status into the run directory, whole or not at all; raises OSError. No fsync: it is of this boot only."""
-    target = os.path.join(directory, FILE)
-    temporary = f"{target}.{os.getpid()}"
-    with open(
-        os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644), "w", encoding="utf-8"
-    ) as file:
-        file.write(as_text(to_json(status)) + "\n")
-    os.replace(temporary, target)
+    """Put the status into the run directory, whole or not at all; raises OSError."""
+    put(os.path.join(directory, FILE), as_text(to_json(status)) + "\n")

@@ -1,11 +1,20 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What the next daemon of this boot is to know, in the run directory: it is empty after each start of the host, so no fsync."""
+"""Files of the run directory: it is empty after each start of the host. What the next daemon of this boot is to know is one of them."""
 
 from __future__ import annotations
 
 import os
 
 from ..errors import WorldError
+
+
+def put(path: str, text: str) -> None:
+    """Put the file there, whole or not at all; raises OSError. No fsync: it is for a run directory."""
+    temporary = f"{path}.{os.getpid()}"  # one that a skyhad of another user left is in nobody's way
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+    with open(os.open(temporary, flags, 0o644), "w", encoding="utf-8") as file:
+        file.write(text)
+    os.replace(temporary, path)
 
 
 class FileNotes:
@@ -26,11 +35,8 @@ class FileNotes:
 
     def save(self, text: str) -> None:
         """See ports.Notes."""
-        temporary = self._path + ".new"
         try:
-            with open(temporary, "w", encoding="ascii") as file:
-                file.write(text)
-            os.replace(temporary, self._path)
+            put(self._path, text)
         except OSError as error:
             raise self._error("written", error) from error
 
