@@ -22,7 +22,8 @@ from pathlib import Path
 
 from tests.faults.matrix import PAGE
 from tests.lab.bench import between
-from tests.mutants.catalogue import MUTANTS, Mutant
+from tests.mutants.catalogue import MUTANTS
+from tests.mutants.mutant import Mutant
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / ".cache/mutants"

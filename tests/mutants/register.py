@@ -1,0 +1,79 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Mutants of the register, the lease and the watchdog."""
+
+from __future__ import annotations
+
+from .mutant import LEASE, REGISTER, SCHEDULES, Mutant
+
+MUTANTS = (
+    Mutant(
+        "an operator's word over a silent register never ends",
+        "policy/record.py",
+        "    return 0 < record.epoch == record.overruled\n",
+        "    return record.overruled > 0\n",
+        (REGISTER,),
+    ),
+    Mutant(
+        "a silent register holds nobody back",
+        "policy/listening.py",
+        "memory.register.code and (intent.by_operator or intent.takeover):\n",
+        "memory.register.code:\n",
+        (REGISTER,),
+    ),
+    Mutant(
+        "a primary that is no holder serves on",
+        "policy/holding.py",
+        "    return in_force(config, memory) and memory.register.denied > 1 and not is_overruled(memory.record)\n",
+        "    return False\n",
+        (REGISTER,),
+    ),
+    Mutant(
+        "a take names the row of now, not the one from before the proof",
+        "policy/holding.py",
+        "            return memory, verbs.take(own, node, row)\n",
+        "            return memory, verbs.take(own, node, part.row)\n",
+        (REGISTER, SCHEDULES),
+    ),
+    Mutant(
+        "the heir does not wait for the watchdog of the holder",
+        "policy/book.py",
+        "    return max(watch.row_at, watch.promised_at) + by_any_clock(term)\n",
+        "    return max(watch.row_at, watch.promised_at) + term / 2\n",
+        LEASE,
+    ),
+    Mutant(
+        "the heir forgets what it has promised",
+        "policy/lease.py",
+        "        promised_at = max(part.watch.promised_at, signs.promised_at)\n",
+        "        promised_at = part.watch.promised_at\n",
+        LEASE,
+    ),
+    Mutant(
+        "a primary whose lease is over writes on until its watchdog bites",
+        "policy/decide.py",
+        "is_over(config, memory, seen, now):\n",
+        "False:\n",
+        LEASE,
+    ),
+    Mutant(
+        "the watchdog is fed after the lease is over",
+        "policy/lease.py",
+        "    return Food(holds_until(config, hold), config.register.lease)\n",
+        "    return Food(now + config.register.lease)\n",
+        LEASE,
+    ),
+    Mutant(
+        "a skyha that starts opens the watchdog before it holds",
+        "policy/lease.py",
+        "        return None if local.server is Server.DOWN else Food(0.0)\n",
+        "        return None if local.server is Server.DOWN else Food(now + config.register.lease)\n",
+        LEASE,
+    ),
+    Mutant(
+        "skyha ends and leaves its host to the watchdog",
+        "policy/holding.py",
+        "(seen.leaving and seen.local.server is not Server.DOWN)",
+        "False",
+        LEASE,
+    ),
+)
