@@ -11,9 +11,10 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.proof 
 
 from tests.model import register
 from tests.model.explore import explore
+from tests.model.register_state import RATES
 
 
-def explored(faults, heals, depth, *story, rates=register.RATES):
+def explored(faults, heals, depth, *story, rates=RATES):
     """All stories after this beginning ('': nothing happens), with clocks that go alike and apart."""
     starts = []
     for pair in rates:
@@ -38,7 +39,7 @@ def test_never_two_writers_and_always_a_way_back(faults, heals, depth, capsys):
 
 
 def caught(faults, heals, depth, *story):
-    found, tale = explored(faults, heals, depth, *story, rates=register.RATES[:1])
+    found, tale = explored(faults, heals, depth, *story, rates=RATES[:1])
     assert "S1" in found.broken, f"not noticed: {found}"
     assert "BROKEN" in tale()
 
@@ -53,7 +54,7 @@ ALONE = ("the link between the nodes: cut", "node1's link to the register: cut")
 
 
 def test_the_rules_as_they_are_let_the_heir_take_over():
-    world = register.start(register.RATES[0])._replace(faults=1)
+    world = register.start(RATES[0])._replace(faults=1)
     world = dict(register.events(world))["node1 loses power"]
     for _ in range(14):
         world = register.step(world, register.Way())
