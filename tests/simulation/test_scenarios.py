@@ -18,6 +18,19 @@ class TestPrimaryDies:
         converges(world)
         assert world.node1.pg.is_standby
 
+    def test_power_that_is_off_needs_no_patience(self, world):
+        world.run(0.5)
+        world.node1.switch_off("test")
+        began = world.now
+        assert world.run_until(lambda: "fenced" in world.events("node2"), 10) is not None
+        assert world.now - began < 2.5, story(world)
+
+    def test_short_cut_of_a_host_with_power_hurries_nobody(self, world):
+        world.isolate("node1")
+        world.run(1.4)
+        world.heal()
+        nobody_is_fenced(world, 60)
+
     def test_mains_cut_with_bmc_waits_for_the_operator(self, world):
         world.node1.mains = world.bmcs["node1"].up = False
         world.node1.switch_off("test")

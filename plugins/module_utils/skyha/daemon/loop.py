@@ -32,6 +32,7 @@ TELL_FOR = 10.0  # seconds that a failure stays an alarm after it was last seen,
 CALM_FOR = 15.0  # an alarm that returns sooner is the same one: a password that fails is seen by every fresh look only
 # Actions that stop this node from serving: they are never held back.
 _YIELDING = frozenset({Do.KILL_POSTGRES, Do.DROP_VIP})
+_LOOKS = (Task.CHECK_BMC, Task.CHECK_RECORD)
 # What must not be done where the other was to be done just before and failed. Nothing else waits for anything: a slot that
 # cannot be made is no reason to leave the peer switched off.
 _NEEDS: Mapping[Do, frozenset[Do]] = {
@@ -121,9 +122,10 @@ class Loop:
             self._note(decision, now)
             self._act(decision, now)
         else:
-            # ... but to stop writing needs no announcement, and to remember what was seen announces nothing.
-            yielding = tuple(action for action in decision.actions if action.do in _YIELDING)
-            harmless = not decision.actions and decision.memory.record.intent == self.memory.record.intent
+            # ... but to stop writing needs no announcement, and to look, and remember what was seen, announces nothing.
+            yielding = tuple(action for action in decision.actions if action.do in _YIELDING or action.value in _LOOKS)
+            only_looks = all(action.value in _LOOKS for action in decision.actions)
+            harmless = only_looks and decision.memory.record.intent == self.memory.record.intent
             if harmless:
                 self._adopt(decision.memory)
             if self.ports.signs is not None:  # what is not remembered must not be promised

@@ -112,8 +112,13 @@ def shutting_down(timing: Timing, trouble: Trouble, peer: Peer | None, now: floa
     return replace(trouble, stopping_since=since, stopping_at=at, unreachable=0, blind_for=0.0)
 
 
-def used_up(timing: Timing, trouble: Trouble, looks: Mapping[Path, Look], now: float) -> tuple[bool, str]:
+def used_up(
+    timing: Timing, trouble: Trouble, looks: Mapping[Path, Look], now: float, is_off: bool = False
+) -> tuple[bool, str]:
     """Whether the trouble has lasted long enough, and a sentence that says how long it has and must.
+
+    is_off: the peer's BMC has said so since it began, and nothing belies it. Beside the silence of all paths that needs no patience: nobody
+    is waited for who has no power.
 
     The class on the VIP path picks the patience; `stalled` on the vote path raises it to hang_timeout, since a proxy
     with a connect timeout below the look's deadline tells a dead backend (dropped) from a slow one (stalled). A link
@@ -121,6 +126,8 @@ def used_up(timing: Timing, trouble: Trouble, looks: Mapping[Path, Look], now: f
     """
     vip, vote = looks[Path.VIP].sight, looks[Path.VOTE].sight
     elapsed = min(now - trouble.since, age(now, trouble.stopping_at)) - trouble.blind_for
+    if is_off and vip is Sight.UNREACHABLE and trouble.unreachable > 0 and vote in (Sight.DROPPED, Sight.STALLED):
+        return True, "unreachable, and its BMC says that the power is off"
     if Sight.STALLED in (vip, vote) or Sight.SICK in (vip, vote):
         return elapsed >= timing.hang_timeout, f"stalled or sick for {elapsed:.1f} of {timing.hang_timeout:g} s"
     if vip in (Sight.REFUSED, Sight.DROPPED):

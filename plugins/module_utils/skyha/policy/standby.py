@@ -36,7 +36,7 @@ from .promoting import invited
 from .record import Intent, Stage, is_paused
 from .stages import Found, at_stage
 from .takeover import take_over
-from .upkeep import check_bmc, check_record, late_order, peer_is_on, power_on_anew, undo_fence
+from .upkeep import check_bmc, check_record, late_order, peer_is_on, power_on_anew, reads_power, says_off, undo_fence
 from .wal import wal_alarms
 
 SWITCH_POLL = 0.05
@@ -224,7 +224,7 @@ def _troubled(config: Config, memory: Memory, seen: Seen, now: float) -> Decisio
     if memory.word.confirmed_off:
         against = {code: why for code, why in against.items() if code not in BY_OPERATOR}
     obstacles = tuple(against.values())
-    waited, patience = used_up(config.timing, trouble, seen.looks, now)
+    waited, patience = used_up(config.timing, trouble, seen.looks, now, says_off(memory, trouble.since, now))
     if obstacles:
         why = "; ".join(obstacles)
         memory, told = not_followed(memory, why)
@@ -249,7 +249,8 @@ def _troubled(config: Config, memory: Memory, seen: Seen, now: float) -> Decisio
         return Decision(memory, f"standby, primary shows no life: {patience}", replace(wants, delay=0.0), (), events)
     if not waited:
         text = f"the primary shows no life: {patience}"
-        return Decision(memory, f"standby, primary shows no life: {patience}", wants, (), events, {"trouble": text})
+        reads = reads_power(config, memory, seen, now)
+        return Decision(memory, f"standby, primary shows no life: {patience}", wants, reads, events, {"trouble": text})
     if Task.POWER_ON in seen.running:  # what is to be fenced would come up in the middle of the promotion
         sentence = (
             f"standby, primary shows no life: {patience}; {config.peer.name} is being switched on, that ends first"

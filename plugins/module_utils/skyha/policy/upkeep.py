@@ -7,11 +7,13 @@ from dataclasses import replace
 
 from ..config import Config
 from ..margins import ORDER_ACTS_WITHIN, RECORD_EVERY
-from ..words import Action, Do, Event, Outcome, Power, Seen, Task
-from .armed import bmc_problem
+from ..words import Action, Do, Event, Outcome, Path, Power, Seen, Sight, Task
+from .armed import bmc_problem, is_bmc_belied
 from .memory import Memory, Upkeep, age
 from .record import Stage, is_paused
 
+READ_POWER_EVERY = 0.4
+POWER_READ_HOLDS = 3.0
 POWER_ON_EVERY = 15.0
 POWER_ON_TRIES = 20
 RECORD_RETRY = 5.0
@@ -25,6 +27,23 @@ def check_bmc(config: Config, memory: Memory, seen: Seen, now: float) -> tuple[A
     if not config.agents or Task.CHECK_BMC in seen.running or age(now, memory.upkeep.bmc_asked_at) < interval:
         return ()
     return (Action(Do.RUN, Task.CHECK_BMC),)
+
+
+def reads_power(config: Config, memory: Memory, seen: Seen, now: float) -> tuple[Action, ...]:
+    """Ask the BMC of a peer whose host answers nothing, at once and again: a power that is off ends all patience."""
+    is_gone = seen.looks[Path.VIP].sight is Sight.UNREACHABLE
+    is_known = age(now, memory.upkeep.bmc_asked_at) < READ_POWER_EVERY
+    if not is_gone or is_known or not config.agents or Task.CHECK_BMC in seen.running:
+        return ()
+    return (Action(Do.RUN, Task.CHECK_BMC),)
+
+
+def says_off(memory: Memory, since: float, now: float) -> bool:
+    """Has the peer's BMC said since then that the power is off, and does nothing belie it? It said 'on' before, or nothing is armed."""
+    upkeep = memory.upkeep
+    if upkeep.bmc_off_at is None or upkeep.bmc_off_at < since or upkeep.bmc_error or is_bmc_belied(memory):
+        return False
+    return age(now, upkeep.bmc_ok_at) <= POWER_READ_HOLDS
 
 
 def check_record(memory: Memory, seen: Seen, now: float) -> tuple[Action, ...]:
