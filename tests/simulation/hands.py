@@ -128,6 +128,12 @@ class Hands:
                 return
         raise WorldError("no primary to write the pause into")
 
+    def set_sync(self, name: str) -> None:
+        """See ports.Hands."""
+        self._hand("set_sync")
+        self.call(self.world.fsync_time)
+        self.host.pg.sync.write(name)
+
     def _needs_primary(self) -> None:
         if not self.host.pg.accepts:
             raise WorldError("the server does not take it")

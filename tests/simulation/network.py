@@ -166,6 +166,7 @@ class Network:
                 clean_shutdown=pg.clean,
                 system_identifier=system,
                 places=places,
+                sync=pg.sync.seen(),
             ), QUICK
         if pg.hung or pg.slow > deadline:
             return Local(Server.STALLED, role, vip_held=host.vip), deadline
@@ -177,6 +178,7 @@ class Network:
             "vip_held": host.vip,
             "system_identifier": system,
             "places": places,
+            "sync": pg.sync.seen(),
         }
         control = {
             "standby_recorded": pg.control("recorded") == pg.timeline,

@@ -84,7 +84,7 @@ class Oracles:
             paused
             and not stops
             and any(
-                action.do is not Do.SET_PAUSE and action.value not in (Task.CHECK_BMC, Task.CHECK_RECORD)
+                action.do not in (Do.SET_PAUSE, Do.SET_SYNC) and action.value not in (Task.CHECK_BMC, Task.CHECK_RECORD)
                 for action in decision.actions
             )
         ):
@@ -224,7 +224,7 @@ class Oracles:
                 + 10.0
                 + (host.daemon.monotonic() - intent.since)
             )
-            self._may_lose[host.name] = bytes_of(allowed)
+            self._may_lose[host.name] = 0 if config.zero_loss else bytes_of(allowed)
             if host.peer.pg.branch == host.pg.branch and host.peer.pg.lsn - host.pg.lsn > bytes_of(allowed):
                 self.breaks(
                     "S4",
@@ -243,7 +243,8 @@ class Oracles:
             self.breaks("O1", f"{host.name} hands over and {host.peer.name} lacks WAL of it")
         self._allowed[host.peer.name] = self.world.branches.newest
         # Of one that crashed and does not come up again: what it wrote after its skyha's last look.
-        self._may_lose[host.peer.name] = bytes_of(LOOKS_EVERY) if crashed else 0
+        zero_loss = self.world.config(host.name).zero_loss
+        self._may_lose[host.peer.name] = bytes_of(LOOKS_EVERY) if crashed and not zero_loss else 0
         self._handed.add(host.peer.name)
 
     # --- what clients were told ------------------------------------------------------------------------------------------------
@@ -264,7 +265,8 @@ class Oracles:
                     "O1",
                     f"{host.name} serves without {told - covered} bytes that were acknowledged, {allowed} are allowed",
                 )
-        self._acknowledged[position[0]] = max(position[1], self._acknowledged.get(position[0], 0))
+        told = min(position[1], host.pg.sync.acked)
+        self._acknowledged[position[0]] = max(told, self._acknowledged.get(position[0], 0))
 
     def streams(self, sink: Host) -> None:
         """O1: a standby streams, as far as PostgreSQL can tell. Is what it has really part of its source's history?"""

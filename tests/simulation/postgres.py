@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .sync import Sync
 from .wal import Position
 
 if TYPE_CHECKING:
@@ -52,7 +53,8 @@ class Postgres:
         self.checkpoint_at = (
             0.0  # its first one on this timeline is done then; a promotion's own is spread over minutes
         )
-        self._life = 0  # changes with every start and stop
+        self.life = 0  # changes with every start and stop
+        self.sync = Sync(self)
         self.up_at = 0.0
 
     # --- what is ---------------------------------------------------------------------------------------------
@@ -90,11 +92,14 @@ class Postgres:
     def settle(self) -> None:
         """Let the commits since the last time be made."""
         now = self.world.kernel.now
-        if self.accepts:
+        if self.accepts and not self.sync.holds_up:
             self.lsn = self.written(now)
             self._at += COMMIT_EVERY * int((now - self._at) / COMMIT_EVERY)
         else:
             self._at = now
+        if self.accepts:
+            self.lsn += self.sync.stuck(COMMIT_BYTES)
+        self.sync.settle()
 
     def written(self, when: float) -> int:
         """The LSN that it had, or will have, at a time near to now while it accepts commits."""
@@ -131,10 +136,10 @@ class Postgres:
         self.hung = False  # a SIGSTOP ends with its process
         self._enter("starting")
         seconds = self.start_time + (0.0 if self.clean else self.recovery_time)
-        self.host.later(self.broken_after if self.broken else seconds, self._started, self._life)
+        self.host.later(self.broken_after if self.broken else seconds, self._started, self.life)
 
     def _started(self, life: int) -> None:
-        if life != self._life:
+        if life != self.life:
             return
         if self.broken:
             self._enter("down")
@@ -144,6 +149,7 @@ class Postgres:
         if self.is_standby:
             self.replayed = self.position
         self.up_at = self.world.kernel.now
+        self.sync.start()
         self._enter("up")
         if not self.is_standby:
             self.world.oracles.becomes_writable(self.host, "start")
@@ -159,10 +165,10 @@ class Postgres:
             return
         self._enter("stopping")
         # It begins with a checkpoint of its own, of what is left to write.
-        self.host.later(self.stop_time + self.checkpoint_time, self._stopped, self._life, 0.0)
+        self.host.later(self.stop_time + self.checkpoint_time, self._stopped, self.life, 0.0)
 
     def _stopped(self, life: int, waited: float) -> None:
-        if life != self._life:
+        if life != self.life:
             return
         if self.hung or (self.world.stream.is_stuck(self) and waited < 10.0):
             self.host.later(0.5, self._stopped, life, waited + 0.5)
@@ -202,10 +208,10 @@ class Postgres:
         if not self.promoting:
             self.promoting = True
             self.world.tell(self.host.name, f"PostgreSQL is told to promote, by {by}")
-            self.host.later(self.promote_time, self._promoted, self._life)
+            self.host.later(self.promote_time, self._promoted, self.life)
 
     def _promoted(self, life: int) -> None:
-        if life != self._life or not self.promoting:
+        if life != self.life or not self.promoting:
             return
         if self.promotion_hangs or self.hung or self.replay_paused or self.reader:
             self.host.later(0.5, self._promoted, life)
@@ -216,6 +222,8 @@ class Postgres:
         self.by_hand = False
         self.lsn += COMMIT_BYTES
         self.is_standby = self.promoting = False
+        self.sync.start()
+        self.sync.acked = self.lsn
         self.checkpoint_at = self.world.kernel.now + SPREAD_CHECKPOINT
         self.world.stream.stop()
         self.world.tell(self.host.name, f"PostgreSQL is primary on timeline {self.timeline} (branch {self.branch})")
@@ -246,7 +254,7 @@ class Postgres:
 
     def _enter(self, state: str) -> None:
         self.world.settle()
-        self._life += 1
+        self.life += 1
         self.state = state
         self.promoting = self.by_hand = False
         self._at = self.world.kernel.now

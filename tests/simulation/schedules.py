@@ -2,7 +2,8 @@
 """Random schedules of faults. `run(seed)` is one world with its faults, repaired at the end, and must converge.
 
 python -m tests.simulation.schedules SEED        replays one and prints its story (from the project's root,
-                                                 PYTHONPATH=collections); with --register one of those with a register, with --lease one of those with a lease
+                                                 PYTHONPATH=collections); with --register one of those with a register, with --lease one of those with a
+                                                 lease, with --zero-loss without a loss
 """
 
 from __future__ import annotations
@@ -35,10 +36,13 @@ SETTLE = 300.0  # within so long after the last repair the cluster must be in go
 
 
 REGISTER = {"register": {"engine": "vote_host", "address": "198.51.100.35"}}
+ZERO_LOSS = {"replication": {"mode": "zero_loss"}}
 LEASE = {**REGISTER, "watchdog": {"device": "/dev/watchdog0"}, "signs": {"port": 8009}}
 
 
-def make_world(seed: int, register: bool = False, lease: bool = False) -> tuple[World, random.Random]:
+def make_world(
+    seed: int, register: bool = False, lease: bool = False, zero_loss: bool = False
+) -> tuple[World, random.Random]:
     """The world of a seed: its speeds and settings differ from seed to seed."""
     chance = random.Random(seed)
     world = World(
@@ -48,6 +52,7 @@ def make_world(seed: int, register: bool = False, lease: bool = False) -> tuple[
         fence={"action": "reset" if chance.random() < 0.15 else "off"},
         failover={"tablespace_policy": chance.choice(["alarm", "alarm", "failover"])},
         **(LEASE if lease else REGISTER if register else {}),
+        **(ZERO_LOSS if zero_loss else {}),
     )
     world.boot_time = chance.choice([9.0, 25.0])
     world.rewind_time = chance.choice([0.5, 5.0])
@@ -59,12 +64,15 @@ def make_world(seed: int, register: bool = False, lease: bool = False) -> tuple[
         host.clock_rate = chance.choice([1.0, 1.0, 0.955, 1.045])
     world.stream.delay = chance.choice([0.002, 0.05, 0.4])
     world.network.vote.connect_timeout = chance.choice([0.5, 0.5, 3.0])
+    if zero_loss:
+        for host in world.hosts.values():
+            host.pg.sync.checkpointer_late = chance.choice([0.0, 0.2, 4.0])
     return world, chance
 
 
-def run(seed: int, register: bool = False, lease: bool = False) -> World:
+def run(seed: int, register: bool = False, lease: bool = False, zero_loss: bool = False) -> World:
     """One schedule, with a register in the mix, and a lease, or without. What it broke is in `world.broken`."""
-    world, chance = make_world(seed, register, lease)
+    world, chance = make_world(seed, register, lease, zero_loss)
     scene = Scene(world, chance)
     world.run_until(world.armed, 60.0)
     open_faults: list[tuple[float, Undo]] = []
@@ -159,9 +167,9 @@ def _does_as_told(host: Host) -> None:
 
 def main(arguments: list[str]) -> int:
     """Replay the seeds named."""
-    register, lease = "--register" in arguments, "--lease" in arguments
+    register, lease, zero_loss = (f"--{one}" in arguments for one in ("register", "lease", "zero-loss"))
     for seed in [one for one in arguments if one.isdecimal()]:
-        print(story(run(int(seed), register, lease), f"seed {seed}"))
+        print(story(run(int(seed), register, lease, zero_loss), f"seed {seed}"))
     return 0
 
 

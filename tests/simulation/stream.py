@@ -23,6 +23,7 @@ class Stream:
         self.sink: Postgres | None = None
         self.delay = 0.005  # seconds from commit to flushed at the standby
         self.walsender_stopped = False
+        self.told = 0  # what the standby has told the walsender that it flushed
         self._life = 0
         self._dead_since: float | None = None
         self._trying = False
@@ -54,6 +55,11 @@ class Stream:
             sink.receive((source.branch, max(reached, sink.lsn)))
         else:
             sink.receive((source.branch, reached))
+        self.told = sink.lsn
+
+    def flows(self) -> bool:
+        """Is there one, and does it get WAL through?"""
+        return self.source is not None and self._flows()
 
     def flush(self, source: Postgres) -> None:
         """A clean shutdown sends all before it ends."""
@@ -125,7 +131,7 @@ class Stream:
             if not self.world.branches.looks_contained(source.position, sink.position):
                 break  # requested starting point is ahead, or the timelines parted
             self.world.oracles.streams(sink.host)
-            self.source, self.sink = source, sink
+            self.source, self.sink, self.told = source, sink, sink.lsn
             self._life += 1
             self._dead_since = None
             self.world.tell(sink.host.name, "streams")

@@ -104,7 +104,7 @@ class World:
 
     def _note_serving(self) -> None:
         now = self.kernel.now
-        serves = any(host.vip and host.pg.accepts for host in self.hosts.values())
+        serves = any(host.vip and host.pg.accepts and not host.pg.sync.holds_up for host in self.hosts.values())
         is_open = bool(self.serving) and self.serving[-1][1] == float("inf")
         if serves and not is_open:
             self.serving.append([now, float("inf")])

@@ -177,6 +177,18 @@ class Signs:
 
 
 @dataclass(frozen=True)
+class Replication:
+    """[replication]: what a commit that was acknowledged is worth."""
+
+    # zero_loss: a commit waits until the standby has it too, and only a standby that has everything is ever promoted by itself
+    mode: Annotated[str, _one_of("async", "zero_loss")] = "async"
+    sync_commit: Annotated[str, _one_of("on", "remote_apply")] = "on"  # zero_loss: synchronous_commit
+    sync_patience: Seconds = (
+        3.0  # zero_loss: for so long commits wait for a standby that is gone; then it is the heir no more
+    )
+
+
+@dataclass(frozen=True)
 class Agent:
     """[agent NAME]: one way to reach the peer's power."""
 
@@ -326,6 +338,7 @@ class Config:
     register: Register = Register()
     watchdog: Watchdog = Watchdog()
     signs: Signs = Signs()
+    replication: Replication = Replication()
     agents: tuple[Agent, ...] = ()
     http: Http = Http()
     paths: Paths = Paths()
@@ -336,6 +349,11 @@ class Config:
     def has_register(self) -> bool:
         """Does a register say who may write?"""
         return self.register.engine != "none"
+
+    @property
+    def zero_loss(self) -> bool:
+        """Do commits wait for the standby while it may take over?"""
+        return self.replication.mode == "zero_loss"
 
     @property
     def has_lease(self) -> bool:
@@ -362,6 +380,12 @@ def laid_over(config: Config, sections: Mapping[str, Mapping[str, Any]]) -> Conf
     """The configuration with some keys of some sections instead."""
     changed = {name: dataclasses.replace(getattr(config, name), **keys) for name, keys in sections.items()}
     return dataclasses.replace(config, **changed)
+
+
+def sync_names(node: str) -> str:
+    """What synchronous_standby_names says where commits wait for this node: its application_name (role streaming_replication)."""
+    quoted = node.replace('"', '""')
+    return f'FIRST 1 ("{quoted}")' if node else ""
 
 
 def slot_of(node: str) -> str:

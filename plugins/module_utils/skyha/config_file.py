@@ -208,6 +208,10 @@ def _no_lease(config: Config) -> list[str]:
 def _contradictions(config: Config) -> list[str]:
     """What each value allows but all together do not."""
     found = _never_fails_over(config.timing) + _no_lease(config)
+    if config.zero_loss and not config.has_register:
+        found.append(
+            "[replication] mode = zero_loss needs a [register]: there it stands whether the standby has everything; set one, or mode async"
+        )
     addresses = {
         "[node] address": config.node.address,
         "[peer] address": config.peer.address,

@@ -66,6 +66,12 @@ MISSED_CHECKS = 2.5
 # Between two trials whether the record can be written. It is alarmed within a minute, a hanging disk included.
 RECORD_EVERY = 30.0
 
+# --- zero loss
+
+# From the moment at which the walsender and a session have a new synchronous_standby_names until the checkpointer, that was told at the
+# same time, is trusted to have been told: from then on it is seen whether it has read it.
+SYNC_SETTLES = 1.0
+
 # For so long after a quiet look an heir's promises go on: a slow cycle costs its primary nothing.
 PROMISES_FOR = 10.0
 

@@ -136,6 +136,9 @@ class Hands(Protocol):
     def set_pause(self, request: Request) -> None:
         """Write pause or resume into the database, through the primary."""
 
+    def set_sync(self, name: str) -> None:
+        """Write down durably for which node commits wait ('': nobody), and let the server here read it, if one runs."""
+
 
 class Tasks(Protocol):
     """Long work beside the loop, in processes of their own with deadlines; at most one of each Task at a time."""

@@ -151,6 +151,24 @@ class Reader:
 
 
 @dataclass(frozen=True)
+class Sync:
+    """For whom commits wait on this node (zero loss). What is of the server is known of a running primary only."""
+
+    file: str | None = None  # the node that skyha's file names, '': nobody; None: not known
+    names: str | None = None  # synchronous_standby_names, as a new session has it
+    commit: str | None = None  # synchronous_commit, likewise
+    taken: bool | None = None  # the peer's walsender has taken those settings: it is the synchronous standby
+    # The checkpointer, by whose word commits wait, was seen idle, so it has read what was changed before; or a commit was seen to wait.
+    loaded: bool | None = None
+    flush_lsn: int | None = (
+        None  # what the peer has flushed (replayed, where commits wait for that); None: it does not stream
+    )
+    lowered: tuple[
+        str, ...
+    ] = ()  # roles and databases whose commits do not wait: they have a lower synchronous_commit of their own
+
+
+@dataclass(frozen=True)
 class Local:
     """This node's own PostgreSQL and VIP. Without an answer by SQL most of it is not known."""
 
@@ -178,6 +196,7 @@ class Local:
     places: tuple[Place, ...] | None = None  # of the WAL and the tablespaces
     wal: Wal | None = None  # looked at now and then
     readers: tuple[Reader, ...] = ()  # standby: sessions that replay waits for; looked for only while it stands still
+    sync: Sync | None = None
 
 
 @dataclass(frozen=True)
@@ -390,6 +409,7 @@ class Do(str, Enum):
     SET_SWITCHING = "set_switching"  # tell the database that a switchover begins / is over (value True/False)
     PROMOTE_PEER = "promote_peer"  # switchover: by SQL, after the peer has all WAL
     SET_PAUSE = "set_pause"  # write pause/resume into the database
+    SET_SYNC = "set_sync"  # let commits wait for that node (value: its name), or for nobody ('')
     RUN = "run"  # start a Task
 
 

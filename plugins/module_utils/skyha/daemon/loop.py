@@ -36,7 +36,7 @@ _LOOKS = (Task.CHECK_BMC, Task.CHECK_RECORD)
 # What must not be done where the other was to be done just before and failed. Nothing else waits for anything: a slot that
 # cannot be made is no reason to leave the peer switched off.
 _NEEDS: Mapping[Do, frozenset[Do]] = {
-    Do.START_POSTGRES: frozenset({Do.MAKE_STANDBY, Do.DROP_VIP}),
+    Do.START_POSTGRES: frozenset({Do.MAKE_STANDBY, Do.DROP_VIP, Do.SET_SYNC}),
     Do.STOP_POSTGRES: frozenset({Do.DROP_VIP}),
     Do.SET_SWITCHING: frozenset({Do.CHECKPOINT}),
 }
@@ -302,6 +302,7 @@ class Loop:
             Do.RECORD_STANDBY: lambda: hands.record_standby(bool(value)),
             Do.SET_SWITCHING: lambda: hands.set_switching(bool(value)),
             Do.SET_PAUSE: lambda: hands.set_pause(value),  # type: ignore[arg-type]
+            Do.SET_SYNC: lambda: hands.set_sync(value),  # type: ignore[arg-type]
             Do.RUN: lambda: self.ports.tasks.start(value),  # type: ignore[arg-type]
         }
         verbs[action.do]()

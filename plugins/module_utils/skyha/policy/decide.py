@@ -21,6 +21,7 @@ from .record import is_paused
 from .remember import remember
 from .standby import decide_standby
 from .storage import moved_on_purpose, remember_mounts
+from .sync import governed
 from .upkeep import undo_fence
 from .vip import drop_vip
 
@@ -74,7 +75,7 @@ def decide(config: Config, memory: Memory, seen: Seen, now: float) -> Decision:
     request = memory.word.pause_request if memory.word.pause_written_at is None else None
     if request is not None and (request.order is Order.PAUSE or seen.local.server is Server.UP):
         decision = replace(decision, actions=decision.actions + (Action(Do.SET_PAUSE, request),))
-    return asking(config, decision, seen, now)
+    return asking(config, governed(config, decision, seen, now), seen, now)
 
 
 def _by_role(config: Config, memory: Memory, seen: Seen, now: float) -> Decision:

@@ -26,6 +26,7 @@ from .lease import (
 )
 from .memory import Memory, Register, age
 from .record import Record, Stage, is_overruled, is_paused
+from .sync import is_waited_for, may_be_heir
 from .wal import has_received
 
 BEATS = 600  # so many renewals of one holder lie between two notes of the beat on record: each costs an fsync
@@ -216,7 +217,7 @@ def owes(config: Config, memory: Memory, seen: Seen) -> bool:
     """skyha is told to end: is there something that the register must hear first?"""
     hold = memory.register.hold
     stays = hold is not None and hold.has_heir and seen.local.server is not Server.DOWN
-    return stays or would_resign(config, memory, seen)
+    return stays or is_waited_for(config, seen) or would_resign(config, memory, seen)
 
 
 def would_resign(config: Config, memory: Memory, seen: Seen) -> bool:
@@ -323,8 +324,12 @@ def _heir(config: Config, memory: Memory, seen: Seen, present: str, now: float) 
         return ""
     if not _is_primary(seen) or intent is not None:
         return present
+    if config.zero_loss and not may_be_heir(config, memory, seen, present):
+        return ""
     if local.peer_streaming and local.standby_recorded:
         return config.peer.name
+    if config.zero_loss:
+        return present  # commits wait for it
     is_gone = local.peer_streaming is False  # None: PostgreSQL here does not tell
     return "" if is_gone and age(now, memory.stream.at) > config.timing.arming_window else present
 

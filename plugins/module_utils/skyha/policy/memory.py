@@ -194,6 +194,31 @@ class Lease:
 
 
 @dataclass(frozen=True)
+class Sync:
+    """Zero loss, on the primary. Written by sync.py."""
+
+    looked_at: float | None = None  # the last look that told of it ...
+    written: int = 0  # ... and all that was written then
+    owed: int | None = None  # so much was written and the peer had not flushed it ...
+    owed_since: float = 0.0  # ... since then, at the longest
+    is_late: bool = False  # it had not at the look after that, or it does not stream
+    is_level: bool = False  # it has just been quick enough for commits to wait for it
+    in_effect_at: float | None = None  # since when the setting is seen in effect
+    is_loaded: bool = False  # commits wait
+    floor: int | None = None  # all that was written by then; what is acknowledged later the peer has
+    is_covered: bool = False  # the peer has all up to there: it may be the heir
+    given_up_at: float | None = None  # it was gone, hung or slow for too long ...
+    given_up: int = 0  # ... and how many times that was so lately
+    told_at: float | None = None  # when the setting was last changed, or the server told again
+    deaf_since: float | None = None  # the server has another setting than the file
+    resumes: bool = (
+        False  # since skyha started it is in effect: an heir that stands already was named by an earlier skyha
+    )
+    level_looks: int = 0  # looks in a row, a cycle apart, that found flushed what the one before had found written
+    was_quick: bool = False  # the last look came soon after the one before
+
+
+@dataclass(frozen=True)
 class Memory:
     """All that the decision remembers."""
 
@@ -211,6 +236,7 @@ class Memory:
     upkeep: Upkeep = Upkeep()
     register: Register = Register()
     lease: Lease = Lease()
+    sync: Sync = Sync()
 
 
 def begin(memory: Memory, intent: Intent) -> Memory:
@@ -221,6 +247,11 @@ def begin(memory: Memory, intent: Intent) -> Memory:
 def ended(memory: Memory) -> Memory:
     """The memory with nothing on record that is begun and not finished."""
     return replace(memory, record=replace(memory.record, intent=None))
+
+
+def without_sync(memory: Memory) -> Memory:
+    """The memory in which nothing is known of commits that wait: a server that starts, or follows, has none."""
+    return memory if memory.sync == Sync() else replace(memory, sync=Sync())
 
 
 def age(now: float, then: float | None) -> float:

@@ -11,6 +11,7 @@ from ..words import Local, Path, Role, Seen, Server, Sight
 from .holding import remember_register
 from .memory import MAX_SAMPLES, Heard, Memory, Own, Stream, Watch, age
 from .orders import remember_orders
+from .sync import remember_sync
 from .upkeep import remember_outcome
 from .vip import remember_vip
 from .wal import remember_wal
@@ -35,6 +36,7 @@ def remember(config: Config, memory: Memory, seen: Seen, now: float) -> Memory:
         memory = _forget_the_catch_up(memory)
     memory = remember_register(config, memory, seen, now)
     memory = remember_wal(config, memory, local, now)
+    memory = remember_sync(config, memory, seen, now)
     for outcome in seen.outcomes:
         memory = remember_outcome(memory, outcome, now)
     return remember_orders(memory, seen, now)

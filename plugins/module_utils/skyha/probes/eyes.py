@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Callable
 
 from ..config import Config
-from ..words import Local, Look, Path, Peer, Reader, Role, Server, Sight, Wal
+from ..words import Local, Look, Path, Peer, Reader, Role, Server, Sight, Sync, Wal
 from . import arp, ndp, queries, wal
 from .datadir import DataDir, Disk, Postmaster
 from .meaning import STARTING
@@ -28,16 +28,25 @@ _SYSTEM_EVERY = 60.0  # it cannot change while a server runs; a restart from ano
 class ProbeEyes:
     """Eyes on the real world. Not for more than one thread."""
 
-    def __init__(self, config: Config, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        config: Config,
+        clock: Callable[[], float] = time.monotonic,
+        governed: Callable[[], str | None] = lambda: None,
+    ) -> None:
+        """governed: for which node commits are to wait, by skyha's own file; None: not known."""
         self._config = config
+        self._governed = governed
         self._clock = clock
         self._paths = {
             Path.VIP: Line(queries.heartbeat(config, "vip", config.vip.address, config.postgresql.port)),
             Path.VOTE: Line(queries.heartbeat(config, "vote", config.vote.address, config.vote.port)),
         }
-        local = queries.local_dsn(config, lock_timeout=queries.lock_limit(config.timing.look_deadline))
+        local = queries.local_dsn(config, lock_timeout=queries.lock_limit(config.timing.look_deadline), looks_only=True)
         self._local = Line(Target("local", local, queries.local_sql(config)))
         self._restart = Line(Target("pending restart", local, queries.PENDING_RESTART))
+        self._lowered = Line(Target("lowered", local, queries.LOWERED))
+        self._lowered_for: tuple[str, ...] = ()
         self._system = Line(Target("system identifier", local, queries.SYSTEM))
         self._wal = Line(Target("wal", local, wal.WAL))
         self._peer = Line(
@@ -88,6 +97,7 @@ class ProbeEyes:
                 wal=self._wal_now(now, deadline),
                 system_identifier=self._identified(now, deadline),
                 places=self._storage.look(_STORAGE_WAIT),
+                sync=self._sync(seen),
             )
         self._restart_asked_at = self._wal_asked_at = float("-inf")  # a restart may be under way: ask again after it
         self._system_identifier = None
@@ -96,7 +106,7 @@ class ProbeEyes:
         is_down = told.server is Server.DOWN
         left = max(_STORAGE_WAIT, deadline - (self._clock() - now))
         places = self._storage.look(left if is_down else _STORAGE_WAIT, now_on=is_down)
-        return dataclasses.replace(told, vip_held=held, places=places)
+        return dataclasses.replace(told, vip_held=held, places=places, sync=Sync(self._governed()))
 
     def _in_the_way(self, seen: Local, deadline: float) -> tuple[Reader, ...]:
         """Whom replay waits for: asked only where it has stood still since the last look, with WAL to replay."""
@@ -154,7 +164,16 @@ class ProbeEyes:
         return look(lines, deadline, [self._paths[path] for path in fresh], self._clock)
 
     def _lines(self) -> list[Line]:
-        return [*self._paths.values(), self._local, self._peer, self._restart, self._system, self._wal, self._readers]
+        return [
+            *self._paths.values(),
+            self._local,
+            self._peer,
+            self._restart,
+            self._lowered,
+            self._system,
+            self._wal,
+            self._readers,
+        ]
 
     def _identified(self, now: float, deadline: float) -> str | None:
         if not self._system_identifier or now - self._system_asked_at >= _SYSTEM_EVERY:
@@ -166,11 +185,17 @@ class ProbeEyes:
 
     def _restart_pending(self, now: float, deadline: float) -> tuple[str, ...] | None:
         if now - self._restart_asked_at >= _PENDING_RESTART_EVERY:
-            answer = look([self._restart], deadline, clock=self._clock)[0]
-            self._restart.close()  # once a minute is no reason to keep a connection
+            lines = [self._restart, self._lowered] if self._config.zero_loss else [self._restart]
+            answer, *lowered = look(lines, deadline, clock=self._clock)
+            for line in lines:
+                line.close()  # once a minute is no reason to keep a connection
             self._restart_asked_at = now
             self._pending_restart = tuple(answer.row[0]) if answer.sight is Sight.OK and answer.row else None
+            self._lowered_for = tuple(lowered[0].row[0]) if lowered and lowered[0].row else ()
         return self._pending_restart
+
+    def _sync(self, seen: Local) -> Sync:
+        return dataclasses.replace(seen.sync or Sync(), file=self._governed(), lowered=self._lowered_for)
 
     def _wal_now(self, now: float, deadline: float) -> Wal | None:
         if now - self._wal_asked_at >= _WAL_EVERY:

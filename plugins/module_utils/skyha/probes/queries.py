@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..config import Config
-from ..words import Beat, Local, Peer, Reader, Role, Server
+from ..words import Beat, Local, Peer, Reader, Role, Server, Sync
 from .race import Target
 from .session import Row
 
@@ -60,6 +60,7 @@ def local_sql(config: Config, notes: bool = True) -> str:
     notes: read what skyha wrote down in its own database as well (role ha_schema makes that table).
     """
     table = _NOTES if notes else _NO_NOTES
+    sync = f"CASE WHEN NOT r.yes THEN ({_sync_sql(config)}) END" if config.zero_loss and notes else "NULL::json"
     return f"""SELECT r.yes, t.line,
        CASE WHEN NOT r.yes THEN pg_current_wal_lsn() - '0/0' END,
        {_RECEIVED}, pg_last_wal_replay_lsn() - '0/0', CASE WHEN r.yes THEN pg_is_wal_replay_paused() END,
@@ -69,9 +70,40 @@ def local_sql(config: Config, notes: bool = True) -> str:
        NOT r.yes AND c.standby_recorded AND c.recorded_timeline = t.line, c.switching,
        c.paused, extract(epoch FROM c.paused_until - now())::float8,
        CASE WHEN NOT r.yes THEN {_CLIENTS_LEFT} END, {_NOTED},
-       CASE WHEN NOT r.yes THEN (SELECT timeline_id FROM pg_control_checkpoint()) END
+       CASE WHEN NOT r.yes THEN (SELECT timeline_id FROM pg_control_checkpoint()) END,
+       {sync}
   FROM (SELECT pg_is_in_recovery() AS yes) r CROSS JOIN LATERAL ({_TIMELINE}) t
   LEFT JOIN {table} c ON c.id = 1"""
+
+
+# By the checkpointer's shared word commits wait. Where it waits for its next work, or between two writes, it has read its settings
+# (checkpointer.c: CheckpointerMain, CheckpointWriteDelay).
+_LOADED = """SELECT bool_or(wait_event IN ('CheckpointerMain', 'CheckpointWriteDelay') OR wait_event = 'SyncRep')
+  FROM pg_stat_get_activity(NULL) WHERE backend_type = 'checkpointer' OR wait_event = 'SyncRep'"""
+
+
+def _sync_sql(config: Config) -> str:
+    """What Sync holds, as JSON, by a session whose synchronous_commit is the server's own."""
+    reached = "replay_lsn" if config.replication.sync_commit == "remote_apply" else "flush_lsn"
+    return f"""SELECT json_build_array(current_setting('synchronous_standby_names'), current_setting('synchronous_commit'),
+       coalesce(bool_or(w.sync_state IN ('sync', 'quorum')), false), ({_LOADED}), max(w.{reached} - '0/0')::text)
+  FROM (SELECT s.* FROM pg_stat_replication s WHERE state = 'streaming' AND {_is_standby(config)}) w"""
+
+
+# Who commits without waiting for the standby. A superuser's session may do so at any time, and cannot be kept from it.
+LOWERED = """SELECT ARRAY(SELECT CASE WHEN s.setrole = 0 THEN 'database ' || d.datname
+       WHEN s.setdatabase = 0 THEN 'role ' || pg_get_userbyid(s.setrole)
+       ELSE 'role ' || pg_get_userbyid(s.setrole) || ' in database ' || d.datname END
+  FROM pg_db_role_setting s LEFT JOIN pg_database d ON d.oid = s.setdatabase
+ WHERE EXISTS (SELECT FROM unnest(s.setconfig) c WHERE c ~ '^synchronous_commit=(off|local|remote_write|false|no|0)$') ORDER BY 1)"""
+
+
+def sync(told: Sequence[Any] | None) -> Sync | None:
+    """The JSON of a running primary."""
+    if told is None:
+        return None
+    names, commit, taken, loaded, flushed = told
+    return Sync(None, names, commit, taken, loaded, None if flushed is None else int(flushed))
 
 
 def _is_standby(config: Config) -> str:
@@ -169,12 +201,14 @@ def lock_limit(deadline: float) -> int:
 
 
 def local_dsn(
-    config: Config, database: str = "", statement_timeout: int = 10000, lock_timeout: int = 0
+    config: Config, database: str = "", statement_timeout: int = 10000, lock_timeout: int = 0, looks_only: bool = False
 ) -> Mapping[str, Any]:
     """libpq's parameters for the superuser's connection over the Unix socket.
 
-    database: another one than the HA role's; the timeouts: milliseconds, 0 for none.
+    database: another one than the HA role's; the timeouts: milliseconds, 0 for none; looks_only: nothing is written by it, so it may
+    show the server's own synchronous_commit.
     """
+    commit = "" if looks_only else "-c synchronous_commit=local "
     return {
         "host": config.postgresql.socket_dir,
         "port": config.postgresql.port,
@@ -182,8 +216,7 @@ def local_dsn(
         "user": config.postgresql.superuser,
         "passfile": config.postgresql.passfile,
         "application_name": "skyha",
-        "options": f"-c statement_timeout={statement_timeout} -c lock_timeout={lock_timeout} -c synchronous_commit=local "
-        f"-c datestyle=iso {_PATH}",
+        "options": f"-c statement_timeout={statement_timeout} -c lock_timeout={lock_timeout} {commit}-c datestyle=iso {_PATH}",
     }
 
 
@@ -234,6 +267,7 @@ def local(row: Row) -> Local:
         clients_left,
         noted,
         checkpoint_timeline,
+        synchronous,
     ) = row
     return Local(
         server=Server.UP,
@@ -252,6 +286,7 @@ def local(row: Row) -> Local:
         clients_left=_whole(clients_left),
         noted=noted,
         checkpoint_timeline=_whole(checkpoint_timeline),
+        sync=sync(synchronous),
     )
 
 

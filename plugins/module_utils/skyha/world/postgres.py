@@ -17,6 +17,7 @@ from ..probes.race import Line, Target, look
 from ..probes.session import Row
 from ..words import Order, Request, Sight
 from .store import sync_directory
+from .sync import SyncFile
 from .vip import Vip
 
 _SQL_DEADLINE = 2.0
@@ -27,8 +28,9 @@ _CHECKPOINT_WAIT = 0.3  # for it to be accepted, not to be finished
 class HostHands:
     """See ports.Hands."""
 
-    def __init__(self, config: Config, vip: Vip | None = None) -> None:
+    def __init__(self, config: Config, vip: Vip | None = None, sync: SyncFile | None = None) -> None:
         self._config = config
+        self._sync = sync if sync is not None else SyncFile(config)
         self._vip = vip if vip is not None else Vip(config)
         self._checkpoint: Line | None = None
 
@@ -179,6 +181,11 @@ class HostHands:
             else queries.local_dsn(config)
         )
         self._note("pause or resume", dsn, change)
+
+    def set_sync(self, name: str) -> None:
+        """See ports.Hands."""
+        self._sync.write(name)
+        self._signal(signal.SIGHUP)
 
     def promote_peer(self) -> None:
         """See ports.Hands."""

@@ -16,6 +16,7 @@ from .pause import PollPause
 from .postgres import HostHands
 from .signs import Datagrams
 from .store import FileStore
+from .sync import SyncFile
 from .tasks import ProcessTasks
 from .watchdog import Watchdog
 
@@ -48,14 +49,15 @@ class Production:
 def build(config: Config) -> Production:
     """The real world of the node that `config` describes; its directories must exist. Raises OSError, ConfigError or StateError."""
     clock = HostClock(config.paths.run_dir)
-    eyes, tasks = ProbeEyes(config), ProcessTasks(config)
+    sync = SyncFile(config)
+    eyes, tasks = ProbeEyes(config, governed=lambda: sync.name), ProcessTasks(config)
     pause = PollPause([eyes, tasks])
     signs = Datagrams(config, clock.boot(), wake=pause.wake) if config.signs.port else None
     guard = _guard(config, signs) if config.has_lease else None
     return Production(
         clock,
         eyes,
-        HostHands(config),
+        HostHands(config, sync=sync),
         tasks,
         FileStore(config.paths.state_dir),
         FileNotes(config.paths.run_dir),

@@ -1,0 +1,260 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Zero loss: the standby is the heir only while commits wait for it, and they wait for it as long as it may be (R6).
+
+In: its walsender flows and it is quick enough; then commits wait; once it has flushed all that was written before they did, it may be
+the heir. Out: the register has said that it is no heir any more; then commits wait no longer. So whatever was acknowledged, the heir has.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..config import Config, sync_names
+from ..margins import SYNC_SETTLES
+from ..words import Action, Do, Event, Local, Role, Seen, Server
+from ..words import Sync as Look
+from .decision import Decision
+from .memory import Memory, Sync, age, without_sync
+from .record import is_overruled, is_paused
+from .wal import size
+
+POLL = 0.1  # seconds between two looks while commits wait, or are about to
+NEAR = 16 * 1024 * 1024  # a standby that is behind by more is not quick enough, however quick it is
+QUICK = 0.5  # the looks that judge how quick it is are no further apart than this
+LEVEL_LOOKS = 5
+AGAIN = 5.0  # seconds from the first time that it was given up to the next trial; doubled with each ...
+MOST_PATIENT = 300.0  # ... up to so many ...
+CALM = 600.0  # ... and forgotten after so many seconds in which it was the heir
+TELL_AFTER = 1.0  # seconds that commits have waited, then an alarm
+RELOAD_AGAIN = 2.0  # a server that does not take the setting over in this time is told again
+
+
+def remember_sync(config: Config, memory: Memory, seen: Seen, now: float) -> Memory:
+    """With how far the peer is, and whether commits wait for it. What a look did not tell changes nothing."""
+    local = seen.local
+    if not config.zero_loss:
+        return memory
+    if local.server is Server.DOWN or (local.server is Server.UP and local.role is Role.STANDBY):
+        return without_sync(memory)
+    look = local.sync
+    if local.server is not Server.UP or local.role is not Role.PRIMARY or look is None or local.write_lsn is None:
+        return memory
+    part, is_first = memory.sync, memory.sync.looked_at is None
+    part = _waiting(config, _owing(config, part, look, local.write_lsn, now), memory, look, local.write_lsn, now)
+    part = _resumed(config, part, memory, look, is_first)
+    is_deaf = look.names is not None and look.names != sync_names(look.file or "")
+    part = replace(part, deaf_since=(now if part.deaf_since is None else part.deaf_since) if is_deaf else None)
+    was_quick = age(now, part.looked_at) <= QUICK
+    part = replace(part, looked_at=now, written=local.write_lsn, was_quick=was_quick)
+    return replace(memory, sync=_given_up(config, part, look, now))
+
+
+def _owing(config: Config, part: Sync, look: Look, written: int, now: float) -> Sync:
+    """Since when commits may wait for the peer; from the look before on, since nobody looked in between."""
+    flushed = look.flush_lsn
+    recently = now if part.looked_at is None else max(part.looked_at, now - 1.5 * config.timing.interval)
+    part = _level(part, flushed, now)
+    if flushed is not None and (part.owed is None or flushed >= part.owed):
+        owed = written if flushed < written else None
+        return replace(part, owed=owed, owed_since=recently, is_late=False)
+    if part.owed is None:  # it does not stream any more
+        return replace(part, owed=written, owed_since=recently, is_late=True)
+    return replace(part, is_late=True)
+
+
+def _level(part: Sync, flushed: int | None, now: float) -> Sync:
+    """Would commits that wait for it be held up? By less than QUICK; or, by a link that is slow all the time, by less than a cycle."""
+    has_it = flushed is not None and part.looked_at is not None and flushed >= part.written
+    if age(now, part.looked_at) <= QUICK:
+        return replace(part, is_level=has_it or part.level_looks >= LEVEL_LOOKS)
+    looks = part.level_looks + 1 if has_it else 0
+    return replace(part, level_looks=looks, is_level=looks >= LEVEL_LOOKS)
+
+
+def _waiting(config: Config, part: Sync, memory: Memory, look: Look, written: int, now: float) -> Sync:
+    """Do commits wait for the peer, and has it all that was written before they did?"""
+    if not _is_in_effect(config, look):
+        return replace(part, in_effect_at=None, is_loaded=False, floor=None, is_covered=False)
+    if part.in_effect_at is None:
+        return replace(part, in_effect_at=now) if look.taken or _was_heir(config, memory) else part
+    if part.floor is None and part.is_loaded:  # at the look before: what was acknowledged since then has waited
+        part = replace(part, floor=written)
+    if not part.is_loaded and age(now, part.in_effect_at) >= SYNC_SETTLES:
+        part = replace(part, is_loaded=look.loaded is True)
+    has_it = part.floor is not None and look.flush_lsn is not None and look.flush_lsn >= part.floor
+    return replace(part, is_covered=part.is_covered or has_it)
+
+
+def _resumed(config: Config, part: Sync, memory: Memory, look: Look, is_first: bool) -> Sync:
+    """An heir that an earlier skyha named has everything: that one has seen to it, and commits have waited since."""
+    resumes = (is_first or part.resumes) and _is_in_effect(config, look)
+    if not resumes or memory.register.hold is None:
+        return replace(part, resumes=resumes)
+    return replace(part, resumes=False, is_covered=part.is_covered or _was_heir(config, memory))
+
+
+def _is_in_effect(config: Config, look: Look) -> bool:
+    """Is the setting that of skyha's file, and the file's that commits wait for the peer?"""
+    waits = look.commit == config.replication.sync_commit or look.commit == "remote_apply"
+    return look.file == config.peer.name and look.names == sync_names(config.peer.name) and waits
+
+
+def _was_heir(config: Config, memory: Memory) -> bool:
+    hold = memory.register.hold
+    return hold is not None and hold.has_heir and hold.row.heir == config.peer.name
+
+
+def _given_up(config: Config, part: Sync, look: Look, now: float) -> Sync:
+    """Commits have waited long enough for a standby that is gone, hung or slow; or is it time to try it again?"""
+    if part.given_up_at is None:
+        waits = look.file == config.peer.name and part.owed is not None and part.is_late
+        if waits and now - part.owed_since >= config.replication.sync_patience:
+            return replace(part, given_up_at=now, given_up=part.given_up + 1)
+        if part.given_up and part.is_covered and age(now, part.in_effect_at) > CALM:
+            return replace(part, given_up=0)
+        return part
+    is_out = look.file == "" and look.names != sync_names(config.peer.name)
+    if is_out and now - part.given_up_at >= min(MOST_PATIENT, AGAIN * 2 ** (part.given_up - 1)):
+        return replace(part, given_up_at=None)
+    return part
+
+
+def may_be_heir(config: Config, memory: Memory, seen: Seen, present: str) -> bool:
+    """Has the peer all that this primary acknowledges, and will have it? present: the heir that the register names."""
+    part, local = memory.sync, seen.local
+    if not part.is_covered or part.given_up_at is not None:
+        return False
+    return present == config.peer.name or bool(local.peer_streaming and local.standby_recorded)
+
+
+def is_waited_for(config: Config, seen: Seen) -> bool:
+    """Do commits here wait for the peer, by skyha's file? Without skyha nobody would end that."""
+    look, local = seen.local.sync, seen.local
+    return config.zero_loss and local.server is Server.UP and look is not None and look.file not in ("", None)
+
+
+def governed(config: Config, decision: Decision, seen: Seen, now: float) -> Decision:
+    """With whom commits shall wait for from now on, before anything else is done; what is wrong with that; and a look soon."""
+    memory, look = decision.memory, seen.local.sync
+    if look is None:
+        return decision
+    wish = _wish(config, memory, seen, now)
+    events: tuple[Event, ...] = ()
+    actions: tuple[Action, ...] = ()
+    if wish is not None and (wish != look.file or _is_deaf(memory, now)):
+        actions = (Action(Do.SET_SYNC, wish),)
+        if wish != look.file:
+            events = _told(config, memory, wish, look)
+            memory = _changed(memory)
+        memory = replace(memory, sync=replace(memory.sync, told_at=now))
+    wants = decision.wants
+    if _looks_soon(config, memory, seen):
+        wants = replace(wants, delay=min(wants.delay, POLL))
+    return replace(
+        decision,
+        memory=memory,
+        wants=wants,
+        actions=actions + decision.actions,
+        events=decision.events + events,
+        alarms={**decision.alarms, **_alarms(config, memory, seen, now)},
+    )
+
+
+def _wish(config: Config, memory: Memory, seen: Seen, now: float) -> str | None:
+    """For whom commits shall wait; '': nobody; None: as it is."""
+    local, hold, part = seen.local, memory.register.hold, memory.sync
+    if local.server not in (Server.UP, Server.DOWN):
+        return None
+    if not config.zero_loss or local.role is Role.STANDBY or is_overruled(memory.record):
+        return ""
+    if local.role is not Role.PRIMARY or hold is None or hold.has_heir:
+        return None  # an heir may stand: it goes first
+    if is_paused(memory.record, now) or seen.leaving or part.given_up_at is not None:
+        return ""
+    if local.server is Server.DOWN:
+        return ""
+    is_ready = part.is_level and local.peer_streaming and local.standby_recorded and not memory.register.code
+    return config.peer.name if is_ready else None
+
+
+def _is_deaf(memory: Memory, now: float) -> bool:
+    """Has the server here not taken over what the file says? It reads it when it is told to."""
+    since = memory.sync.deaf_since
+    return since is not None and now - since >= RELOAD_AGAIN and age(now, memory.sync.told_at) >= RELOAD_AGAIN
+
+
+def _changed(memory: Memory) -> Memory:
+    """What was known of commits that wait counts no more, from this very decision on."""
+    part = memory.sync
+    part = replace(part, in_effect_at=None, is_loaded=False, floor=None, is_covered=False, is_level=False)
+    return replace(memory, sync=part)
+
+
+def _told(config: Config, memory: Memory, wish: str, look: Look) -> tuple[Event, ...]:
+    peer = config.peer.name
+    if wish:
+        return (Event("sync_begun", f"{peer} is level: commits wait for it from now on"),)
+    if look.file != peer or memory.record.role is not Role.PRIMARY:
+        return ()
+    if memory.sync.given_up_at is not None:
+        text = f"{peer} was gone, hung or slow for {config.replication.sync_patience:g} s: it is no heir any more, commits go on without it"
+        return (Event("sync_ended", text, "warning"),)
+    return (Event("sync_ended", f"commits wait for {peer} no longer"),)
+
+
+def _looks_soon(config: Config, memory: Memory, seen: Seen) -> bool:
+    """Commits wait, or may be about to: the next look is worth a moment."""
+    part, look, local = memory.sync, seen.local.sync, seen.local
+    if not config.zero_loss or look is None or local.role is not Role.PRIMARY or local.server is not Server.UP:
+        return False
+    if look.file == config.peer.name:
+        return part.is_late or (not part.is_covered and bool(local.peer_streaming))
+    if part.given_up_at is not None or not local.peer_streaming or look.flush_lsn is None or local.write_lsn is None:
+        return False
+    # Every other look only: a standby that is never level must not make the primary look ten times a second.
+    return local.write_lsn - look.flush_lsn <= NEAR and not part.was_quick
+
+
+def _alarms(config: Config, memory: Memory, seen: Seen, now: float) -> dict[str, str]:
+    local, look, part, peer = seen.local, seen.local.sync, memory.sync, config.peer.name
+    if not config.zero_loss or look is None or local.role is not Role.PRIMARY or local.server is not Server.UP:
+        return {}
+    found = {}
+    if part.owed is not None and part.is_late and look.file == peer and now - part.owed_since > TELL_AFTER:
+        why = f"{peer} does not stream" if look.flush_lsn is None else f"{peer} is behind"
+        text = f"commits have waited for {now - part.owed_since:.1f} s: {why}"
+        if part.given_up_at is not None:
+            text += f"; they wait on until the register has heard that it is no heir ({memory.register.problem or 'it is being told'})"
+        found["commits_wait"] = text
+    if not part.is_covered:
+        found["not_protected"] = f"what is committed now is on this node only: {_why_alone(config, memory, local, now)}"
+    names = sync_names(look.file or "")
+    if part.deaf_since is not None and now - part.deaf_since > RELOAD_AGAIN:
+        found["sync_overridden"] = (
+            f"synchronous_standby_names is {look.names!r}, and skyha set {names!r}: a setting of ALTER SYSTEM, of the command line or of "
+            "streaming_replication_settings_extra is in its way; remove it there"
+        )
+    if look.lowered:
+        found["sync_lowered"] = (
+            f"commits of {', '.join(look.lowered)} do not wait for {peer}, by a synchronous_commit of their own: they may be lost in a failover"
+        )
+    return found
+
+
+def _why_alone(config: Config, memory: Memory, local: Local, now: float) -> str:
+    part, look, peer = memory.sync, local.sync, config.peer.name
+    assert look is not None
+    if is_paused(memory.record, now):
+        return "the cluster is paused"
+    if part.given_up_at is not None:
+        left = min(MOST_PATIENT, AGAIN * 2 ** (part.given_up - 1)) - (now - part.given_up_at)
+        return f"{peer} was gone, hung or slow for {config.replication.sync_patience:g} s; it is tried again in {max(0.0, left):.0f} s"
+    if memory.register.code:
+        return f"the register says nothing ({memory.register.problem}), so no heir can be named"
+    if not local.peer_streaming or look.flush_lsn is None:
+        return f"{peer} does not stream"
+    if part.deaf_since is not None:
+        return "the server has another synchronous_standby_names than skyha has set"
+    if look.file == peer:
+        return f"commits wait for {peer} already, it has to flush what was written before"
+    return f"{peer} is behind by {size(max(0, (local.write_lsn or 0) - look.flush_lsn))}: commits would have to wait for it"

@@ -1,0 +1,67 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The file by which skyha says for which node commits wait (zero loss); postgresql.conf includes it (role streaming_replication)."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from ..config import Config, sync_names
+from ..errors import WorldError
+from .store import sync_directory
+
+NAME = "synchronous.conf"
+_FOR = "# for: "
+_HEAD = "# Written by skyha: for which node commits wait (zero loss). It writes this file whole again.\n"
+
+
+class SyncFile:
+    """`NAME` in the state directory. It is read once: nobody else writes it."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._directory = config.paths.state_dir
+        self._path = os.path.join(self._directory, NAME)
+        self._name: str | None = None
+
+    @property
+    def name(self) -> str | None:
+        """The node that it names, '': nobody; None: not known."""
+        if self._name is None:
+            self._name = self._read()
+        return self._name
+
+    def write(self, name: str) -> None:
+        """Let it name this node, or nobody (''), durably; raises WorldError, and then it is not known what it says."""
+        text = _HEAD
+        if name:
+            names = sync_names(name).replace("'", "''")
+            text += f"{_FOR}{name}\nsynchronous_standby_names = '{names}'\n"
+            text += f"synchronous_commit = '{self._config.replication.sync_commit}'\n"
+        self._name = None
+        temporary = self._path + ".new"
+        try:
+            with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640), "w") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, self._path)
+            sync_directory(self._directory)
+        except OSError as error:
+            raise WorldError(
+                f"{self._path}: cannot be written: {error}; see to the space and the rights of {self._directory}"
+            ) from error
+        self._name = name
+
+    def _read(self) -> str | None:
+        try:
+            with open(self._path, encoding="utf-8") as file:
+                text = file.read()
+        except FileNotFoundError:
+            return ""
+        except (OSError, ValueError):
+            return None  # it is written whole with the next change
+        named = re.search(f"^{_FOR}(.+)$", text, re.MULTILINE)
+        if named is not None:
+            return named.group(1)
+        return None if "synchronous_standby_names" in text else ""
