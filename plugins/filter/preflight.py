@@ -42,7 +42,8 @@ def preflight_problems(given: Mapping[str, Any], facts: Mapping[str, Any], told:
     host, nodes = given["inventory_hostname"], given["pg_cluster_nodes"]
     if host in nodes:
         found += [*_values(given), *_spelling(given), *_slots(nodes), *_members(given), *_clusters(given)]
-        found += [*_addresses(given), *_numbers(given), *_versions(given), *_register(given), *_signs(given)]
+        found += [*_addresses(given), *_numbers(given), *_versions(given)]
+        found += [*_register(given), *_signs(given), *_replication(given)]
         if told:
             found += [*_disks_and_vip(given, told)]
     elif host in given["vote_hosts"] and not _is_ip(given["pg_cluster_address"]):
@@ -221,6 +222,17 @@ def _register(given: Mapping[str, Any]) -> Iterator[str]:
         yield f"pg_cluster_name {given['pg_cluster_name']} is longer than the 40 letters that a login of the register has room for: set a shorter one"
     if kind == "vote_host":
         yield from _register_on_vote_host(given, int(port))
+
+
+def _replication(given: Mapping[str, Any]) -> Iterator[str]:
+    mode = given["pg_cluster_replication"]
+    if mode not in ("async", "zero_loss"):
+        yield f"pg_cluster_replication is '{mode}'; it must be async or zero_loss"
+    if mode == "zero_loss" and given["pg_cluster_register"] == "none":
+        yield (
+            "pg_cluster_replication is zero_loss, and pg_cluster_register is none: where the standby is lost nobody could be told that it must "
+            "not take over; set a register (vote_host), or async"
+        )
 
 
 def _signs(given: Mapping[str, Any]) -> Iterator[str]:

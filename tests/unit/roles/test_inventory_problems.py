@@ -144,6 +144,14 @@ def test_port_of_the_signs_of_life_must_be_one(port: object) -> None:
     assert problems(pg_cluster_signs_port=port) == [], "nobody sends any"
 
 
+def test_zero_loss_needs_a_register() -> None:
+    assert problems(**WITH_REGISTER, pg_cluster_replication="zero_loss") == []
+    assert "pg_cluster_replication is zero_loss, and pg_cluster_register is none" in "\n".join(
+        problems(pg_cluster_replication="zero_loss")
+    )
+    assert "it must be async or zero_loss" in "\n".join(problems(pg_cluster_replication="sync"))
+
+
 @pytest.mark.parametrize(
     ("name", "other", "sentence"),
     [
