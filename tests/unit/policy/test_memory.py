@@ -36,6 +36,7 @@ WRITERS = {
     "word": {"orders"},
     "upkeep": {"upkeep", "primary", "evidence"},
     "register": {"holding"},
+    "sync": {"sync"},
     "lease": {"lease"},
 }
 

@@ -249,11 +249,6 @@ def ended(memory: Memory) -> Memory:
     return replace(memory, record=replace(memory.record, intent=None))
 
 
-def without_sync(memory: Memory) -> Memory:
-    """The memory in which nothing is known of commits that wait: a server that starts, or follows, has none."""
-    return memory if memory.sync == Sync() else replace(memory, sync=Sync())
-
-
 def age(now: float, then: float | None) -> float:
     """Seconds since `then`; infinite when it never was."""
     return float("inf") if then is None else now - then

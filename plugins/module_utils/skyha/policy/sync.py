@@ -14,7 +14,7 @@ from ..margins import SYNC_SETTLES
 from ..words import Action, Do, Event, Local, Role, Seen, Server
 from ..words import Sync as Look
 from .decision import Decision
-from .memory import Memory, Sync, age, without_sync
+from .memory import Memory, Sync, age
 from .record import is_overruled, is_paused
 from .wal import size
 
@@ -35,7 +35,7 @@ def remember_sync(config: Config, memory: Memory, seen: Seen, now: float) -> Mem
     if not config.zero_loss:
         return memory
     if local.server is Server.DOWN or (local.server is Server.UP and local.role is Role.STANDBY):
-        return without_sync(memory)
+        return replace(memory, sync=Sync())  # a server that starts, or follows, lets no commit wait
     look = local.sync
     if local.server is not Server.UP or local.role is not Role.PRIMARY or look is None or local.write_lsn is None:
         return memory
