@@ -194,8 +194,8 @@ class Lease:
 
 
 @dataclass(frozen=True)
-class Sync:
-    """Zero loss, on the primary. Written by sync.py."""
+class Pace:
+    """How far the peer is behind this primary. Written by sync.py."""
 
     looked_at: float | None = None  # the last look that told of it ...
     written: int = 0  # ... and all that was written then
@@ -203,6 +203,15 @@ class Sync:
     owed_since: float = 0.0  # ... since then, at the longest
     is_late: bool = False  # it had not at the look after that, or it does not stream
     is_level: bool = False  # it has just been quick enough for commits to wait for it
+    level_looks: int = 0  # looks in a row, a cycle apart, that found flushed what the one before had found written
+    was_quick: bool = False  # the last look came soon after the one before
+
+
+@dataclass(frozen=True)
+class Sync:
+    """Zero loss, on the primary. Written by sync.py."""
+
+    pace: Pace = Pace()
     in_effect_at: float | None = None  # since when the setting is seen in effect
     is_loaded: bool = False  # commits wait
     floor: int | None = None  # all that was written by then; what is acknowledged later the peer has
@@ -214,8 +223,6 @@ class Sync:
     resumes: bool = (
         False  # since skyha started it is in effect: an heir that stands already was named by an earlier skyha
     )
-    level_looks: int = 0  # looks in a row, a cycle apart, that found flushed what the one before had found written
-    was_quick: bool = False  # the last look came soon after the one before
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from ..margins import SYNC_SETTLES
 from ..words import Action, Do, Event, Local, Role, Seen, Server
 from ..words import Sync as Look
 from .decision import Decision
-from .memory import Memory, Sync, age
+from .memory import Memory, Pace, Sync, age
 from .record import is_overruled, is_paused
 from .wal import size
 
@@ -39,36 +39,36 @@ def remember_sync(config: Config, memory: Memory, seen: Seen, now: float) -> Mem
     look = local.sync
     if local.server is not Server.UP or local.role is not Role.PRIMARY or look is None or local.write_lsn is None:
         return memory
-    part, is_first = memory.sync, memory.sync.looked_at is None
-    part = _waiting(config, _owing(config, part, look, local.write_lsn, now), memory, look, local.write_lsn, now)
+    part, is_first = memory.sync, memory.sync.pace.looked_at is None
+    part = replace(part, pace=_paced(config, part.pace, look, local.write_lsn, now))
+    part = _waiting(config, part, memory, look, local.write_lsn, now)
     part = _resumed(config, part, memory, look, is_first)
     is_deaf = look.names is not None and look.names != sync_names(look.file or "")
     part = replace(part, deaf_since=(now if part.deaf_since is None else part.deaf_since) if is_deaf else None)
-    was_quick = age(now, part.looked_at) <= QUICK
-    part = replace(part, looked_at=now, written=local.write_lsn, was_quick=was_quick)
     return replace(memory, sync=_given_up(config, part, look, now))
 
 
-def _owing(config: Config, part: Sync, look: Look, written: int, now: float) -> Sync:
-    """Since when commits may wait for the peer; from the look before on, since nobody looked in between."""
+def _paced(config: Config, pace: Pace, look: Look, written: int, now: float) -> Pace:
+    """How far the peer is, and since when commits may wait for it: from the look before on, since nobody looked in between."""
     flushed = look.flush_lsn
-    recently = now if part.looked_at is None else max(part.looked_at, now - 1.5 * config.timing.interval)
-    part = _level(part, flushed, now)
-    if flushed is not None and (part.owed is None or flushed >= part.owed):
+    recently = now if pace.looked_at is None else max(pace.looked_at, now - 1.5 * config.timing.interval)
+    was_quick = age(now, pace.looked_at) <= QUICK
+    pace = replace(_level(pace, flushed, now), looked_at=now, written=written, was_quick=was_quick)
+    if flushed is not None and (pace.owed is None or flushed >= pace.owed):
         owed = written if flushed < written else None
-        return replace(part, owed=owed, owed_since=recently, is_late=False)
-    if part.owed is None:  # it does not stream any more
-        return replace(part, owed=written, owed_since=recently, is_late=True)
-    return replace(part, is_late=True)
+        return replace(pace, owed=owed, owed_since=recently, is_late=False)
+    if pace.owed is None:  # it does not stream any more
+        return replace(pace, owed=written, owed_since=recently, is_late=True)
+    return replace(pace, is_late=True)
 
 
-def _level(part: Sync, flushed: int | None, now: float) -> Sync:
+def _level(pace: Pace, flushed: int | None, now: float) -> Pace:
     """Would commits that wait for it be held up? By less than QUICK; or, by a link that is slow all the time, by less than a cycle."""
-    has_it = flushed is not None and part.looked_at is not None and flushed >= part.written
-    if age(now, part.looked_at) <= QUICK:
-        return replace(part, is_level=has_it or part.level_looks >= LEVEL_LOOKS)
-    looks = part.level_looks + 1 if has_it else 0
-    return replace(part, level_looks=looks, is_level=looks >= LEVEL_LOOKS)
+    has_it = flushed is not None and pace.looked_at is not None and flushed >= pace.written
+    if age(now, pace.looked_at) <= QUICK:
+        return replace(pace, is_level=has_it or pace.level_looks >= LEVEL_LOOKS)
+    looks = pace.level_looks + 1 if has_it else 0
+    return replace(pace, level_looks=looks, is_level=looks >= LEVEL_LOOKS)
 
 
 def _waiting(config: Config, part: Sync, memory: Memory, look: Look, written: int, now: float) -> Sync:
@@ -107,8 +107,8 @@ def _was_heir(config: Config, memory: Memory) -> bool:
 def _given_up(config: Config, part: Sync, look: Look, now: float) -> Sync:
     """Commits have waited long enough for a standby that is gone, hung or slow; or is it time to try it again?"""
     if part.given_up_at is None:
-        waits = look.file == config.peer.name and part.owed is not None and part.is_late
-        if waits and now - part.owed_since >= config.replication.sync_patience:
+        waits = look.file == config.peer.name and part.pace.owed is not None and part.pace.is_late
+        if waits and now - part.pace.owed_since >= config.replication.sync_patience:
             return replace(part, given_up_at=now, given_up=part.given_up + 1)
         if part.given_up and part.is_covered and age(now, part.in_effect_at) > CALM:
             return replace(part, given_up=0)
@@ -173,7 +173,7 @@ def _wish(config: Config, memory: Memory, seen: Seen, now: float) -> str | None:
         return ""
     if local.server is Server.DOWN:
         return ""
-    is_ready = part.is_level and local.peer_streaming and local.standby_recorded and not memory.register.code
+    is_ready = part.pace.is_level and local.peer_streaming and local.standby_recorded and not memory.register.code
     return config.peer.name if is_ready else None
 
 
@@ -186,7 +186,9 @@ def _is_deaf(memory: Memory, now: float) -> bool:
 def _changed(memory: Memory) -> Memory:
     """What was known of commits that wait counts no more, from this very decision on."""
     part = memory.sync
-    part = replace(part, in_effect_at=None, is_loaded=False, floor=None, is_covered=False, is_level=False)
+    part = replace(
+        part, in_effect_at=None, is_loaded=False, floor=None, is_covered=False, pace=replace(part.pace, is_level=False)
+    )
     return replace(memory, sync=part)
 
 
@@ -208,11 +210,11 @@ def _looks_soon(config: Config, memory: Memory, seen: Seen) -> bool:
     if not config.zero_loss or look is None or local.role is not Role.PRIMARY or local.server is not Server.UP:
         return False
     if look.file == config.peer.name:
-        return part.is_late or (not part.is_covered and bool(local.peer_streaming))
+        return part.pace.is_late or (not part.is_covered and bool(local.peer_streaming))
     if part.given_up_at is not None or not local.peer_streaming or look.flush_lsn is None or local.write_lsn is None:
         return False
     # Every other look only: a standby that is never level must not make the primary look ten times a second.
-    return local.write_lsn - look.flush_lsn <= NEAR and not part.was_quick
+    return local.write_lsn - look.flush_lsn <= NEAR and not part.pace.was_quick
 
 
 def _alarms(config: Config, memory: Memory, seen: Seen, now: float) -> dict[str, str]:
@@ -220,9 +222,14 @@ def _alarms(config: Config, memory: Memory, seen: Seen, now: float) -> dict[str,
     if not config.zero_loss or look is None or local.role is not Role.PRIMARY or local.server is not Server.UP:
         return {}
     found = {}
-    if part.owed is not None and part.is_late and look.file == peer and now - part.owed_since > TELL_AFTER:
+    if (
+        part.pace.owed is not None
+        and part.pace.is_late
+        and look.file == peer
+        and now - part.pace.owed_since > TELL_AFTER
+    ):
         why = f"{peer} does not stream" if look.flush_lsn is None else f"{peer} is behind"
-        text = f"commits have waited for {now - part.owed_since:.1f} s: {why}"
+        text = f"commits have waited for {now - part.pace.owed_since:.1f} s: {why}"
         if part.given_up_at is not None:
             text += f"; they wait on until the register has heard that it is no heir ({memory.register.problem or 'it is being told'})"
         found["commits_wait"] = text
