@@ -98,4 +98,4 @@ class Sync:
         if self.pg.state != "up" or self.pg.is_standby:
             return Seen(self.file)
         taken = bool(self.names) and self.names == self.pg.host.peer.name and self.pg.world.stream.streams_from(self.pg)
-        return Seen(self.file, sync_names(self.names), "on", taken, self.waits == bool(self._set), self.flushed)
+        return Seen(self.file, sync_names(self.names), "on", taken, True, self.waits == bool(self._set), self.flushed)

@@ -158,6 +158,7 @@ class Sync:
     names: str | None = None  # synchronous_standby_names, as a new session has it
     commit: str | None = None  # synchronous_commit, likewise
     taken: bool | None = None  # the peer's walsender has taken those settings: it is the synchronous standby
+    alone: bool | None = None  # no other walsender bears its name, and so could be waited for in its place
     # The checkpointer, by whose word commits wait, was seen idle, so it has read what was changed before; or a commit was seen to wait.
     loaded: bool | None = None
     flush_lsn: int | None = (

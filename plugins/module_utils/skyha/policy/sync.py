@@ -96,7 +96,8 @@ def _resumed(config: Config, part: Sync, memory: Memory, look: Look, is_first: b
 def _is_in_effect(config: Config, look: Look) -> bool:
     """Is the setting that of skyha's file, and the file's that commits wait for the peer?"""
     waits = look.commit == config.replication.sync_commit or look.commit == "remote_apply"
-    return look.file == config.peer.name and look.names == sync_names(config.peer.name) and waits
+    is_set = look.file == config.peer.name and look.names == sync_names(config.peer.name)
+    return is_set and waits and look.alone is not False
 
 
 def _was_heir(config: Config, memory: Memory) -> bool:
@@ -162,13 +163,18 @@ def governed(config: Config, decision: Decision, seen: Seen, now: float) -> Deci
 
 def _wish(config: Config, memory: Memory, seen: Seen, now: float) -> str | None:
     """For whom commits shall wait; '': nobody; None: as it is."""
-    local, hold, part = seen.local, memory.register.hold, memory.sync
-    if local.server not in (Server.UP, Server.DOWN):
+    local, hold, part, look = seen.local, memory.register.hold, memory.sync, seen.local.sync
+    if look is None or local.server not in (Server.UP, Server.DOWN):
         return None
     if not config.zero_loss or local.role is Role.STANDBY or is_overruled(memory.record):
         return ""
-    if local.role is not Role.PRIMARY or hold is None or hold.has_heir:
-        return None  # an heir may stand: it goes first
+    if local.role is not Role.PRIMARY or hold is None:
+        return None
+    if (
+        hold.has_heir
+    ):  # it goes first. Where somebody's setting has let commits pass it by, no later skyha may take it for covered
+        is_passed_by = look.file == config.peer.name and look.names is not None and not _is_in_effect(config, look)
+        return "" if is_passed_by else None
     if is_paused(memory.record, now) or seen.leaving or part.given_up_at is not None:
         return ""
     if local.server is Server.DOWN:
@@ -240,6 +246,11 @@ def _alarms(config: Config, memory: Memory, seen: Seen, now: float) -> dict[str,
         found["sync_overridden"] = (
             f"synchronous_standby_names is {look.names!r}, and skyha set {names!r}: a setting of ALTER SYSTEM, of the command line or of "
             "streaming_replication_settings_extra is in its way; remove it there"
+        )
+    if look.alone is False:
+        found["sync_double"] = (
+            f"more than one standby streams by the name {peer}: commits may have waited for the wrong one; stop the other, or give it another "
+            "application_name"
         )
     if look.lowered:
         found["sync_lowered"] = (

@@ -86,7 +86,9 @@ def _sync_sql(config: Config) -> str:
     """What Sync holds, as JSON, by a session whose synchronous_commit is the server's own."""
     reached = "replay_lsn" if config.replication.sync_commit == "remote_apply" else "flush_lsn"
     return f"""SELECT json_build_array(current_setting('synchronous_standby_names'), current_setting('synchronous_commit'),
-       coalesce(bool_or(w.sync_state IN ('sync', 'quorum')), false), ({_LOADED}), max(w.{reached} - '0/0')::text)
+       coalesce(bool_or(w.sync_state IN ('sync', 'quorum')), false),
+       (SELECT count(*) < 2 FROM pg_stat_replication WHERE application_name = {literal(config.peer.name)}),
+       ({_LOADED}), min(w.{reached} - '0/0')::text)
   FROM (SELECT s.* FROM pg_stat_replication s WHERE state = 'streaming' AND {_is_standby(config)}) w"""
 
 
@@ -102,8 +104,8 @@ def sync(told: Sequence[Any] | None) -> Sync | None:
     """The JSON of a running primary."""
     if told is None:
         return None
-    names, commit, taken, loaded, flushed = told
-    return Sync(None, names, commit, taken, loaded, None if flushed is None else int(flushed))
+    names, commit, taken, alone, loaded, flushed = told
+    return Sync(None, names, commit, taken, alone, loaded, None if flushed is None else int(flushed))
 
 
 def _is_standby(config: Config) -> str:

@@ -33,16 +33,11 @@ class SyncFile:
 
     def write(self, name: str) -> None:
         """Let it name this node, or nobody (''), durably; raises WorldError, and then it is not known what it says."""
-        text = _HEAD
-        if name:
-            names = sync_names(name).replace("'", "''")
-            text += f"{_FOR}{name}\nsynchronous_standby_names = '{names}'\n"
-            text += f"synchronous_commit = '{self._config.replication.sync_commit}'\n"
         self._name = None
         temporary = self._path + ".new"
         try:
             with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640), "w") as file:
-                file.write(text)
+                file.write(self._text(name))
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, self._path)
@@ -62,6 +57,12 @@ class SyncFile:
         except (OSError, ValueError):
             return None  # it is written whole with the next change
         named = re.search(f"^{_FOR}(.+)$", text, re.MULTILINE)
-        if named is not None:
-            return named.group(1)
-        return None if "synchronous_standby_names" in text else ""
+        name = "" if named is None else named.group(1)
+        return name if text == self._text(name) else None  # by another configuration, or another hand
+
+    def _text(self, name: str) -> str:
+        if not name:
+            return _HEAD
+        names = sync_names(name).replace("'", "''")
+        commit = self._config.replication.sync_commit
+        return f"{_HEAD}{_FOR}{name}\nsynchronous_standby_names = '{names}'\nsynchronous_commit = '{commit}'\n"
