@@ -87,7 +87,7 @@ def _sync_sql(config: Config) -> str:
     reached = "replay_lsn" if config.replication.sync_commit == "remote_apply" else "flush_lsn"
     return f"""SELECT json_build_array(current_setting('synchronous_standby_names'), current_setting('synchronous_commit'),
        coalesce(bool_or(w.sync_state IN ('sync', 'quorum')), false),
-       (SELECT count(*) < 2 FROM pg_stat_replication WHERE application_name = {literal(config.peer.name)}),
+       (SELECT count(*) < 2 FROM pg_stat_replication WHERE state = 'streaming' AND application_name = {literal(config.peer.name)}),
        ({_LOADED}), min(w.{reached} - '0/0')::text)
   FROM (SELECT s.* FROM pg_stat_replication s WHERE state = 'streaming' AND {_is_standby(config)}) w"""
 
