@@ -1,8 +1,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A client that commits through the VIP about every 20 ms and notes each acknowledgement.
+"""A client that commits through the VIP and notes each acknowledgement.
 
 Run as a process of its own, so that the test's work does not delay it: one line per acknowledged commit on stdout,
 `<monotonic seconds> <sequence number>`. It reconnects at once and gives up on an answer after half a second.
+
+python -m tests.lab.writer [EVERY [NUMBER]]     a commit every so many seconds (0.02; 0: at full speed), as the client of that number
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from psycopg2 import extensions
 from tests.lab import lab
 
 EVERY = 0.02
+MOST_CLIENTS = 8
 PATIENCE = 0.5
 TABLE = "CREATE TABLE IF NOT EXISTS lab_writer (seq bigint PRIMARY KEY, at timestamptz DEFAULT clock_timestamp())"
 
@@ -57,13 +60,13 @@ def _open(deadline: float) -> Any:
     return connection
 
 
-def main() -> int:
+def main(every: float = EVERY, number: int = 0) -> int:
     """Write until SIGTERM."""
     going = [True]
     signal.signal(signal.SIGTERM, lambda *_: going.clear())
     connection: Any = None
     start = time.time_ns() // 1_000_000
-    for seq in itertools.count(start * 1000):
+    for seq in itertools.count(start * 1000 * MOST_CLIENTS + number, MOST_CLIENTS):
         if not going:
             break
         began = time.monotonic()
@@ -79,9 +82,9 @@ def main() -> int:
             if connection is not None:
                 connection.close()
                 connection = None
-        time.sleep(max(0.0, began + EVERY - time.monotonic()))
+        time.sleep(max(0.0, began + every - time.monotonic()))
     return 0
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(main(*map(float, sys.argv[1:2]), *map(int, sys.argv[2:3])))
