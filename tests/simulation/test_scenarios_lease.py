@@ -144,6 +144,22 @@ class TestResigning:
         assert world.run_until(lambda: world.primary() is world.node2, 40) is not None, story(world)
         assert world.node1.watchdog.bites == 1
 
+    def test_a_start_that_was_given_up_is_not_tried_again_past_the_lease(self, world):
+        """Its peer could not be asked to take over at once, and has taken over by time since."""
+        bmcs_die(world)
+        pg = world.node1.pg
+        pg.start_time = pg.recovery_time = 0.05
+        world.cut("node1", "node2")
+        world.run(1)
+        pg.broken = True
+        pg.crash("is damaged")
+        world.run(20)
+        world.isolate("node1")
+        assert world.run_until(lambda: world.primary() is world.node2, 30) is not None, story(world)
+        pg.broken = False
+        world.run(100)
+        assert pg.state == "down", story(world)
+
 
 class TestRegisterLost:
     def test_the_primary_serves_on_by_its_heirs_promises(self, world):
@@ -227,6 +243,18 @@ class TestNoFalseAlarm:
         nobody_is_fenced(world, 120)
         assert world.primary() is world.node1
         assert world.node1.watchdog.bites == 0
+
+    def test_the_vote_proxy_hangs_and_the_link_between_the_nodes_is_cut_at_once(self, world):
+        world.network.vote.proxy = "hung"
+        world.cut("node1", "node2")
+        nobody_is_fenced(world, 20)
+        assert "renews" in world.alarms("node2")
+        nobody_is_fenced(world, 300)
+        assert world.primary() is world.node1
+        assert world.node1.watchdog.bites == 0
+        world.network.vote.proxy = "ok"
+        world.heal()
+        converges(world)
 
     def test_signs_of_life_that_do_not_arrive_are_named(self, world):
         world.network.loses_datagrams = True

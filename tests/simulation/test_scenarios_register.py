@@ -234,6 +234,41 @@ class TestTheRegisterSaysWhoMayWrite:
         converges(world, within=300)
 
 
+class TestABeatIsLife:
+    """The vote proxy hangs and the link between the nodes is cut: all that the standby sees of its primary is that it renews."""
+
+    def proxy_hangs_and_nodes_apart(self, world):
+        world.network.vote.proxy = "hung"
+        world.cut("node1", "node2")
+
+    def test_nobody_is_fenced_and_all_heals(self, world):
+        self.proxy_hangs_and_nodes_apart(world)
+        nobody_is_fenced(world, 20)
+        assert "renews" in world.alarms("node2"), story(world)
+        nobody_is_fenced(world, 300)
+        assert world.primary() is world.node1
+        world.network.vote.proxy = "ok"
+        world.heal()
+        converges(world)
+
+    def test_a_primary_that_dies_then_is_replaced(self, world):
+        self.proxy_hangs_and_nodes_apart(world)
+        world.run(8)
+        world.node1.switch_off("test")
+        assert world.run_until(lambda: world.primary() is world.node2, 12) is not None, story(world)
+
+    def test_one_that_hangs_is_not_protected_by_its_skyha(self, world):
+        self.proxy_hangs_and_nodes_apart(world)
+        world.node1.pg.set_hung(True)
+        assert world.run_until(lambda: world.primary() is world.node2, 25) is not None, story(world)
+
+    def test_nor_one_that_is_down_and_stays_down(self, world):
+        world.cut("node1", "node2")
+        world.node1.pg.broken = True
+        world.node1.pg.crash("is damaged")
+        assert world.run_until(lambda: world.primary() is world.node2, 15) is not None, story(world)
+
+
 class TestAnOperatorsWordStandsOverASilentRegister:
     def dead_with_the_register(self, world):
         world.register.state = "down"
@@ -303,6 +338,46 @@ class TestAHolderThatIsShutDownResigns:
         converges(world)
         assert world.primary() is world.node2
         assert world.oracles.lost == 0
+
+    def test_one_whose_postgresql_cannot_start_again_too(self, world):
+        fences, began = world.oracles.fence_count, world.now
+        world.node1.pg.broken = True
+        world.node1.pg.crash("is damaged")
+        assert world.run_until(lambda: world.primary() is world.node2, 10) is not None, story(world)
+        assert world.outage(began - 0.1) < 6, story(world)
+        assert world.oracles.fence_count == fences
+        assert (world.register.row.holder, world.register.row.epoch) == ("node2", 2)
+        world.node1.pg.broken = False
+        converges(world)
+        assert world.primary() is world.node2
+
+    def test_one_whose_data_is_not_all_there_too(self, world):
+        fences = world.oracles.fence_count
+        world.node1.pg.mounted = False
+        world.node1.pg.crash("has lost a disk")
+        assert world.run_until(lambda: world.primary() is world.node2, 10) is not None, story(world)
+        assert world.oracles.fence_count == fences
+        assert world.node1.power
+
+    def test_one_that_crashes_and_can_be_started_again_serves_on(self, world):
+        for _ in range(3):
+            world.node1.pg.crash("is killed")
+            assert world.run_until(lambda: world.primary() is world.node1, 10) is not None, story(world)
+        assert world.register.row.epoch == 1
+
+    def test_a_word_whose_answer_is_lost_starts_nothing_again(self, world):
+        """The order to the register is on its way when its answers stop: the heir may hold by now, and promote."""
+        world.bmcs["node1"].up = False
+        pg = world.node1.pg
+        pg.start_time = pg.recovery_time = 0.05
+        pg.broken = True
+        pg.crash("is damaged")
+        assert world.run_until(lambda: known(world.node1).hold.gave_word, 10) is not None, story(world)
+        world.cut("vote", "node1", both=False)
+        world.cut("node1", "node2")
+        pg.broken = False
+        world.run(120)
+        assert world.primary() is world.node2, story(world)
 
     def test_not_to_a_standby_that_lacks_something(self, world):
         world.cut("node1", "node2")

@@ -217,6 +217,11 @@ ALARMS: Mapping[str, Alarm] = {
         "PostgreSQL on the primary is being stopped as planned: nobody is fenced for that.",
         "wait for its end; if it hangs see PostgreSQL's log there, after 300 s it counts as a failure",
     ),
+    "renews": Alarm(
+        _BAD,
+        "Nothing is seen of the primary along either path, but it renews in the register, so it lives: nobody is fenced.",
+        "look at the link between the nodes, and on the vote host at sky-vote-proxy.service; do clients reach the primary?",
+    ),
     "handed_over": Alarm(
         _BAD,
         "A switchover handed over to the peer, and the peer is not primary yet; this node does not serve meanwhile.",

@@ -84,6 +84,11 @@ FREE_TRUSTED = 1.0
 # How long a standby in a switchover counts the VIP as free. Not longer than a primary trusts it.
 FREE_HOLDS = 1.0
 
+# A start of PostgreSQL that was asked for so long ago has come by now, or does not come: nothing of it is under way any more.
+START_SETTLES = 1.0
+# How long PostgreSQL of a holder is down until it hands over. Sooner than the standby, that is refused (restart_grace), would fence.
+RESIGNS_AFTER = 2.5
+
 # --- what both agree on
 
 # An answer that is late, and so older than the order, does not undo a pause or resume that was just written.

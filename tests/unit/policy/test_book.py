@@ -113,6 +113,16 @@ def test_a_lease_counts_likewise_and_ends_with_the_answer_that_names_none():
     assert (told.has_heir, told.is_bound) == (True, False)
 
 
+def test_who_has_given_its_word_starts_nothing_before_it_has_renewed():
+    """The order may have been carried out, whatever came of its answer."""
+    gave = book.gives_word(Hold(ROW, renewed_at=20.0))
+    assert gave.gave_word
+    assert not book.may_write(gave, TERMS, 20.5)
+    again = book.renewed(gave, Row("node1", 3, 18, "node2", 8.0), 30.0)
+    assert not again.gave_word
+    assert book.may_write(again, TERMS, 31.0)
+
+
 def test_a_beat_that_is_known_begins_no_new_wait():
     watch = book.read(Watch(), ROW, 10.0)
     assert book.read(watch, ROW, 20.0).row_at == 10.0

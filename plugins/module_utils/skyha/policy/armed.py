@@ -16,7 +16,7 @@ from .record import is_paused
 from .storage import not_whole
 
 # Alarms of a standby that say by themselves that no failover begins now.
-STOPS = ("blind", "cut_off", "fence_failed", "vip_elsewhere", "stopping")
+STOPS = ("blind", "cut_off", "fence_failed", "vip_elsewhere", "stopping", "renews")
 
 
 def readiness(config: Config, memory: Memory, local: Local, alarms: Mapping[str, str], now: float) -> Readiness:

@@ -92,6 +92,7 @@ class Hold:
     promised_at: float = NEVER  # when it gave out the mark that the heir's last promise brought back
     has_heir: bool = True  # an heir stands in the register, for all that is known
     is_bound: bool = True  # ... and a lease with it
+    gave_word: bool = False  # it has asked that its heir hold, and no renewal has succeeded since
     order: int = 0  # counts its orders to name an heir or take it back: only the last one's answer tells
 
 
@@ -125,7 +126,12 @@ def known(hold: Hold, row: Row) -> Hold:
 
 def renewed(hold: Hold, row: Row, sent_at: float) -> Hold:
     """A renewal has succeeded: the lease counts from its sending, however late the answer is."""
-    return dataclasses.replace(known(hold, row), renewed_at=max(hold.renewed_at, sent_at))
+    return dataclasses.replace(known(hold, row), renewed_at=max(hold.renewed_at, sent_at), gave_word=False)
+
+
+def gives_word(hold: Hold) -> Hold:
+    """It is about to ask that its heir hold. That counts from the asking on: only a renewal lets it start anything again (R1)."""
+    return dataclasses.replace(hold, renewed_at=NEVER, gave_word=True)
 
 
 def promised(hold: Hold, mark: float) -> Hold:

@@ -15,7 +15,7 @@ from ..margins import POWER_KNOWN
 from ..words import Action, Do, Event, Order, Path, Peer, Role, Seen, Server, Task
 from .belongs import Obstacle, not_ours
 from .decision import Decision, Wants
-from .holding import in_force, may_start, overruled
+from .holding import asks_no_more, in_force, keeps_vip, may_start, overruled
 from .memory import Memory, Restarts, age, begin
 from .orders import confirmed, refused, takeover_answered
 from .record import Intent, Record, Stage, is_paused
@@ -141,7 +141,10 @@ def decide_down(config: Config, memory: Memory, seen: Seen, now: float) -> Decis
     ):
         memory = overruled(memory)
     decision = _decide_down(config, memory, seen, now)
-    asks = in_force(config, memory) and seen.local.role is Role.PRIMARY and not may_start(config, memory)
+    if keeps_vip(config, decision.memory, seen, now):
+        actions = tuple(action for action in decision.actions if action.do is not Do.DROP_VIP)
+        decision = replace(decision, actions=actions)
+    asks = in_force(config, memory) and seen.local.role is Role.PRIMARY and not may_start(config, memory, now)
     if decision.memory.word.confirmed_off and seen.peer is not None and not asks:
         told += (refused(order, decision.sentence),)
         decision = replace(decision, memory=confirmed(decision.memory, None))
@@ -196,7 +199,7 @@ def _decide_down(config: Config, memory: Memory, seen: Seen, now: float) -> Deci
     forgotten = now - memory.started_at > config.timing.fence_forgotten_after
     step, why = next_step(record, local.role, local.timeline, seen.peer, served, memory.word.confirmed_off, forgotten)
     if seen.local.role is Role.PRIMARY and in_force(config, memory):
-        step, why = _by_register(config, memory, seen, step, why)
+        step, why = _by_register(config, memory, seen, now, step, why)
     if step is Step.START:
         return _start(config, memory, seen, now, why)
     if step is Step.REJOIN:
@@ -207,11 +210,11 @@ def _decide_down(config: Config, memory: Memory, seen: Seen, now: float) -> Deci
     return decision
 
 
-def _by_register(config: Config, memory: Memory, seen: Seen, step: Step, why: str) -> tuple[Step, str]:
+def _by_register(config: Config, memory: Memory, seen: Seen, now: float, step: Step, why: str) -> tuple[Step, str]:
     """What the register makes of the boot table's row: who holds serves, unless its peer is seen to; who does not never starts."""
     record, peer = memory.record, seen.peer
     beside_a_primary = peer is not None and peer.server is Server.UP and peer.role is Role.PRIMARY
-    if may_start(config, memory):
+    if may_start(config, memory, now):
         is_free = step is Step.WAIT and record.role is Role.PRIMARY and not beside_a_primary
         return (Step.START, "the register says that this node may write") if is_free else (step, why)
     if step is not Step.START:
@@ -240,7 +243,8 @@ def _start(config: Config, memory: Memory, seen: Seen, now: float, why: str) -> 
     same_outage = age(now, memory.own.down_since) >= age(now, memory.restarts.at)
     if same_outage and age(now, memory.restarts.at) < START_EVERY:
         actions: tuple[Action, ...] = ()
-        if age(now, memory.restarts.asked_at) >= ASK_AGAIN:
+        asks = not asks_no_more(config, memory, seen, now)
+        if asks and age(now, memory.restarts.asked_at) >= ASK_AGAIN:
             actions = (Action(Do.START_POSTGRES),)
             memory = replace(memory, restarts=replace(memory.restarts, asked_at=now))
         return Decision(memory, "down, start asked for", wants, actions, (), alarms)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from .. import verbs
 from ..config import Config
+from ..margins import RESIGNS_AFTER, START_SETTLES
 from ..words import Answer, Done, Lost, Missing, Refused, Role, Row, Seen, Server, Sight, Told, Verb
 from . import book
 from .belongs import Obstacle
@@ -17,6 +18,7 @@ from .lease import (
     gives_up,
     is_bound,
     is_guarded,
+    may_write_now,
     promise_until,
     promising,
     remember_lease,
@@ -34,7 +36,6 @@ TAKES = ("take", "found")
 _HOLDS = ("renew", "take", "found")  # what makes a holder, or keeps one
 # A failover needs it: nobody is fenced while it has been silent for so long. (It is read with each look then.)
 SILENT_AFTER = 2.0
-START_ENDS = 6.0  # seconds after the last start was asked for: longer than boot.py goes on asking for it
 READ_EVERY = 5.0  # seconds: a standby that sees its primary need not know more; each question costs the vote host
 TELL_AFTER = 5.0  # seconds without an answer that can be believed, then an alarm
 
@@ -87,13 +88,32 @@ def overruled(memory: Memory) -> Memory:
     return replace(memory, record=replace(memory.record, overruled=memory.record.epoch))
 
 
-def may_start(config: Config, memory: Memory) -> bool:
-    """May PostgreSQL be started as primary here? Only by a renewal that was sent after it was down (R1), or an operator's word."""
+def may_start(config: Config, memory: Memory, now: float) -> bool:
+    """May PostgreSQL be started as primary here? Only by a renewal that was sent after it was down (R1), while that lets it write (R4),
+    or by an operator's word.
+    """
     hold, down_since = memory.register.hold, memory.own.down_since
     if not in_force(config, memory) or is_overruled(memory.record):
         return True
     has_renewed = hold is not None and (not hold.has_heir or hold.renewed_at >= (down_since or 0.0))
-    return has_renewed and is_guarded(memory)
+    return has_renewed and is_guarded(memory) and may_write_now(config, memory, now)
+
+
+def keeps_vip(config: Config, memory: Memory, seen: Seen, now: float) -> bool:
+    """Has PostgreSQL of this holder just gone down, is it to be started again or handed over? Then clients are refused for that long,
+    which tells them, and the peer, more than silence does.
+    """
+    hold, own = memory.register.hold, memory.own
+    just_now = own.lived_as is Role.PRIMARY and age(now, own.down_since) < config.timing.restart_grace
+    if (
+        hold is None
+        or not just_now
+        or seen.leaving
+        or is_paused(memory.record, now)
+        or memory.record.intent is not None
+    ):
+        return False
+    return not hold.gave_word and may_write_now(config, memory, now)
 
 
 def may_promote(config: Config, memory: Memory) -> bool:
@@ -105,6 +125,12 @@ def is_peers(config: Config, memory: Memory) -> bool:
     """Is the peer known to hold? Where no register is in force nobody asks."""
     row = memory.register.row
     return not in_force(config, memory) or (row is not None and row.holder == config.peer.name)
+
+
+def beat_of_peer(memory: Memory) -> float | None:
+    """When the newest beat of the peer's, which holds, was received; None: it is not known to hold, or the register is not believed."""
+    part = memory.register
+    return part.watch.row_at if part.watch is not None and part.code in ("", "register") else None
 
 
 def is_denied(config: Config, memory: Memory) -> bool:
@@ -228,24 +254,35 @@ def would_resign(config: Config, memory: Memory, seen: Seen) -> bool:
 
 
 def _may_resign(config: Config, memory: Memory, seen: Seen) -> bool:
-    hold, local = memory.register.hold, seen.local
-    is_down = local.server is Server.DOWN and local.role is Role.PRIMARY
-    if hold is None or not is_down or memory.record.paused or memory.record.intent is not None:
+    if not _is_down(seen) or memory.record.paused or memory.record.intent is not None:
         return False
-    return hold.row.heir == config.peer.name
+    hold = memory.register.hold
+    return hold is not None and hold.row.heir == config.peer.name
+
+
+def _is_down(seen: Seen) -> bool:
+    return seen.local.server is Server.DOWN and seen.local.role is Role.PRIMARY
+
+
+def asks_no_more(config: Config, memory: Memory, seen: Seen, now: float) -> bool:
+    """Is it to be seen now what came of the starts that were asked for? Only who could resign waits for that."""
+    return _may_resign(config, memory, seen) and age(now, memory.restarts.at) >= RESIGNS_AFTER - START_SETTLES
 
 
 def _resigns(config: Config, memory: Memory, seen: Seen, now: float) -> bool:
     peer, end = seen.peer, seen.local.write_lsn
-    if not _may_resign(config, memory, seen) or peer is None or peer.timeline != seen.local.timeline:
+    timeline = (
+        memory.record.timeline if seen.local.timeline is None else seen.local.timeline
+    )  # its control file may be gone
+    if not _may_resign(config, memory, seen) or peer is None or peer.timeline != timeline:
         return False
     if would_resign(config, memory, seen):
         return end is not None and has_received(peer, end)
     # It crashed, does not come up again, and no start is under way. The heir has what this node had written when it was last
     # looked at, so it lacks no more than after a fence.
-    given_up_for = age(now, memory.restarts.at) if memory.restarts.count >= config.timing.restart_attempts else 0.0
-    is_given_up = START_ENDS <= given_up_for < float("inf")
-    return is_given_up and memory.own.write_lsn > 0 and has_received(peer, memory.own.write_lsn)
+    stays_down = memory.own.down_since is not None and now - memory.own.down_since >= RESIGNS_AFTER
+    is_idle = age(now, memory.restarts.asked_at) >= START_SETTLES
+    return stays_down and is_idle and memory.own.write_lsn > 0 and has_received(peer, memory.own.write_lsn)
 
 
 def _is_in_no_hurry(memory: Memory, seen: Seen, now: float) -> bool:
@@ -297,6 +334,8 @@ def _holders_question(
     has_renewed = told is not None and isinstance(told.answer, Done) and told.verb.name in _HOLDS
     is_received = memory.switching.received and intent is not None and intent.stage is Stage.SWITCHING
     if is_received or _resigns(config, memory, seen, now):
+        # It may be carried out although no answer comes: a renewal must succeed before anything is started again (R1).
+        memory = replace(memory, register=replace(memory.register, hold=book.gives_word(hold)))
         return memory, verbs.hand_over(own, node, hold.row)
     if gives_up(config, memory, seen, now):
         return memory, verbs.read()

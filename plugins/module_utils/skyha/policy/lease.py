@@ -65,9 +65,14 @@ def holds_until(config: Config, hold: book.Hold) -> float:
     return book.writes_until(hold, terms(config))
 
 
+def may_write_now(config: Config, memory: Memory, now: float) -> bool:
+    """Does the lease let this holder write? One that is not bound by any may."""
+    return book.may_write(memory.register.hold, terms(config), now)
+
+
 def is_over(config: Config, memory: Memory, seen: Seen, now: float) -> bool:
     """Has the lease of this holder run out? Or must skyha end without being let out of it? Its heir may take over soon."""
-    return is_bound(memory) and (seen.overdue or not book.may_write(memory.register.hold, terms(config), now))
+    return is_bound(memory) and (seen.overdue or not may_write_now(config, memory, now))
 
 
 def term(config: Config, memory: Memory, heir: str) -> float:
@@ -100,9 +105,12 @@ def food(config: Config, memory: Memory, seen: Seen, heir: str, now: float) -> F
 
 
 def gives_up(config: Config, memory: Memory, seen: Seen, now: float) -> bool:
-    """Does PostgreSQL here hang for so long that its holder renews no more? The heir is to take over, by time if nobody can fence."""
-    hangs = seen.local.server is Server.STALLED and age(now, memory.own.down_since) > config.timing.hang_timeout
-    return hangs and is_bound(memory) and memory.own.down_since is not None
+    """Does PostgreSQL here hang for so long that its holder renews no more? A beat counts as its life (patience.py), and by the lease the
+    heir takes over where nobody can fence.
+    """
+    if memory.own.down_since is None or seen.local.server is not Server.STALLED:
+        return False
+    return now - memory.own.down_since > config.timing.hang_timeout
 
 
 def stopping(config: Config, memory: Memory, seen: Seen) -> Decision:

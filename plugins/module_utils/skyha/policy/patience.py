@@ -112,6 +112,21 @@ def shutting_down(timing: Timing, trouble: Trouble, peer: Peer | None, now: floa
     return replace(trouble, stopping_since=since, stopping_at=at, unreachable=0, blind_for=0.0)
 
 
+def renewing(trouble: Trouble, looks: Mapping[Path, Look], beat_at: float | None, now: float) -> Trouble:
+    """The trouble, where the holder's beat in the register is all that can be seen of it: the VIP is silent, and the vote host's proxy
+    accepts and says nothing. beat_at: when its newest beat was received.
+
+    A broken link and a proxy that hangs look like that, beside a healthy primary. One whose PostgreSQL hangs renews no more
+    (lease.gives_up); of one that is down the proxy says so; one that has lost its VIP the proxy cannot reach, and says that, too.
+    """
+    nothing_seen = looks[Path.VIP].sight is Sight.UNREACHABLE and looks[Path.VOTE].sight is Sight.STALLED
+    if not nothing_seen or beat_at is None or beat_at <= trouble.since:
+        return trouble
+    if trouble.renewed_at is not None and beat_at <= trouble.renewed_at:
+        return trouble
+    return replace(trouble, renewed_at=beat_at, unreachable=0, blind_for=0.0)
+
+
 def used_up(
     timing: Timing, trouble: Trouble, looks: Mapping[Path, Look], now: float, is_off: bool = False
 ) -> tuple[bool, str]:
@@ -125,7 +140,8 @@ def used_up(
     that goes up and down lets a few looks in a row fail on a healthy primary: after one such trouble the next needs hang_timeout.
     """
     vip, vote = looks[Path.VIP].sight, looks[Path.VOTE].sight
-    elapsed = min(now - trouble.since, age(now, trouble.stopping_at)) - trouble.blind_for
+    begun = min(now - trouble.since, age(now, trouble.stopping_at), age(now, trouble.renewed_at))
+    elapsed = begun - trouble.blind_for
     if is_off and vip is Sight.UNREACHABLE and trouble.unreachable > 0 and vote in (Sight.DROPPED, Sight.STALLED):
         return True, "unreachable, and its BMC says that the power is off"
     if Sight.STALLED in (vip, vote) or Sight.SICK in (vip, vote):

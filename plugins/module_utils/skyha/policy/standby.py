@@ -14,6 +14,7 @@ from ..words import Action, Do, Event, Look, Path, Role, Seen, Sight, Task
 from .armed import bmc_missing, evidence_missing, lag_seconds, readiness, replay_lag, unfit
 from .decision import Decision, Wants
 from .fencing import fence_once
+from .holding import beat_of_peer
 from .memory import Memory, Trouble, age, ended
 from .orders import INSTEAD, not_followed, takeover_answered
 from .patience import (
@@ -26,6 +27,7 @@ from .patience import (
     living,
     look_at_primary,
     not_counted,
+    renewing,
     shutting_down,
     signs,
     used_up,
@@ -199,6 +201,7 @@ def _troubled(config: Config, memory: Memory, seen: Seen, now: float) -> Decisio
         events = (Event("trouble", f"the primary shows no life: {signs(seen.looks)}{late}", "warning", facts(seen)),)
     trouble = worsened(memory.watch.trouble, seen.looks, now)  # type: ignore[arg-type]  # set just above
     trouble = shutting_down(config.timing, trouble, seen.peer, now)
+    trouble = renewing(trouble, seen.looks, beat_of_peer(memory), now)
     memory = replace(memory, watch=replace(memory.watch, trouble=trouble))
     wants = replace(look_at_primary(config, config.timing.retry_interval), peer=True)
     if cut_off(seen.looks):
@@ -241,6 +244,12 @@ def _troubled(config: Config, memory: Memory, seen: Seen, now: float) -> Decisio
             f"nobody is fenced for a clean stop within {STOP_LIMIT:g} s"
         )
         return Decision(memory, f"standby, {text}", wants, (), events, {"stopping": text})
+    if age(now, trouble.renewed_at) < config.timing.hang_timeout:
+        text = (
+            f"{config.peer.name} lives, it renews in the register: nobody is fenced. The link to it is cut, it seems, and the proxy at "
+            f"{config.vote.address}:{config.vote.port} accepts and says nothing ({signs(seen.looks)})"
+        )
+        return Decision(memory, f"standby, {text}", wants, (), events, {"renews": text})
     asks = seen.looks[Path.VIP].sight is Sight.UNREACHABLE and wal_grows(memory, trouble.since, now)
     if waited and asks and seen.vip_conflict is None:  # does another host have the VIP, one that lets nobody in?
         text = f"standby, primary shows no life: {patience}, but its WAL arrives: who has the VIP?"
