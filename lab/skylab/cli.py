@@ -75,8 +75,12 @@ def pause(args: argparse.Namespace) -> None:
 
 def cut(args: argparse.Namespace) -> None:
     item = host(args.host)
-    wanted = [Fault("to", address_of(name)) for name in args.to + args.both]
-    wanted += [Fault("from", address_of(name)) for name in args.source + args.both]
+    if args.port and not (args.to or args.source or args.both):
+        raise LabError("--port goes with --to, --from or --both: a cable has no ports")
+    if not 0 <= args.port <= 65535:
+        raise LabError(f"--port is a TCP port, not {args.port}")
+    wanted = [Fault("to", address_of(name), port=args.port) for name in args.to + args.both]
+    wanted += [Fault("from", address_of(name), port=args.port) for name in args.source + args.both]
     faults.add(item, hosts.pid_of(item), *(wanted or [Fault("cut")]))
 
 
@@ -174,6 +178,9 @@ def parser() -> argparse.ArgumentParser:
         help="drop what TARGET sends to the host",
     )
     made.add_argument("--both", action="append", default=[], metavar="TARGET", help="both directions")
+    made.add_argument(
+        "--port", type=int, default=0, metavar="PORT", help="only TCP connections with this port at either end"
+    )
     made = verb("loss", loss, "lose a share of the host's packets, both ways")
     made.add_argument("percent", type=float, metavar="PERCENT")
     verb("heal", heal, "remove the host's network faults (HOST may be 'all')")

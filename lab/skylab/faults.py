@@ -14,19 +14,24 @@ from .shell import run
 
 @dataclass(frozen=True)
 class Fault:
-    """kind: cut (the cable), to or from (what the host sends to the address, or gets from it), loss (of what goes either way)."""
+    """kind: cut (the cable), to or from (what the host sends to the address, or gets from it), loss (of what goes either way).
+
+    port: of the TCP connections with that port at either end only; 0: of everything.
+    """
 
     kind: str
     address: str = ""
     percent: float = 0.0
+    port: int = 0
 
     def rules(self, port: str) -> tuple[list[str], list[str]]:
         """What nft does with the packets that the host sends, and with those that it gets."""
         out, into = f'iifname "{port}"', f'oifname "{port}"'
+        what = [f" tcp {end} {self.port}" for end in ("dport", "sport")] if self.port else [""]
         if self.kind == "to":
-            return [f"{out} ip daddr {self.address} drop"], []
+            return [f"{out} ip daddr {self.address}{only} drop" for only in what], []
         if self.kind == "from":
-            return [], [f"{into} ip saddr {self.address} drop"]
+            return [], [f"{into} ip saddr {self.address}{only} drop" for only in what]
         if self.kind == "loss":
             lost = f"numgen random mod 10000 < {round(self.percent * 100)} drop"
             return [f"{out} {lost}"], [f"{into} {lost}"]
@@ -34,7 +39,9 @@ class Fault:
 
     def in_words(self) -> str:
         """A few words for the status table."""
-        return f"loss {self.percent:g}%" if self.kind == "loss" else f"{self.kind} {self.address}".strip()
+        if self.kind == "loss":
+            return f"loss {self.percent:g}%"
+        return f"{self.kind} {self.address}{f':{self.port}' if self.port else ''}".strip()
 
 
 def _file(host: Host):

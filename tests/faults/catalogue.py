@@ -21,7 +21,7 @@ from tests.faults.rows import ROWS as _ENTERED
 
 HAS_REGISTER = os.environ.get("LAB_REGISTER", "none") != "none"
 if HAS_REGISTER:  # its own faults are played, too
-    from tests.faults import rows_register  # noqa: F401
+    from tests.faults import rows_lease, rows_register, rows_resign  # noqa: F401
 
 ORDER = (
     "document",
@@ -30,6 +30,8 @@ ORDER = (
     "links",
     "vote",
     "register",
+    "lease",
+    "resign",
     "standby",
     "storage",
     "skyha",

@@ -107,6 +107,21 @@ def use_up_wal(node: str) -> None:
     raise AssertionError("80 segments of WAL were begun on a full disk")
 
 
+# EXT4_IOC_SHUTDOWN without a flush of the journal: whatever asks the file system for anything gets EIO from then on.
+_DIE = f"import fcntl, os, struct; fcntl.ioctl(os.open('{MOUNT}', os.O_RDONLY), 0x8004587D, struct.pack('I', 2))"
+
+
+def die(node: str) -> None:
+    """The disk answers nothing but errors."""
+    lab.on(node, "python3", "-c", _DIE)
+
+
+def replace_cable(node: str) -> None:
+    """The disk works again, with what was on it. Who still holds a file of the dead file system is waited for."""
+    again = f"for i in $(seq 100); do umount {MOUNT} && break; sleep 0.2; done; mount -o loop {IMAGE} {MOUNT}"
+    lab.on(node, "sh", "-c", f"mountpoint -q {MOUNT} && touch {MOUNT}/.alive 2>/dev/null || {{ {again}; }}")
+
+
 def stutter(node: str, frozen: float, flowing: float, seconds: float) -> None:
     """For so long, the file system takes no write for `frozen` seconds, and then takes them for `flowing`."""
     turns = int(seconds / (frozen + flowing))

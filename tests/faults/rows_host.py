@@ -163,7 +163,7 @@ def only_the_standby_comes_back(scene: Scene) -> None:
     assert not lab.is_writable(scene.standby)
 
 
-@row("only the former primary comes back", "N+A")
+@row("only the former primary comes back", "N+A", without_register="who holds serves: a row of its own")
 def only_the_primary_comes_back(scene: Scene) -> None:
     """Its peer may have been promoted meanwhile: it waits for it."""
     for node in lab.NODES:

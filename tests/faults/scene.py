@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 
-from tests.lab import lab
+from tests.lab import lab, register
 from tests.lab.watch import Watch
 
 QUIET = 12.0  # longer than every patience of the profile `fast`
@@ -78,10 +78,30 @@ class Scene:
             self.later(_put_back, node)
         lab.wait_for("the cluster armed with it", lab.is_whole, 90, every=0.5)
 
-    def cut(self, sender: str, *receivers: str) -> None:
+    def leased(self) -> None:
+        """The lease is in force: the standby may take over by time, and the primary's watchdog is fed."""
+        lab.wait_for(
+            "a lease in force",
+            lambda: register.term(self.primary) > 0 and register.is_guarded(self.primary),
+            60,
+            every=0.3,
+        )
+
+    def noted(self, node: str, kind: str) -> int:
+        """How many such events the node's history holds."""
+        return int(lab.on(node, "sh", "-c", f'grep -c \'"kind":"{kind}"\' /var/lib/skyha/history.jsonl || true'))
+
+    @contextmanager
+    def unfenced(self) -> Iterator[None]:
+        """The standby fences nobody meanwhile."""
+        before = self.noted(self.standby, "fencing")
+        yield
+        assert self.noted(self.standby, "fencing") == before, "the old primary was fenced, and had handed over"
+
+    def cut(self, sender: str, *receivers: str, port: int = 0) -> None:
         """Nothing that `sender` sends reaches any of `receivers`, from one instant on; each is a host or 'bmc:' and a node.
 
-        The VIP goes with the primary. What a BMC sends is cut at one receiver only.
+        The VIP goes with the primary. What a BMC sends is cut at one receiver only. port: only connections with that TCP port at an end.
         """
         place = {"bmc:node1": "bmc1", "bmc:node2": "bmc2"}
         if sender in place:
@@ -90,7 +110,8 @@ class Scene:
             self.later(lab.lab, "heal", receiver)
             return
         also = ("vip",) if self.primary in receivers else ()
-        lab.lab("cut", sender, *(word for name in receivers + also for word in ("--to", place.get(name, name))))
+        only = ("--port", str(port)) if port else ()
+        lab.lab("cut", sender, *only, *(word for name in receivers + also for word in ("--to", place.get(name, name))))
         self.later(lab.lab, "heal", sender)
 
     def cut_both(self, one: str, other: str) -> None:

@@ -3,13 +3,20 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from tests.lab import lab
 
 HOME = "/var/lib/sky-register"
 COPY = "/var/lib/sky-register.copy"
 UNIT = "sky-register"
+PORT = 11920
+IMAGE = "/var/lib/sky-register.img"
+SMALL = "/var/lib/sky-register.small"
 WATCHDOGS = Path("/run/sky-lab/watchdog")
 
 
@@ -51,6 +58,75 @@ def heal() -> None:
     lab.on("vote", "sh", "-c", f"systemctl kill -s CONT {UNIT}; systemctl start {UNIT}")
 
 
+@contextmanager
+def on_a_small_disk(_primary: str) -> Iterator[None]:
+    """The register lives on a file system of its own meanwhile, of some 250 MB, as `before` of a row wants it."""
+    make = f"truncate -s 250M {IMAGE} && mkfs.ext4 -q -m 0 {IMAGE} && mkdir -p {SMALL} && mount -o loop {IMAGE} {SMALL}"
+    move = f"cp -a {HOME}/. {SMALL}/ && chown --reference={HOME} {SMALL} && chmod --reference={HOME} {SMALL}"
+    _while_down(f"{make} && {move} && rm -rf {SMALL}/lost+found && umount {SMALL} && mount -o loop {IMAGE} {HOME}")
+    lab.wait_for("the cluster with the register on that disk", lab.is_whole, 60, every=0.5)
+    try:
+        yield
+    finally:
+        free()
+        back = f"mount -o loop {IMAGE} {SMALL} && cp -a {SMALL}/. {HOME}/ && umount {SMALL}"
+        clean = f"find {HOME} -mindepth 1 -delete"
+        # After a reboot of the vote host it is not mounted, and the register has lived on in what was there before.
+        _while_down(
+            f"if mountpoint -q {HOME}; then umount {HOME} && {clean} && {back}; fi; rm -rf {IMAGE} {SMALL}/lost+found {SMALL}"
+        )
+
+
+def fill() -> str:
+    """Not a byte is left on that disk, and WAL is written until the register cannot go on; what it said of that."""
+    since = time.time()
+    most = f"fallocate -l $(($(df --output=avail -B1 {HOME} | tail -1) - 4000000)) {HOME}/fill"
+    lab.on(
+        "vote", "sh", "-c", f"mountpoint -q {HOME} && {{ {most}; cat /dev/zero >> {HOME}/fill 2>/dev/null || true; }}"
+    )
+    step = "select pg_logical_emit_message(true, 'lab', 'x'); select pg_switch_wal();"  # a segment of 16 MB each
+    psql = ("psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-h", "/run/sky-register", "-p", str(PORT), "-d", "postgres")
+    lab.on("vote", "runuser", "-u", "postgres", "--", *psql, stdin=step * 40, check=False)
+    return lab.wait_for("the register without space", lambda: _said(since, "No space left on device"), 20, every=0.5)
+
+
+def free() -> None:
+    """It has space again."""
+    lab.on("vote", "rm", "-f", f"{HOME}/fill")
+
+
+def _said(since: float, words: str) -> str:
+    told = lab.on("vote", "journalctl", "-u", UNIT, "--no-pager", "-o", "cat", "--since", f"@{int(since)}")
+    return "\n".join(line for line in told.splitlines() if words in line)
+
+
+def beat() -> int | None:
+    """The beat in this cluster's row, asked on the vote host itself; None: the register does not tell."""
+    try:
+        return int(_of_row("beat"))
+    except (RuntimeError, ValueError):
+        return None
+
+
+def holder() -> str:
+    """Who holds, asked on the vote host itself."""
+    return _of_row("holder")
+
+
+def _of_row(column: str) -> str:
+    return _sql(f"select {column} from sky_register.register where cluster = '{lab.CLUSTER}'", "sky_register")
+
+
+def told(node: str) -> dict[str, Any]:
+    """What skyha on that node knows of the register."""
+    return lab.status(node).get("register") or {}
+
+
+def term(node: str) -> float:
+    """The term of the lease, as skyha on that node knows it; 0: there is none."""
+    return (told(node).get("lease") or {}).get("term") or 0.0
+
+
 def is_guarded(node: str) -> bool:
     """Does the host's watchdog run, and is it in order?"""
     told = lab.lab("watchdog", node, "status").strip()
@@ -71,6 +147,6 @@ def _while_down(command: str) -> None:
     lab.on("vote", "sh", "-c", f"systemctl stop {UNIT} && {command}; done=$?; systemctl start {UNIT}; exit $done")
 
 
-def _sql(sql: str) -> None:
-    psql = ("psql", "-XAtq", "-h", "/run/sky-register", "-p", "11920", "-c", sql)
-    lab.on("vote", "runuser", "-u", "postgres", "--", *psql)
+def _sql(sql: str, database: str = "postgres") -> str:
+    psql = ("psql", "-XAtq", "-h", "/run/sky-register", "-p", str(PORT), "-d", database, "-c", sql)
+    return lab.on("vote", "runuser", "-u", "postgres", "--", *psql).strip()

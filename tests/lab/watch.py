@@ -39,7 +39,7 @@ LOST_WITHIN = 0.0 if ZERO_LOSS else 1.0
 FAST_CLIENTS = 3 if ZERO_LOSS else 0
 TABLES = f"{writer.TABLE}; CREATE TABLE IF NOT EXISTS lab_inside (at timestamptz)"
 
-BY_TIME = "writes no more"  # policy/failover.py
+WITHOUT_POWER = ("writes no more", "has handed over")  # policy/failover.py: proven by the lease, or by its own word
 
 
 @dataclass
@@ -109,7 +109,7 @@ class Report:
                     continue
                 assert "fenced" in kinds[:index], f"O4: {node} was promoted without proof of a fence: {kinds}"
                 last = [event for event in events[:index] if event["kind"] == "fenced"][-1]
-                if BY_TIME in last["text"]:  # proven by its lease, whatever its power is: O2 judges that
+                if any(words in last["text"] for words in WITHOUT_POWER):  # whatever its power is: O2 judges that
                     continue
                 fenced, peer, promoted = last["monotonic"], lab.other(node), events[index]["monotonic"]
                 assert self._was_off(peer, fenced - 1.0, promoted), f"O4: {peer} was not off when {node} was promoted"

@@ -8,8 +8,8 @@ import re
 
 import pytest
 
-from tests.faults import soak
-from tests.faults.catalogue import ROWS
+from tests.faults import catalogue, rows_lease, rows_register, rows_resign, soak  # noqa: F401  (all enter their rows)
+from tests.faults.rows import ROWS
 from tests.faults.rows_links import LINKS
 from tests.mutants.catalogue import MUTANTS
 from tests.mutants.run import ROOT, RUNTIME
@@ -29,6 +29,14 @@ def test_every_directed_link_is_cut_on_its_own():
     for node in nodes:
         wanted |= {(node, "vote"), ("vote", node), (node, bmc[node]), (bmc[node], node)}
     assert {link[:2] for link in LINKS} == wanted
+
+
+def test_the_register_is_cut_off_along_every_directed_link():
+    assert {link[:2] for link in rows_register.LINKS} == {link[:2] for link in LINKS if "vote" in link}
+
+
+def test_every_row_has_its_place_in_the_order():
+    assert {one.group for one in ROWS} == set(catalogue.ORDER)
 
 
 def test_a_soak_is_the_same_again_with_the_same_seed():

@@ -35,8 +35,9 @@ def test_a_lawful_failover_passes() -> None:
     assert "promoted" in report.story()
 
 
-def test_one_that_was_proven_by_time_asks_for_no_power() -> None:
-    fenced = {**event("fenced", 12.6), "text": "node1 writes no more and is silent: promoting"}
+@pytest.mark.parametrize("how", ["writes no more and is silent", "has handed over to this node in the register"])
+def test_one_that_was_proven_by_time_or_by_word_asks_for_no_power(how: str) -> None:
+    fenced = {**event("fenced", 12.6), "text": f"node1 {how}: promoting"}
     history = {"node1": [], "node2": [event("fencing", 12.0), fenced, event("promoted", 12.9)]}
     failover(power={"node1": [(0.0, 4711)], "node2": [(0.0, 815)]}, history=history).check()
 
