@@ -359,6 +359,15 @@ class TestAHolderThatIsShutDownResigns:
         assert world.oracles.fence_count == fences
         assert world.node1.power
 
+    def test_one_that_was_stopped_on_purpose_is_started_first(self, world):
+        world.node1.daemon.order(Order.PAUSE)
+        world.run(5)
+        world.node1.pg.stop(immediate=False)
+        world.run(60)
+        world.node1.daemon.order(Order.RESUME)
+        assert world.run_until(lambda: world.primary() is world.node1, 20) is not None, story(world)
+        assert world.register.row.epoch == 1
+
     def test_one_that_crashes_and_can_be_started_again_serves_on(self, world):
         for _ in range(3):
             world.node1.pg.crash("is killed")

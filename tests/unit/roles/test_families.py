@@ -16,7 +16,7 @@ NAMES = sorted(path.name for path in ROLES.iterdir() if (path / "tasks").is_dir(
 FAMILIES = ["Debian", "RedHat"]
 # Rendered by others (imported, or looked up), or with what only a run finds out: tested elsewhere.
 NOT_ALONE = {"objects.sql.j2"}
-NOT_ALONE |= {"drill.html.j2", "drill.txt.j2", "restart_plan.j2"}  # test_operations.py
+NOT_ALONE |= {"drill.html.j2", "drill.txt.j2", "drill.nft.j2", "restart_plan.j2"}  # test_operations.py
 # What only a run finds out.
 FOUND = {
     "__skyha_daemon_packed",

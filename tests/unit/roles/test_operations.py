@@ -61,6 +61,24 @@ def test_drill_report_shows_what_happened_since_the_fault() -> None:
     assert "proof: power &lt;off&gt;" in page
 
 
+def test_drill_without_the_bmc_says_what_was_done() -> None:
+    known = {**drill(), "pg_cluster_drill_fault": "power_and_bmc"}
+    assert "node1 was switched off and its BMC was dead, node2 took over" in template(
+        "pg_operations", "drill.txt.j2", known
+    )
+    page = template("pg_operations", "drill.html.j2", known)
+    assert "was switched off through its BMC 198.51.100.213, which gave skyha no answer any more</td>" in page
+
+
+@pytest.mark.parametrize(("bmc", "family"), [("198.51.100.213", "ip "), ("2001:db8::213", "ip6 ")])
+def test_drill_silences_that_bmc_for_skyha_alone(bmc: str, family: str) -> None:
+    known = drill()
+    known["hostvars"]["node1"]["pg_cluster_bmc_address"] = bmc
+    table = template("pg_operations", "drill.nft.j2", known)
+    assert f'meta skuid "postgres" {family}daddr {bmc} ct mark set' in table
+    assert f"{family}saddr {bmc} ct mark 0x5c drop" in table
+
+
 def test_drill_report_says_when_commits_were_lost() -> None:
     assert 'class="verdict bad"><b>Failed.</b>' in template("pg_operations", "drill.html.j2", drill(lost=2))
 

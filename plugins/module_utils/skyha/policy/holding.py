@@ -28,6 +28,7 @@ from .lease import (
 )
 from .memory import Memory, Register, age
 from .record import Record, Stage, is_overruled, is_paused
+from .storage import not_whole
 from .sync import is_waited_for, may_be_heir
 from .wal import has_received
 
@@ -278,11 +279,18 @@ def _resigns(config: Config, memory: Memory, seen: Seen, now: float) -> bool:
         return False
     if would_resign(config, memory, seen):
         return end is not None and has_received(peer, end)
-    # It crashed, does not come up again, and no start is under way. The heir has what this node had written when it was last
-    # looked at, so it lacks no more than after a fence.
-    stays_down = memory.own.down_since is not None and now - memory.own.down_since >= RESIGNS_AFTER
-    is_idle = age(now, memory.restarts.asked_at) >= START_SETTLES
-    return stays_down and is_idle and memory.own.write_lsn > 0 and has_received(peer, memory.own.write_lsn)
+    # The heir has what this node had written when it was last looked at, so it lacks no more than after a fence.
+    written = memory.own.write_lsn
+    stays_down = _cannot_start(config, memory, seen, now)
+    return stays_down and written > 0 and has_received(peer, max(written, end or 0))
+
+
+def _cannot_start(config: Config, memory: Memory, seen: Seen, now: float) -> bool:
+    """Does PostgreSQL here stay down, and is no start of it under way? One that was stopped on purpose is started first."""
+    restarts, down_for = memory.restarts, age(now, memory.own.down_since)
+    was_tried = age(now, restarts.asked_at) <= down_for or restarts.count >= config.timing.restart_attempts
+    is_hopeless = was_tried or seen.local.timeline is None or not_whole(memory, seen.local) is not None
+    return is_hopeless and RESIGNS_AFTER <= down_for < float("inf") and age(now, restarts.asked_at) >= START_SETTLES
 
 
 def _is_in_no_hurry(memory: Memory, seen: Seen, now: float) -> bool:
