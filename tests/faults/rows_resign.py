@@ -56,13 +56,11 @@ def _resigned(scene: Scene, before: int) -> None:
 )
 def program_gone(scene: Scene) -> None:
     host = lab.pid_of(scene.primary)
-    program = lab.on(scene.primary, "sh", "-c", f"readlink /proc/$({faults.POSTMASTER})/exe").strip()
-    scene.later(lab.on, scene.primary, "chmod", "755", program)
     with scene.unfenced():
-        lab.on(scene.primary, "sh", "-c", f"chmod 000 {program}; {KILL}")
+        faults.postgres_without_program(scene.primary)
         scene.took_over()
         _resigned(scene, host)
-        lab.on(scene.primary, "chmod", "755", program)
+        faults.heal()
         lab.wait_for("the old primary as a standby", lab.is_whole, 120, every=0.5)
 
 

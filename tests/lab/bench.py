@@ -2,7 +2,7 @@
 """Measures outages: faults on the primary under a writing client, N runs each; a table and a plot into docs/.
 
 python -m tests.lab.bench outages [--runs 10] [--fault 'power loss']
-LAB_REGISTER=vote_host python -m tests.lab.bench register [--runs 10]     (on a lab whose clusters have a register)
+LAB_REGISTER=vote_host python -m tests.lab.bench register [--runs 10] [--fault 'host and BMC gone']     (on a lab whose clusters have a register)
 python -m tests.lab.bench switchover|rejoin|rebuild [--runs 10]
 """
 
@@ -149,12 +149,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["outages", "register", "cost", "report", *comeback.ALL])
     parser.add_argument("--runs", type=int, default=10)
-    parser.add_argument("--fault", choices=list(faults.ALL), action="append")
+    parser.add_argument("--fault", choices=[*faults.ALL, *faults.BY_REGISTER], action="append")
     options = parser.parse_args()
     if options.what == "outages":
         outages(options.runs, options.fault or list(faults.ALL), "outages")
     if options.what == "register":
-        outages(options.runs, list(faults.BY_REGISTER), "register")
+        outages(options.runs, options.fault or list(faults.BY_REGISTER), "register")
     if options.what == "cost":
         cost.measure(RESULTS, options.runs)
     if options.what in comeback.ALL:

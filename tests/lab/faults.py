@@ -38,6 +38,11 @@ def host_shut_down(node: str) -> None:
     lab.lab("power", node, "soft")
 
 
+def postgres_without_program(node: str) -> None:
+    """PostgreSQL dies, and its program cannot be run any more. make_whole() puts that right."""
+    lab.on(node, "sh", "-c", f"p=$({POSTMASTER}); chmod 000 $(readlink /proc/$p/exe); kill -9 $p")
+
+
 def postmaster_killed(node: str) -> None:
     """kill -9 of the postmaster."""
     lab.on(node, "sh", "-c", f"kill -9 $({POSTMASTER})")
@@ -59,6 +64,8 @@ ALL: dict[str, Callable[[str], None]] = {
 BY_REGISTER: dict[str, Callable[[str], None]] = {
     "host and BMC gone": power_loss_with_bmc,
     "host shut down": host_shut_down,
+    "power loss, BMC alive": power_loss,
+    "PostgreSQL cannot start again": postgres_without_program,
 }
 
 
@@ -70,6 +77,11 @@ def drop_vip(node: str) -> None:
 def shut_down(node: str) -> None:
     """The document's: PostgreSQL is shut down by hand. (pg_ctl takes one that skyha starts again at once for one that stays.)"""
     lab.on(node, "runuser", "-u", "postgres", "--", "bash", "-lc", "pg_ctl stop -m fast -t 15 || true")
+
+
+_PROGRAM_BACK = (
+    "f=$(sed -n 's/^bin_dir = //p' /etc/skyha/skyha.conf)/postgres; test ! -e $f || test -x $f || chmod 755 $f"
+)
 
 
 def heal() -> None:
@@ -87,7 +99,7 @@ def heal() -> None:
         if row["faults"]:
             lab.lab("heal", host)
     for node in lab.NODES:
-        _let_go_on(node, "pgrep -x postgres | xargs -r kill -CONT; systemctl start skyha || true")
+        _let_go_on(node, f"{_PROGRAM_BACK}; pgrep -x postgres | xargs -r kill -CONT; systemctl start skyha || true")
     _let_go_on("vote", "systemctl kill -s CONT sky-vote-proxy; systemctl start sky-vote-proxy")
 
 
