@@ -44,6 +44,7 @@ class Row:
 
 
 ROWS: list[Row] = []
+NO_HEIR = "whoever stops skyha on a primary with a register takes the heir back"
 
 
 def row(

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from tests.faults.rows import row
+from tests.faults.rows import NO_HEIR, row
 from tests.faults.scene import Scene
 from tests.lab import faults, lab
 
@@ -16,7 +16,7 @@ def vip_lost(scene: Scene) -> None:
     scene.quiet(3)
 
 
-@row("... with the primary's skyha stopped", "F", selection=True)
+@row("... with the primary's skyha stopped", "F", selection=True, without_register=NO_HEIR)
 def vip_lost_for_good(scene: Scene) -> None:
     scene.skyha(scene.primary, "stop")
     faults.drop_vip(scene.primary)
@@ -40,7 +40,7 @@ def database_shut_down(scene: Scene) -> None:
     assert lab.is_writable(scene.primary)
 
 
-@row("... and it does not come back in its grace", "F", selection=True)
+@row("... and it does not come back in its grace", "F", selection=True, without_register=NO_HEIR)
 def database_stays_down(scene: Scene) -> None:
     scene.skyha(scene.primary, "stop")
     faults.shut_down(scene.primary)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from tests.faults.rows import row
+from tests.faults.rows import NO_HEIR, row
 from tests.faults.scene import Scene
 from tests.lab import faults, lab
 
@@ -22,7 +22,6 @@ def shut_down(scene: Scene) -> None:
 
 BY_TIME = "with a lease the standby takes over by itself"
 ARMED_BY_TIME = "with a lease the standby is armed without its peer's BMC: a row of its own"
-NO_HEIR = "whoever stops skyha on a primary with a register takes the heir back"
 
 
 @row(

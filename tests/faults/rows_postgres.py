@@ -9,7 +9,7 @@ import time
 import psycopg2
 
 from tests.faults import disk
-from tests.faults.rows import row
+from tests.faults.rows import NO_HEIR, row
 from tests.faults.scene import CONF, Scene
 from tests.lab import faults, lab
 
@@ -38,7 +38,7 @@ def restarted_slowly(scene: Scene) -> None:
     scene.commits()
 
 
-@row("postmaster killed -9 while the primary's skyha is stopped", "F")
+@row("postmaster killed -9 while the primary's skyha is stopped", "F", without_register=NO_HEIR)
 def postmaster_killed_for_good(scene: Scene) -> None:
     scene.skyha(scene.primary, "stop")
     faults.postmaster_killed(scene.primary)

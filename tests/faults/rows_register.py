@@ -164,6 +164,17 @@ def proxy_hangs_and_the_primary_dies(scene: Scene) -> None:
     scene.took_over()
 
 
+@row("skyha is stopped on the primary, then the VIP goes down: the heir was taken back, so nobody takes over", "N+A")
+def skyha_stopped_without_vip(scene: Scene) -> None:
+    """Without a register the standby would fence it. Who stops skyha takes the primary into his own hands."""
+    scene.skyha(scene.primary, "stop")
+    faults.drop_vip(scene.primary)
+    scene.alarm(scene.standby, "no_failover", "not the heir")
+    scene.quiet()
+    lab.on(scene.primary, "systemctl", "start", "skyha")
+    scene.commits()
+
+
 @row(
     "back soon: the primary's host is reset while nobody may take over; beside its standby it serves at once",
     "R",
