@@ -148,3 +148,10 @@ def test_the_profiles_can_fail_over(profile: str) -> None:
 )
 def test_times_that_say_armed_and_never_fail_over_are_refused(timing: str, named: str) -> None:
     assert named in problems(GOOD + f"[timing]\n{timing}\n")
+
+
+@pytest.mark.parametrize("timing", PROFILES.values(), ids=PROFILES)
+def test_a_holder_that_cannot_start_its_server_has_resigned_before_its_peer_would_fence_it(timing):
+    """The peer's look finds the server down at about the time at which this node does."""
+    assert margins.START_SETTLES < margins.RESIGNS_AFTER
+    assert margins.RESIGNS_AFTER + margins.START_SETTLES + timing.look_deadline < timing.restart_grace
