@@ -15,6 +15,7 @@ FAR = 46.0  # seconds after which the policy, with the model's settings, tells n
 FURTHER = {"order_out_at": 122.0, "up_since": 62.0, "alone_since": 96.0, "starting_since": 300.0}
 NEARER = {
     **dict.fromkeys(("failover_at", "slots_copied_at", "redo_at"), 0.0),
+    **dict.fromkeys(("naming_at", "gone_at", "shield_at"), 0.0),  # for people only
     **dict.fromkeys(("fresh_at", "looked_at", "peer_at", "free_at", "wal_at", "record_ok_at", "record_tried_at"), 4.0),
     **dict.fromkeys(("recovered_at", "proof_at", "fence_at"), 14.0),
     **{"power_on_at": 16.0, "started_at": 26.0, "checkpoint_at": 62.0},

@@ -81,7 +81,8 @@ ALARMS: Mapping[str, Alarm] = {
     "heir": _against(
         _BAD,
         "The register does not name this standby as the primary's heir, so it could not take over.",
-        "it is named once it streams and is on the primary's record: see 'skyctl explain' there",
+        "it is named once it streams and is on the primary's record, and (zero loss) has everything: see 'skyctl explain' there; if the "
+        "primary is dead for good, and what the sentence says may be lost, 'skyctl takeover' here",
     ),
     "not_holder": Alarm(
         _BAD,
@@ -240,6 +241,35 @@ ALARMS: Mapping[str, Alarm] = {
         "look at the other node: 'systemctl status skyha sky-postgresql' there; or run failover_rebuild.yml",
         "check_standby_lag",
         "SkyStandbyNotStreaming",
+    ),
+    # --- zero loss, on the primary (policy/sync.py) ---
+    "commits_wait": Alarm(
+        _BAD,
+        "Commits wait for a standby that is gone, hung or slow: clients hang in them. It is given up after sync_patience, once the register has heard.",
+        "see to the standby or to the register, whichever is back sooner; if neither will be, see 'Zero loss' in docs/operations.md",
+        rule="SkyhaCommitsWait",
+    ),
+    "not_protected": Alarm(
+        _MILD,
+        "Zero loss does not hold now: what is committed is on this node only, and the standby does not take over by itself.",
+        "read the sentence: it says what skyha waits for, and mostly ends by itself; else look at the standby",
+        rule="SkyhaNotProtected",
+    ),
+    "sync_overridden": Alarm(
+        _BAD,
+        "Somebody's setting of synchronous_standby_names stands over skyha's, so no commit can be relied upon to be on the standby.",
+        "select name, setting, sourcefile from pg_settings where name = 'synchronous_standby_names'; then alter system reset it, or take it out of "
+        "there",
+    ),
+    "sync_double": Alarm(
+        _BAD,
+        "Two standbys stream by the name of the peer: commits may have waited for the wrong one, so none is the heir.",
+        "select pid, client_addr, application_name from pg_stat_replication; stop the one that is not the peer, or give it another application_name",
+    ),
+    "sync_lowered": Alarm(
+        _MILD,
+        "Roles or databases have a synchronous_commit of their own by which their commits do not wait for the standby: a failover may lose them.",
+        "alter role ... reset synchronous_commit (or alter database ...), unless that is meant",
     ),
     "two_primaries": Alarm(
         _BAD,

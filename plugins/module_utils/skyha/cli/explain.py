@@ -9,7 +9,7 @@ from ..daemon.published import Status
 from ..margins import by_any_clock
 from .sources import View
 from .table import not_running
-from .text import Paint, duration, wrap
+from .text import Paint, clock, duration, wrap
 
 
 def explain(config: Config | None, mine: View, theirs: View, paint: Paint) -> str:
@@ -50,12 +50,22 @@ def _standby(config: Config | None, status: Status, paint: Paint) -> list[str]:
     if status.verdict.armed:
         return [
             paint(wrap(f"Nothing would stop {node} from taking over if {peer} died now."), "good"),
+            *_complete(status),
             *_steps(config, status),
         ]
     lines = [paint(wrap(f"{node} would NOT take over if {peer} died now:"), "bad")]
     for code, reason in status.verdict.not_armed.items():
         lines += _reason(code, reason)
     return lines
+
+
+def _complete(status: Status) -> list[str]:
+    """Zero loss: what the heir has. The register may have been told otherwise since it was read."""
+    here = status.postgres.replication
+    if not here.heir or here.complete_age is None:
+        return []
+    text = f"zero loss: it has all that {status.place.peer} had acknowledged when the register was last read, {duration(here.complete_age)} ago"
+    return [wrap(text, "  - ")]
 
 
 def _under_way(status: Status, paint: Paint) -> list[str]:
@@ -122,7 +132,23 @@ def _primary(config: Config | None, status: Status, paint: Paint) -> list[str]:
         )
     elif not status.postgres.streaming:
         lines.append(paint(wrap(f"No standby streams: if {status.place.node} dies now, nothing can take over."), "bad"))
-    return lines
+    return lines + _zero_loss(status, paint)
+
+
+def _zero_loss(status: Status, paint: Paint) -> list[str]:
+    """Is what is acknowledged on this primary safe, and since when?"""
+    here, peer = status.postgres.replication, status.place.peer
+    if here.protected is None:
+        return []
+    since = ""
+    if here.for_ is not None:
+        since = f" since {clock(status.run.written - here.for_)} ({duration(here.for_)})"
+    if here.protected:
+        text = f"Zero loss holds{since}: commits wait for {peer}, which has all that was acknowledged here and may take over."
+        return [paint(wrap(text), "good")]
+    again = "" if here.tried_in is None else f" {peer} is tried again in {duration(here.tried_in)}."
+    text = f"Zero loss does NOT hold{since}: if {status.place.node} dies now, {peer} does not take over by itself.{again}"
+    return [paint(wrap(text), "bad")]
 
 
 def _alarms(status: Status, paint: Paint) -> list[str]:

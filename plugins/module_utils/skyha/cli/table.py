@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from ..alarms import Severity
 from ..alarms import of as meaning_of
 from ..config import slot_of
-from ..daemon.page import lease_text, register_text, replication
+from ..daemon.page import ABSENT, lease_text, register_text, replication, zero_loss_text
 from ..daemon.published import NO_BMC, Bmc, Lsn, Status, Way
 from ..daemon.status import is_well, role_text, wanting
 from .sources import View, acquainted
@@ -65,8 +65,8 @@ def _grid(both: Sequence[Status], marks: Sequence[str], paint: Paint) -> list[st
         + "".join(paint(fit(f"{one.place.node}{mark}", CELL) + " ", "bold") for one, mark in zip(both, marks)).rstrip()
     ]
     cells = [_cells(one) for one in both]
-    for name in cells[0]:
-        row = [paint(fit(cell[name][0], CELL), cell[name][1]) for cell in cells]
+    for name in dict.fromkeys(name for cell in cells for name in cell):
+        row = [paint(fit(text, CELL), kind) for text, kind in (cell.get(name, ABSENT) for cell in cells)]
         lines.append(fit(name, NAME) + " ".join(row).rstrip())
     cut = [
         wrap(cell[name][0], f"  {clean(one.place.node)}, {name}: ", "    ")
@@ -87,6 +87,7 @@ def _cells(status: Status) -> dict[str, Cell]:
             "good" if is_up else "bad",
         ),
         "replication": replication(status),
+        "zero loss": zero_loss_text(status),
         "timeline": (str(here.timeline or "unknown"), ""),
         "WAL": (_wal(here.lsn), ""),
         "lag": ("-", "")

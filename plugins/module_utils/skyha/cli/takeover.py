@@ -49,6 +49,12 @@ def _heard(status: Status) -> str:
     ages = [path.ok_age for path in status.around.paths.by_name.values() if path.ok_age is not None]
     if not ages:
         return f"last heartbeat of {peer}: unknown, this skyha has heard none since it started"
+    here = status.postgres.replication
+    if here.heir and here.complete_age is not None:
+        return (
+            f"last heartbeat of {peer}: {duration(min(ages))} ago; when the register was last read, {duration(here.complete_age)} ago, "
+            f"{status.place.node} was the heir: it has all that {peer} had acknowledged by then (zero loss)"
+        )
     return f"last heartbeat of {peer}: {duration(min(ages))} ago; what it committed since then is not here"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import textwrap
+import time
 import unicodedata
 from typing import TextIO
 
@@ -57,6 +58,12 @@ def duration(seconds: float) -> str:
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {unit}"
     return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
+
+
+def clock(wall: float) -> str:
+    """A time of this day, or with its date."""
+    pattern = "%H:%M:%S" if time.time() - wall < 43200.0 else "%Y-%m-%d %H:%M:%S"
+    return time.strftime(pattern, time.localtime(wall))
 
 
 def lsn_text(lsn: int) -> str:

@@ -64,6 +64,7 @@ def metrics(status: Status, age: float) -> str:
     if status.run.state == "running":
         _node(out, status)
         _register(out, status)
+        _zero_loss(out, status)
         _paths(out, status, wall)
         _readiness(out, status)
         _fencing(out, status, wall)
@@ -132,6 +133,17 @@ def _register(out: _Text, status: Status) -> None:
         )
         out.gauge("lease_left_seconds", "For how long this node may write on without an answer.", lease.left)
         out.gauge("watchdog_fed", "1 while this host's watchdog runs and is fed.", int(lease.watchdog == "fed"))
+
+
+def _zero_loss(out: _Text, status: Status) -> None:
+    """Of a primary whose commits are to wait for the standby."""
+    here = status.postgres.replication
+    out.gauge("zero_loss_protected", "1 while the heir has all that is acknowledged here.", here.protected)
+    out.gauge(
+        "commits_waiting_seconds",
+        "For how long the oldest commit may have waited for a standby that was not quick enough.",
+        here.waiting,
+    )
 
 
 def _paths(out: _Text, status: Status, wall: float) -> None:

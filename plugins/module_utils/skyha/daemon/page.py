@@ -14,6 +14,11 @@ from .status import STALE_AFTER, failover_works, is_well, role_text, wanting
 
 REFRESH = 5
 NEWEST_EVENTS = 12
+WAITING = 1.0  # seconds that commits have waited for the standby; below that it is only how replication goes
+ABSENT = (
+    "-",
+    "",
+)  # the cell of a row that only the other node has: they are configured differently, or of two versions
 _HELD = {True: "up here", False: "not here", None: "not known to be here"}
 _WORST = {"bad": "Critical", "warn": "Warning", "good": "Well"}
 
@@ -224,9 +229,12 @@ def _nodes(status: Status) -> str:
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name, _rows in columns)
     rows = "".join(
         f'<tr><th scope="row">{escape(name)}</th>'
-        + "".join(f'<td class="{facts[name][1]}">{escape(facts[name][0])}</td>' for _node, facts in columns)
+        + "".join(
+            f'<td class="{kind}">{escape(text)}</td>'
+            for text, kind in (facts.get(name, ABSENT) for _node, facts in columns)
+        )
         + "</tr>"
-        for name in columns[0][1]
+        for name in dict.fromkeys(name for _node, facts in columns for name in facts)
     )
     missing = f'<p class="warn">{escape(status.place.peer)}: {escape(told.problem)}.</p>' if told.problem else ""
     return f'<table class="both"><thead><tr><th></th>{head}</tr></thead><tbody>{rows}</tbody></table>{missing}'
@@ -248,6 +256,7 @@ def _facts(status: Status) -> list[tuple[str, tuple[str, str]]]:
         ),
         ("Timeline", (str(here.timeline or "unknown"), "")),
         ("Replication", replication(status)),
+        ("Zero loss", zero_loss_text(status)),
         ("Lag", ("-", "") if here.role != "standby" else (lag, "" if status.keeps_up else "bad")),
         ("VIP", (f"{vip.address} {_HELD[vip.held]}", "")),
         ("Armed", armed),
@@ -255,6 +264,21 @@ def _facts(status: Status) -> list[tuple[str, tuple[str, str]]]:
         ("Peer's BMC", (bmc_text(bmc), "bad" if bmc.error else "" if bmc.ok_age is None else "good")),
         *([("Register", register_text(register)), ("Lease", lease_text(register))] if register is not None else []),
     ]
+
+
+def zero_loss_text(status: Status) -> tuple[str, str]:
+    """Whether anything that was acknowledged could be lost, and its kind."""
+    here = status.postgres.replication
+    lasts = "" if here.for_ is None else f", for {_duration(here.for_)}"
+    if here.mode != "zero_loss":
+        return {"": ("not known", ""), "async": ("off", "")}.get(here.mode, (here.mode, ""))
+    if here.waiting is not None and here.waiting > WAITING:
+        return f"commits wait, {here.waiting:.1f} s", "bad"
+    if here.protected is not None:
+        return ("protected" + lasts, "good") if here.protected else ("NOT protected" + lasts, "bad")
+    if here.heir is not None:
+        return ("the heir", "good") if here.heir else ("not the heir" + lasts, "bad")
+    return ("on", "") if status.postgres.server != "up" else ("not known", "warn")
 
 
 def register_text(register: Register) -> tuple[str, str]:

@@ -18,7 +18,7 @@ FORMAT = 1
 # What a node publishes of its peer's status, and of one whose skyha does not run.
 OF_PEER = (
     *("version", "state", "sentence", "cluster", "node", "peer", "limits"),
-    *("role", "server", "detail", "timeline", "streaming", "lag", "vip", "bmc"),
+    *("role", "server", "detail", "timeline", "streaming", "lag", "replication", "vip", "bmc", "register"),
     *("armed", "not_armed", "alarms", "codes", "paused", "trouble", "intent"),
 )
 OF_PEER_THAT_RESTS = ("state", "node", "sentence")
@@ -83,6 +83,21 @@ class Lag:  # of a standby: not yet received when the primary was last heard
 
 
 @dataclass(frozen=True)
+class Replication:  # what a commit that was acknowledged is worth; all but the mode with zero loss only
+    mode: str = ""
+    commit: str | None = None
+    protected: bool | None = None
+    waiting: float | None = None
+    tried_in: float | None = None
+    lowered: tuple[str, ...] | None = None
+    heir: bool | None = None
+    for_: float | None = None
+    complete_age: float | None = None
+    lacks: int | None = None
+    heard_age: float | None = None
+
+
+@dataclass(frozen=True)
 class Slot:  # as words.Slot
     name: str = ""
     logical: bool | None = None
@@ -105,6 +120,7 @@ class Postgres:
     pending_restart: tuple[str, ...] | None = None
     slots: tuple[Slot, ...] | None = None
     lag: Lag = Lag()
+    replication: Replication = Replication()
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from typing import Any
 
 from .. import __version__, alarms
 from ..config import Config
-from ..policy import lease
+from ..policy import lease, loss, sync
 from ..policy.armed import bmc_problem, lag_bytes, lag_seconds
 from ..policy.decision import Decision
 from ..policy.memory import Memory, guard_left
@@ -58,7 +58,7 @@ def snapshot(
     return Status(
         _run(moment, "running", decision.sentence),
         _place(config),
-        _postgres(memory, local),
+        _postgres(config, memory, local, now),
         form.Around(
             vip=form.Vip(config.vip.address, config.vip.interface, local.vip_held, memory.vip.taken),
             paths=form.Paths(**{path.value: _way(board, memory, path, now) for path in Path}),
@@ -76,7 +76,7 @@ def snapshot(
     )
 
 
-def _postgres(memory: Memory, local: Local) -> form.Postgres:
+def _postgres(config: Config, memory: Memory, local: Local, now: float) -> form.Postgres:
     return form.Postgres(
         role=local.role.value,
         server=local.server.value,
@@ -88,6 +88,7 @@ def _postgres(memory: Memory, local: Local) -> form.Postgres:
         pending_restart=local.pending_restart,
         slots=None if local.wal is None else tuple(form.Slot(**vars(slot)) for slot in local.wal.slots),
         lag=_lag(memory, local),
+        replication=_replication(config, memory, local, now),
     )
 
 
@@ -140,6 +141,7 @@ def is_well(status: Status) -> bool:
         status.run.state == "running"
         and status.postgres.server == Server.UP.value
         and status.postgres.streaming is True
+        and status.postgres.replication.protected is not False
         and not status.verdict.alarms
         and not status.verdict.is_under_way
         and failover_works(status) is True
@@ -162,6 +164,8 @@ def wanting(status: Status) -> str:
         return "Whether replication streams is not known"
     if not status.postgres.streaming:
         return "Replication does not stream"
+    if status.postgres.replication.protected is False:
+        return "What is committed is not protected against loss yet"
     if failover_works(status) is None:
         return "Whether a failover would work is not known"
     return "No failover would work now"
@@ -210,6 +214,34 @@ def _lag(memory: Memory, local: Local) -> form.Lag:
         seconds=None if seconds == float("inf") else round(seconds, 3),
         bytes=lag_bytes(memory, local) if memory.heard.samples or memory.heard.covered_at is not None else None,
     )
+
+
+def _replication(config: Config, memory: Memory, local: Local, now: float) -> form.Replication:
+    told = form.Replication(config.replication.mode)
+    if not config.zero_loss or local.server is not Server.UP:
+        return told
+    if local.role is Role.PRIMARY and local.sync is not None:
+        again = sync.tried_in(memory, now)
+        return replace(
+            told,
+            commit=local.sync.commit,
+            protected=sync.is_protected(config, memory),
+            waiting=round(sync.waiting(config, memory, local, now), 3),
+            tried_in=None if again is None else round(again, 1),
+            lowered=local.sync.lowered,
+            for_=_since(now, memory.sync.shield.at),
+        )
+    if local.role is Role.STANDBY:
+        naming = memory.register.naming
+        return replace(
+            told,
+            heir=loss.is_heir(memory),
+            for_=_since(now, naming.gone_at),
+            complete_age=_since(now, naming.at),
+            lacks=loss.lacks(memory, local),
+            heard_age=_since(now, memory.heard.sampled_at),
+        )
+    return told
 
 
 def _way(board: Board, memory: Memory, path: Path, now: float) -> form.Way:

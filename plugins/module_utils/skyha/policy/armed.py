@@ -11,6 +11,7 @@ from ..words import Local, Path, Role, Server
 from . import lease
 from .decision import Readiness
 from .holding import not_heir
+from .loss import passed_by
 from .memory import Memory, age, guard_left
 from .record import is_paused
 from .storage import not_whole
@@ -181,6 +182,9 @@ def unfit(config: Config, memory: Memory, local: Local, now: float) -> Mapping[s
     barred = not_heir(config, memory, now)
     if barred is not None:  # the holder has taken it back since the trouble began
         found[barred.code] = barred.text
+        alone = passed_by(config, memory, local, now)
+        if alone is not None:  # also while the register is silent: it is what an operator has to know
+            found["heir"] = alone
     if local.replay_paused:
         found["replay_paused"] = "WAL replay is paused here (pg_wal_replay_resume() ends it)"
     if is_paused(memory.record, now):

@@ -15,6 +15,7 @@ from .decision import Decision, Wants
 from .failover import answers_after_all, call_off, life_of, told
 from .holding import not_heir
 from .listening import proven
+from .loss import passed_by
 from .memory import Memory, age, begin
 from .orders import not_followed
 from .patience import blind, cut_off, cut_off_why, led_elsewhere, look_at_primary
@@ -170,7 +171,8 @@ def _has_no_right(config: Config, memory: Memory, intent: Intent, seen: Seen, no
         return None
     if barred.code == "heir" or memory.register.code not in ("", "register"):
         # It took this node's right back in time, or the register is none any more. Where it was switched off since, it is to serve.
-        return call_off(config, memory, now, barred.text, answers=False)
+        why = passed_by(config, memory, seen.local, now) or barred.text
+        return call_off(config, memory, now, why, answers=False)
     # Nothing would follow from it, and whoever switches the host on would see it go off again.
     text = f"{config.peer.name} is not fenced again, nothing could be promoted: {barred.text}"
     return _waits(config, memory, intent, text, barred.code)

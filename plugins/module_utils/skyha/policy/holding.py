@@ -26,7 +26,7 @@ from .lease import (
     term,
     with_signs,
 )
-from .memory import Memory, Register, age
+from .memory import Memory, Naming, Register, age
 from .record import Record, Stage, is_overruled, is_paused
 from .storage import not_whole
 from .sync import is_waited_for, may_be_heir
@@ -62,12 +62,23 @@ def _remember_answer(config: Config, memory: Memory, seen: Seen, told: Told, now
     hold = _held(config, part.hold, told.verb, answer, row)
     watch = None if hold is not None else book.read(part.watch or book.Watch(), row, now)
     denied, invited = _denied(config, memory, seen, row), _invited(config, row)
-    part = Register(row, now, hold=hold, watch=watch, denied=denied, invited=invited)
+    naming = _named(config, part.naming, row, answer.sent_at, seen.wall, now)
+    part = Register(row, now, hold=hold, watch=watch, denied=denied, invited=invited, naming=naming)
     return replace(memory, register=part, record=_noted(memory.record, row))
 
 
 def _denied(config: Config, memory: Memory, seen: Seen, row: book.Row) -> int:
     return memory.register.denied + 1 if _is_primary(seen) and row.holder != config.node.name else 0
+
+
+def _named(config: Config, naming: Naming, row: book.Row, sent_at: float, wall: float | None, now: float) -> Naming:
+    """Whether, and since when, the holder counts on this standby. How the question left tells until when it did for sure."""
+    clock = None if wall is None else wall - now
+    if row.holder != config.peer.name:
+        return Naming()
+    if row.heir == config.node.name:
+        return Naming(sent_at, None, clock)
+    return naming if naming.gone_at is not None else Naming(naming.at, now, clock)
 
 
 def _is_primary(seen: Seen) -> bool:

@@ -65,6 +65,7 @@ class Trouble:
     since: float
     unreachable: int = 0  # looks in a row along the VIP path that found it unreachable
     flapping: bool = False  # the link was just back from the last one
+    held_back: bool = False  # the history has it that the failover is held back, since this node is not the heir
     elsewhere: bool = False  # another host answered for the VIP, and the primary lived, in the last cycle
     stopping_since: float | None = None  # the primary's server said first, on its own address, that it shuts down ...
     stopping_at: float | None = None  # ... and last: patience begins then
@@ -169,6 +170,17 @@ class Upkeep:
 
 
 @dataclass(frozen=True)
+class Naming:
+    """Of a standby: does the register name it as the heir? Written by holding.py."""
+
+    at: float | None = (
+        None  # it did the last time that this was asked; all that was acknowledged by then is here (zero loss)
+    )
+    gone_at: float | None = None  # since when it was seen not to; None: it does, for all that is known
+    clock: float | None = None  # for people only: what those times lack of the wall clock
+
+
+@dataclass(frozen=True)
 class Register:
     """What the register told, and so who may write. Written by holding.py."""
 
@@ -181,6 +193,7 @@ class Register:
     watch: book.Watch | None = None  # this node is not the holder
     denied: int = 0  # answers in a row that named another holder while PostgreSQL here ran as primary
     invited: bool = False  # the former holder has handed over to this node
+    naming: Naming = Naming()
 
 
 @dataclass(frozen=True)
@@ -209,6 +222,14 @@ class Pace:
 
 
 @dataclass(frozen=True)
+class Shield:
+    """Is all that is acknowledged here on the heir, too? Written by sync.py."""
+
+    holds: bool = False
+    at: float | None = None  # since when that is so, or is not
+
+
+@dataclass(frozen=True)
 class Sync:
     """Zero loss, on the primary. Written by sync.py."""
 
@@ -224,6 +245,7 @@ class Sync:
     resumes: bool = (
         False  # since skyha started it is in effect: an heir that stands already was named by an earlier skyha
     )
+    shield: Shield = Shield()
 
 
 @dataclass(frozen=True)

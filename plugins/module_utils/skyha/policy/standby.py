@@ -216,22 +216,16 @@ def _troubled(config: Config, memory: Memory, seen: Seen, now: float) -> Decisio
     lives = led_elsewhere(memory, seen, since, now)
     if lives is not None:
         return _elsewhere(config, memory, now, lives, wants, events)
-    against = {**trouble.not_armed, **unfit(config, memory, seen.local, now)}
-    if memory.register.hold is not None:  # it took, and died before it was promoted: what counted then counts still
-        against = {code: why for code, why in unfit(config, memory, seen.local, now).items() if code not in JUDGED}
-    if now - trouble.since > config.timing.failover_limit:
-        against["too_late"] = (
-            f"the primary was given up {now - trouble.since:.0f} s ago; where it lives on it may have noted by now that it is "
-            "alone, and would serve after a fence: make sure that it is off and stays off, and run 'skyctl confirm-off'"
-        )
-    if memory.word.confirmed_off:
-        against = {code: why for code, why in against.items() if code not in BY_OPERATOR}
+    against = _against(config, memory, trouble, seen, now)
     obstacles = tuple(against.values())
     waited, patience = used_up(config.timing, trouble, seen.looks, now, says_off(memory, trouble.since, now))
     if obstacles:
         why = "; ".join(obstacles)
         memory, told = not_followed(memory, why)
         events += told
+        if waited and "heir" in against and not trouble.held_back:  # once in the history (S7)
+            memory = replace(memory, watch=replace(memory.watch, trouble=replace(trouble, held_back=True)))
+            events += (Event("held_back", f"no failover by itself: {against['heir']}", "alarm", facts(seen)),)
         alarms = {"no_failover": f"the primary shows no life, but nothing is promoted: {why}; {INSTEAD}"}
         sentence = "standby, " + alarms["no_failover"]
         # Where its failover was cut short (this node was rebooted after the order) the old primary is to serve again.
@@ -270,6 +264,21 @@ def _troubled(config: Config, memory: Memory, seen: Seen, now: float) -> Decisio
     what = "fencing" if config.agents else "taking over by time from"
     events += (Event("fencing", f"{what} {config.peer.name}: {why}", "alarm", facts(seen)),)
     return fence_once(config, memory, intent, now).after(*events)
+
+
+def _against(config: Config, memory: Memory, trouble: Trouble, seen: Seen, now: float) -> Mapping[str, str]:
+    """What speaks against a failover: code -> sentence."""
+    against = {**trouble.not_armed, **unfit(config, memory, seen.local, now)}
+    if memory.register.hold is not None:  # it took, and died before it was promoted: what counted then counts still
+        against = {code: why for code, why in unfit(config, memory, seen.local, now).items() if code not in JUDGED}
+    if now - trouble.since > config.timing.failover_limit:
+        against["too_late"] = (
+            f"the primary was given up {now - trouble.since:.0f} s ago; where it lives on it may have noted by now that it is "
+            "alone, and would serve after a fence: make sure that it is off and stays off, and run 'skyctl confirm-off'"
+        )
+    if memory.word.confirmed_off:
+        against = {code: why for code, why in against.items() if code not in BY_OPERATOR}
+    return against
 
 
 def _over_again(config: Config, memory: Memory, now: float, elsewhere: bool = False) -> Memory:

@@ -14,7 +14,7 @@ from ..margins import SYNC_SETTLES
 from ..words import Action, Do, Event, Local, Role, Seen, Server
 from ..words import Sync as Look
 from .decision import Decision
-from .memory import Memory, Pace, Sync, age
+from .memory import Memory, Pace, Shield, Sync, age
 from .record import is_overruled, is_paused
 from .wal import size
 
@@ -26,6 +26,7 @@ AGAIN = 5.0  # seconds from the first time that it was given up to the next tria
 MOST_PATIENT = 300.0  # ... up to so many ...
 CALM = 600.0  # ... and forgotten after so many seconds in which it was the heir
 TELL_AFTER = 1.0  # seconds that commits have waited, then an alarm
+ALONE_AFTER = 5.0  # seconds without an heir, likewise: each skyha begins so
 RELOAD_AGAIN = 2.0  # a server that does not take the setting over in this time is told again
 
 
@@ -115,7 +116,7 @@ def _given_up(config: Config, part: Sync, look: Look, now: float) -> Sync:
             return replace(part, given_up=0)
         return part
     is_out = look.file == "" and look.names != sync_names(config.peer.name)
-    if is_out and now - part.given_up_at >= min(MOST_PATIENT, AGAIN * 2 ** (part.given_up - 1)):
+    if is_out and now - part.given_up_at >= _rests(part):
         return replace(part, given_up_at=None)
     return part
 
@@ -126,6 +127,28 @@ def may_be_heir(config: Config, memory: Memory, seen: Seen, present: str) -> boo
     if not part.is_covered or part.given_up_at is not None:
         return False
     return present == config.peer.name or bool(local.peer_streaming and local.standby_recorded)
+
+
+def is_protected(config: Config, memory: Memory) -> bool:
+    """Is all that is acknowledged here on the heir, too, and is that the peer?"""
+    return memory.sync.is_covered and _was_heir(config, memory)
+
+
+def waiting(config: Config, memory: Memory, local: Local, now: float) -> float:
+    """Seconds that the oldest commit may have waited by now for a peer that was not quick enough; 0: none was seen to."""
+    pace, look = memory.sync.pace, local.sync
+    waits = look is not None and look.file == config.peer.name and pace.owed is not None and pace.is_late
+    return now - pace.owed_since if waits else 0.0
+
+
+def tried_in(memory: Memory, now: float) -> float | None:
+    """Seconds until the peer, that was given up, is tried again; None: it is not given up."""
+    part = memory.sync
+    return None if part.given_up_at is None else max(0.0, _rests(part) - (now - part.given_up_at))
+
+
+def _rests(part: Sync) -> float:
+    return min(MOST_PATIENT, AGAIN * 2 ** (part.given_up - 1))
 
 
 def is_waited_for(config: Config, seen: Seen) -> bool:
@@ -148,6 +171,7 @@ def governed(config: Config, decision: Decision, seen: Seen, now: float) -> Deci
             events = _told(config, memory, wish, look)
             memory = _changed(memory)
         memory = replace(memory, sync=replace(memory.sync, told_at=now))
+    memory = _shielded(config, memory, seen, now)
     wants = decision.wants
     if _looks_soon(config, memory, seen):
         wants = replace(wants, delay=min(wants.delay, POLL))
@@ -198,6 +222,22 @@ def _changed(memory: Memory) -> Memory:
     return replace(memory, sync=part)
 
 
+def _shielded(config: Config, memory: Memory, seen: Seen, now: float) -> Memory:
+    """With since when what is acknowledged here is protected, or is not."""
+    if not _serves(config, seen):
+        return memory
+    holds, shield = is_protected(config, memory), memory.sync.shield
+    if shield.at is not None and shield.holds == holds:
+        return memory
+    return replace(memory, sync=replace(memory.sync, shield=Shield(holds, now)))
+
+
+def _serves(config: Config, seen: Seen) -> bool:
+    """Is this a running primary that is to lose nothing?"""
+    local = seen.local
+    return config.zero_loss and local.sync is not None and local.role is Role.PRIMARY and local.server is Server.UP
+
+
 def _told(config: Config, memory: Memory, wish: str, look: Look) -> tuple[Event, ...]:
     peer = config.peer.name
     if wish:
@@ -213,7 +253,7 @@ def _told(config: Config, memory: Memory, wish: str, look: Look) -> tuple[Event,
 def _looks_soon(config: Config, memory: Memory, seen: Seen) -> bool:
     """Commits wait, or may be about to: the next look is worth a moment."""
     part, look, local = memory.sync, seen.local.sync, seen.local
-    if not config.zero_loss or look is None or local.role is not Role.PRIMARY or local.server is not Server.UP:
+    if look is None or not _serves(config, seen):
         return False
     if look.file == config.peer.name:
         return part.pace.is_late or (not part.is_covered and bool(local.peer_streaming))
@@ -225,22 +265,18 @@ def _looks_soon(config: Config, memory: Memory, seen: Seen) -> bool:
 
 def _alarms(config: Config, memory: Memory, seen: Seen, now: float) -> dict[str, str]:
     local, look, part, peer = seen.local, seen.local.sync, memory.sync, config.peer.name
-    if not config.zero_loss or look is None or local.role is not Role.PRIMARY or local.server is not Server.UP:
+    if look is None or not _serves(config, seen):
         return {}
-    found = {}
-    if (
-        part.pace.owed is not None
-        and part.pace.is_late
-        and look.file == peer
-        and now - part.pace.owed_since > TELL_AFTER
-    ):
+    found, waited, shield = {}, waiting(config, memory, local, now), part.shield
+    if waited > TELL_AFTER:
         why = f"{peer} does not stream" if look.flush_lsn is None else f"{peer} is behind"
-        text = f"commits have waited for {now - part.pace.owed_since:.1f} s: {why}"
+        text = f"commits have waited for {waited:.1f} s: {why}"
         if part.given_up_at is not None:
             text += f"; they wait on until the register has heard that it is no heir ({memory.register.problem or 'it is being told'})"
         found["commits_wait"] = text
-    if not part.is_covered:
-        found["not_protected"] = f"what is committed now is on this node only: {_why_alone(config, memory, local, now)}"
+    if not shield.holds and age(now, shield.at) > ALONE_AFTER:
+        what = "no failover comes by itself" if part.is_covered else "what is committed now is on this node only"
+        found["not_protected"] = f"{what}: {_why_alone(config, memory, local, now)}"
     names = sync_names(look.file or "")
     if part.deaf_since is not None and now - part.deaf_since > RELOAD_AGAIN:
         found["sync_overridden"] = (
@@ -265,14 +301,20 @@ def _why_alone(config: Config, memory: Memory, local: Local, now: float) -> str:
     if is_paused(memory.record, now):
         return "the cluster is paused"
     if part.given_up_at is not None:
-        left = min(MOST_PATIENT, AGAIN * 2 ** (part.given_up - 1)) - (now - part.given_up_at)
-        return f"{peer} was gone, hung or slow for {config.replication.sync_patience:g} s; it is tried again in {max(0.0, left):.0f} s"
+        left = tried_in(memory, now) or 0.0
+        return f"{peer} was gone, hung or slow for {config.replication.sync_patience:g} s; it is tried again in {left:.0f} s"
     if memory.register.code:
         return f"the register says nothing ({memory.register.problem}), so no heir can be named"
+    if part.is_covered:
+        return f"{peer} has everything, and the register does not name it yet"
     if not local.peer_streaming or look.flush_lsn is None:
         return f"{peer} does not stream"
     if part.deaf_since is not None:
         return "the server has another synchronous_standby_names than skyha has set"
+    if look.alone is False:
+        return f"more than one standby bears the name {peer}"
+    if look.file == peer and look.commit not in (None, "on", "remote_apply"):
+        return f"synchronous_commit is {look.commit} here, and skyha set {config.replication.sync_commit}: remove that setting"
     if look.file == peer:
         return f"commits wait for {peer} already, it has to flush what was written before"
     return f"{peer} is behind by {size(max(0, (local.write_lsn or 0) - look.flush_lsn))}: commits would have to wait for it"
