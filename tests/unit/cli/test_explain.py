@@ -68,6 +68,26 @@ def test_without_a_bmc_it_is_the_only_one() -> None:
     assert "attempts" not in text
 
 
+def test_heir_of_zero_loss_has_all_that_was_acknowledged_when_the_register_was_read() -> None:
+    text = told(changed(view(STANDBY), replication={"mode": "zero_loss", "heir": True, "complete_age": 3.0}))
+    assert "it has all that node1 had acknowledged when the register was last read, 3.0 s ago" in text
+    assert "zero loss" not in told(view(STANDBY))
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"protected": True, "for": 300.0}, "(5 min): commits wait for node2, which has all that was acknowledged"),
+        ({"protected": False, "for": 20.0}, "(20 s): if node1 dies now, node2 does not take over by itself."),
+        ({"protected": False, "tried_in": 4.0}, "does not take over by itself. node2 is tried again in 4.0 s."),
+    ],
+)
+def test_primary_with_zero_loss_says_whether_it_holds_and_since_when(values: dict[str, Any], said: str) -> None:
+    text = told(changed(view(PRIMARY), replication={"mode": "zero_loss", **values}), config=OF_NODE1)
+    assert said in text
+    assert ("Zero loss holds" in text) == bool(values["protected"])
+
+
 def test_without_a_configuration_the_patience_is_left_out() -> None:
     text = told(view(STANDBY), config=None)
     assert "Nothing would stop node2" in text

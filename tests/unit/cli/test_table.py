@@ -79,11 +79,21 @@ def test_both_nodes_stand_side_by_side_by_name_with_no_alarm() -> None:
     assert row(text, "role") == "primary standby"
     assert row(text, "PostgreSQL") == "up up"
     assert row(text, "replication") == "streaming streaming"
+    assert row(text, "zero loss") == "off off"
     assert row(text, "VIP") == "held -"
     assert row(text, "armed") == "- yes"
     assert row(text, "WAL") == "write 0/3000148 replay 0/3000148"
     assert row(text, "lag").startswith("- 0.0 s, 0 bytes")
     assert "No alarms." in text
+
+
+def test_row_that_only_one_node_has_is_shown_too() -> None:
+    theirs = view(PRIMARY)
+    assert theirs.status is not None
+    told = {"holder": "node1", "heir": "node2", "epoch": 3, "beat": 70, "problem": ""}
+    theirs = View(from_json({**to_json(theirs.status), "register": told}))
+    assert row(shown(view(STANDBY), theirs), "register") == "holder node1, heir node2 -"
+    assert row(shown(theirs, view(STANDBY)), "register") == "holder node1, heir node2 -"
 
 
 def test_primary_whose_standby_was_not_heard_is_no_all_well() -> None:

@@ -51,6 +51,22 @@ def test_standby_that_has_heard_its_primary_says_when_and_how_far_behind_it_was(
     assert "what stopped a failover: this standby was behind" in text
 
 
+def test_heir_of_zero_loss_says_until_when_it_has_all() -> None:
+    heard = {"sight": "dropped", "detail": "no backend", "ok_age": 84.2}
+    status = {**STANDBY, "paths": {"vip": SILENT, "vote": heard}, "replication": {"heir": True, "complete_age": 21.0}}
+    text = "\n".join(known(from_json(status)))
+    assert "last heartbeat of node1: 84 s ago; when the register was last read, 21 s ago, node2 was the heir" in text
+    assert "all that node1 had acknowledged by then" in text
+    assert "since then is not here" not in text
+
+
+def test_one_that_is_not_the_heir_tells_what_it_lacks() -> None:
+    status = {**STANDBY, "replication": {"heir": False, "for": 60.0}, "not_armed": {"heir": "not the heir: 1.2 MB"}}
+    text = "\n".join(known(from_json(status)))
+    assert "what stopped a failover: not the heir: 1.2 MB" in text
+    assert "was the heir" not in text
+
+
 def test_former_primary_cannot_know_what_its_peer_did() -> None:
     lsn = {"write": None, "receive": None, "replay": None}
     text = "\n".join(known(from_json({**STANDBY, "role": "primary", "server": "down", "timeline": None, "lsn": lsn})))

@@ -103,6 +103,7 @@ def exported() -> set[str]:
     story = {"wall": 1.7e9, "seconds": 4.0, "phases": {"fence": 1.0}}
     both = [real(role, story) for role in (Role.PRIMARY, Role.STANDBY)]
     both[0]["alarms"] = {"down": "down"}
+    both[0]["replication"] = {"mode": "zero_loss", "protected": True, "waiting": 0.0}
     return {
         name for one in both for name in re.findall(r"^(skyha_[a-z_]+)", metrics(from_json(one), 0.5), re.MULTILINE)
     }
