@@ -147,7 +147,9 @@ def _zero_loss(status: Status, paint: Paint) -> list[str]:
         text = f"Zero loss holds{since}: commits wait for {peer}, which has all that was acknowledged here and may take over."
         return [paint(wrap(text), "good")]
     again = "" if here.tried_in is None else f" {peer} is tried again in {duration(here.tried_in)}."
-    text = f"Zero loss does NOT hold{since}: if {status.place.node} dies now, {peer} does not take over by itself.{again}"
+    text = (
+        f"Zero loss does NOT hold{since}: if {status.place.node} dies now, {peer} does not take over by itself.{again}"
+    )
     return [paint(wrap(text), "bad")]
 
 
