@@ -138,7 +138,20 @@ def alarms() -> str:
     return "\n".join(parts[:-1])
 
 
-TABLES = {FAILOVER: {"patience": patience, "boot": boot, "stages": stages}, ALARM_PAGE: {"alarms": alarms}}
+def margins() -> str:
+    """The times of margins.py, each with its reason: the comment above it."""
+    lines = ["| `margins.py` | value | why |", "| --- | --- | --- |"]
+    for comment, name, value in re.findall(r"((?:^# .*\n)+)^([A-Z_]+) = ([\d.]+)$", MARGINS.read_text(), re.MULTILINE):
+        why = " ".join(line.lstrip("# ") for line in comment.splitlines())
+        lines.append(f"| `{name}` | {float(value):g} | {why} |")
+    return "\n".join(lines)
+
+
+TABLES = {
+    FAILOVER: {"patience": patience, "boot": boot, "stages": stages},
+    ALARM_PAGE: {"alarms": alarms},
+    SAFETY: {"margins": margins},
+}
 
 
 def rendered(doc: File) -> str:

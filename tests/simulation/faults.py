@@ -69,6 +69,7 @@ REGISTER_FAULTS = (Fault(links.register, 12), Fault(links.register_late, 6))
 LEASE_FAULTS = (
     *REGISTER_FAULTS,
     Fault(links.datagrams_late, 6),
+    Fault(links.datagrams_again, 3),
     Fault(hosts.skyha_stopped, 6),
     Fault(hosts.watchdog_breaks, 4),
     Fault(hosts.power_with_bmc, 10),

@@ -137,3 +137,14 @@ def datagrams_late(scene: Scene) -> Undo:
         scene.world.network.late = 0.0
 
     return undo
+
+
+def datagrams_again(scene: Scene) -> Undo:
+    """What was recorded is sent again, over whatever happens meanwhile."""
+    network = scene.world.network
+    network.again = tuple(network.recorded)
+
+    def undo() -> None:
+        network.again = ()
+
+    return undo

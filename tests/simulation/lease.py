@@ -3,18 +3,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha import words
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.world.datagram import Sign
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.world.talk import EVERY, Talk, Unproven
 
 if TYPE_CHECKING:
     from .daemon import Daemon
     from .host import Host
 
 FEED_EVERY = 0.5
-TELL_EVERY = 0.1
-SILENCE = 0.3
 TRAVELS = 0.002
 
 
@@ -91,22 +90,20 @@ class Guard:
 
 
 class Signs:
-    """See ports.Signs."""
+    """See ports.Signs. What is said is skyha's own (world/talk.py), the network is this world's."""
 
     def __init__(self, daemon: Daemon) -> None:
         self.daemon, self.host, self.world = daemon, daemon.host, daemon.world
-        self.forget()
+        self._talk: Talk | None = None
 
     def forget(self) -> None:
         """The process is gone."""
-        self._until, self._told = 0.0, words.Signs()
-        self._beat: tuple[int, int] | None = None
-        self._is_silent = True
-        self._mark: tuple[float, str] | None = None  # the peer's newest one
-        self._echoed: tuple[float, str] | None = None
+        self._talk = None
 
     def begin(self) -> None:
         """The process has started."""
+        name = self.host.name
+        self._talk = Talk("sky", name, self.host.peer.name, self.daemon.boot(), self.daemon.monotonic() - TRAVELS)
         self._speaks(self.daemon.lives)
 
     def end(self) -> None:
@@ -115,57 +112,60 @@ class Signs:
 
     def promise(self, until: float) -> None:
         """See ports.Signs."""
-        self._until = until
+        assert self._talk is not None
+        self._talk.promise(until)
 
     def tell(self, beat: tuple[int, int] | None) -> None:
         """See ports.Signs."""
-        self._beat = beat
+        assert self._talk is not None
+        self._talk.tell(beat)
 
     def told(self) -> words.Signs:
         """See ports.Signs."""
-        return self._told
+        return words.Signs() if self._talk is None else self._talk.told()
 
     def _speaks(self, life: int) -> None:
-        if life != self.daemon.lives or not self.daemon.alive:
+        if life != self.daemon.lives or not self.daemon.alive or self._talk is None:
             return
         self._say()
-        heard_at = self._told.heard_at
-        is_silent = heard_at is None or self.daemon.monotonic() - heard_at > SILENCE
-        if is_silent and not self._is_silent:
+        if self._talk.falls_silent(self.daemon.monotonic()):
             self.daemon.poke()
-        self._is_silent = is_silent
-        self.host.later(TELL_EVERY, self._speaks, life)
+        self.host.later(EVERY, self._speaks, life)
 
     def _say(self) -> None:
-        now, echo = self.daemon.monotonic(), None
-        if now < self._until and self._mark is not None and self._mark != self._echoed:
-            echo = self._echoed = self._mark
-            self._told = replace(self._told, promised_at=now)
-        if (self.host.name, self.host.peer.name) not in self.world.network.cut and not self._is_lost():
-            travels = TRAVELS + self.world.network.late
-            self.world.kernel.after(travels, self._arrives, (now, self.daemon.boot()), echo, self._beat)
+        assert self._talk is not None
+        now = self.daemon.monotonic()
+        sign = self._talk.next(now)
+        self._talk.left(sign, now)
+        self._leaves(sign)
+
+    def _leaves(self, sign: Sign) -> None:
+        network = self.world.network
+        network.recorded.append(sign)
+        if (self.host.name, self.host.peer.name) in network.cut or self._is_lost():
+            return
+        again = [self.world.random.choice(network.again)] if network.again else []
+        for one in (sign, *again):
+            self.world.kernel.after(TRAVELS + network.late, self._arrives, one)
 
     def _is_lost(self) -> bool:
         if self.world.network.loses_datagrams:
             return True
         return bool(self.world.network.loss) and self.world.random.random() < self.world.network.loss
 
-    def _arrives(self, mark: tuple[float, str], echo: tuple[float, str] | None, beat: tuple[int, int] | None) -> None:
+    def _arrives(self, sign: Sign) -> None:
         peer = self.host.peer
-        peer.later(0.0, peer.daemon.signs.hears, mark, echo, beat)
+        peer.later(0.0, peer.daemon.signs.hears, sign)
 
-    def hears(self, mark: tuple[float, str], echo: tuple[float, str] | None, beat: tuple[int, int] | None) -> None:
-        """A datagram of the peer's is read."""
-        if not self.daemon.alive:
+    def hears(self, sign: Sign) -> None:
+        """A datagram is read."""
+        if not self.daemon.alive or self._talk is None:
             return
-        if self._mark is None or self._mark[1] != mark[1] or mark[0] > self._mark[0]:
-            self._mark = mark
-        promise = self._told.promise
-        if echo is not None and echo[1] == self.daemon.boot():
-            promise = echo[0] if promise is None else max(promise, echo[0])
         now = self.daemon.monotonic()
-        self._told = replace(self._told, heard_at=now, promise=promise)
-        if beat is not None and beat != self._told.beat:
-            if self._told.beat is not None and self._told.beat[0] != beat[0]:
+        try:
+            if self._talk.take(sign, now):
                 self.daemon.poke()
-            self._told = replace(self._told, beat=beat, beat_at=now)
+        except Unproven as error:
+            self._leaves(self._talk.answer(error.mark, now))
+        except ValueError:
+            pass

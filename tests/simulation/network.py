@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING
 
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import (
@@ -17,6 +18,7 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import 
     Server,
     Sight,
 )
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.world.datagram import Sign
 
 if TYPE_CHECKING:
     from .host import Host
@@ -46,6 +48,8 @@ class Network:
         self.loss = 0.0
         self.loses_datagrams = False
         self.late = 0.0  # seconds more that a datagram between the skyhas travels
+        self.recorded: deque[Sign] = deque(maxlen=200)  # the last ones
+        self.again: tuple[Sign, ...] = ()  # beside each one of these arrives
         self.vote = VoteHost()
         self.alien = False  # another host answers for the VIP ...
         self.alien_sight = Sight.REFUSED  # ... and this is what comes of it

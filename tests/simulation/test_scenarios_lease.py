@@ -256,6 +256,19 @@ class TestNoFalseAlarm:
         world.heal()
         converges(world)
 
+    def test_old_datagrams_that_are_sent_again_change_nothing(self, world):
+        """Not even where the peer has booted since, and this skyha has never seen the boot that they are of."""
+        recorded = tuple(world.network.recorded)
+        world.node2.reset("its supply flickers")
+        world.run(60)
+        world.network.again = recorded
+        world.node1.daemon.kill()
+        world.run(20)
+        world.register.state = "down"
+        nobody_is_fenced(world, 60)
+        assert world.primary() is world.node1, story(world)
+        assert world.node1.watchdog.bites == 0
+
     def test_signs_of_life_that_do_not_arrive_are_named(self, world):
         world.network.loses_datagrams = True
         world.run(20)

@@ -18,6 +18,7 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import
     Watchdog,
 )
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config_file import parse
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.world.talk import EVERY
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.world.tasks import RECORD_DEADLINE
 from config_samples import GOOD, problems
 
@@ -108,6 +109,12 @@ class TestWithinASettingsTimes:
 
     def test_off_settles_within_an_attempt_to_fence(self, profile: str) -> None:
         assert PROFILES[profile].fence_deadline > 2 * margins.SETTLES
+
+
+def test_a_peer_that_has_booted_is_believed_in_time_for_its_promises() -> None:
+    """Though some datagrams are lost. And no longer than a promise grants anything."""
+    assert margins.ECHO_FRESH > 10 * EVERY
+    assert Register().lease >= margins.ECHO_FRESH
 
 
 def test_operators_word_is_checked_more_often_than_a_proof_expires_and_is_not_lost_between_two_cycles() -> None:

@@ -1,0 +1,126 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What both skyhas tell each other by datagrams: what this node says next, and what the peer's mean. No socket, no thread.
+
+Each datagram gives out a *mark*, its sender's own time, and brings back the newest mark that its sender has had of the receiver (the
+*echo*). What was recorded and is sent again must change nothing. Within the boot of the peer that is known, marks only rise. Another boot
+is believed when it brings back a mark that this process gave out lately, and later than any that came back before: nobody could have
+recorded that earlier, and no boot that is over could have had it. One that does not yet is answered, with its mark, so that its next one does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import NamedTuple
+
+from ..margins import ECHO_FRESH
+from ..words import Signs
+from .datagram import Sign
+
+EVERY = 0.1
+SILENCE = 0.3  # it proves nothing: the loop only looks at once, not up to a second later
+NEVER = float("-inf")
+_NO_BEAT = (-1, -1)
+
+
+class Mark(NamedTuple):
+    """A time of the peer's."""
+
+    boot: str
+    at: float
+
+
+class Unproven(ValueError):
+    """It may be the peer's, of a boot that is not believed yet. Where it gave out `mark`, that is to be answered."""
+
+    def __init__(self, mark: Mark, text: str) -> None:
+        super().__init__(text)
+        self.mark = mark
+
+
+class Talk:
+    """One node's side. Not for more than one thread at a time."""
+
+    def __init__(self, cluster: str, name: str, peer: str, boot: str, now: float) -> None:
+        """boot: of this node; its marks from before `now` are another process's."""
+        self._cluster, self._name, self._peer, self._boot = cluster, name, peer, boot
+        self._until = NEVER
+        self._own_beat = _NO_BEAT
+        self._newest: Mark | None = None  # of the boot that is believed
+        self._came_back = now  # this node's newest mark that did, by the peer's word
+        self._promised: Mark | None = None  # by this node: each mark once
+        self._is_silent = True
+        self._told = Signs()
+
+    def promise(self, until: float) -> None:
+        """See ports.Signs."""
+        self._until = until
+
+    def tell(self, beat: tuple[int, int] | None) -> None:
+        """See ports.Signs."""
+        self._own_beat = beat or _NO_BEAT
+
+    def told(self) -> Signs:
+        """See ports.Signs."""
+        return self._told
+
+    def next(self, now: float) -> Sign:
+        """What is to leave now. Call `left` once it has."""
+        is_promise = now < self._until and self._newest is not None and self._newest != self._promised
+        return self._sign(now, self._newest, is_promise)
+
+    def left(self, sign: Sign, at: float) -> None:
+        """This one of `next` has left, by then at the latest. One that could not be sent counts as well: later is safer."""
+        if sign.is_promise:
+            self._promised = Mark(sign.echoed_boot, sign.echo)
+            self._told = replace(self._told, promised_at=at)
+
+    def answer(self, mark: Mark, now: float) -> Sign:
+        """What is to leave now for one that is not believed yet."""
+        return self._sign(now, mark, False)
+
+    def take(self, sign: Sign, now: float) -> bool:
+        """One has come: does it tell of another holder than before? Raises ValueError, with the reason, where it says nothing of the
+        peer now; nothing has changed then."""
+        mark = self._believed(sign, now)
+        promise, is_own = self._told.promise, sign.echoed_boot == self._boot
+        if is_own:
+            self._came_back = max(self._came_back, sign.echo)
+        if is_own and sign.is_promise and (promise is None or sign.echo > promise):
+            promise = sign.echo
+        before, beat = self._told.beat, (sign.epoch, sign.beat)
+        self._newest, self._is_silent = mark, False
+        self._told = replace(self._told, heard_at=now, promise=promise)
+        if beat not in (_NO_BEAT, before):
+            self._told = replace(self._told, beat=beat, beat_at=now)
+        return before is not None and beat != _NO_BEAT and beat[0] != before[0]
+
+    def falls_silent(self, now: float) -> bool:
+        """Has the peer fallen silent since the last call?"""
+        heard_at = self._told.heard_at
+        if self._is_silent or heard_at is None or now - heard_at <= SILENCE:
+            return False
+        self._is_silent = True
+        return True
+
+    def _sign(self, now: float, echo: Mark | None, is_promise: bool) -> Sign:
+        boot, at = ("", 0.0) if echo is None else echo
+        return Sign(self._cluster, self._name, self._boot, now, boot, at, is_promise, *self._own_beat)
+
+    def _believed(self, sign: Sign, now: float) -> Mark:
+        """Its mark; raises ValueError where it is not the peer's, or not of now."""
+        if sign.cluster != self._cluster:
+            raise ValueError(f"it is of cluster {sign.cluster!r}: each cluster needs a key of its own")
+        if sign.sender != self._peer:
+            raise ValueError(f"it is of node {sign.sender!r}, not of {self._peer}")
+        is_own = sign.echoed_boot == self._boot
+        if is_own and sign.echo > now:
+            raise ValueError("it brings back a mark that this node has not given out yet")
+        mark, newest = Mark(sign.boot, sign.mark), self._newest
+        if newest is not None and mark.boot == newest.boot:
+            if mark.at <= newest.at:
+                raise ValueError("a newer one came before: it was sent again, or overtaken")
+            return mark
+        if not is_own or sign.echo <= self._came_back or now - sign.echo > ECHO_FRESH:
+            text = f"it is of a boot of {self._peer} that has brought back no mark of this skyha lately: an old one, or none gets there"
+            raise Unproven(mark, text)
+        return mark
