@@ -35,7 +35,15 @@ def counts(memory: Memory) -> Counts:
     rows = [part.row, part.other, memory.fence.row]
     rows += [known.row for known in (part.hold, part.watch) if known is not None]
     pairs = [(row.epoch, row.beat) for row in rows if row is not None]
-    return _counts([*pairs, (record.epoch, record.beat)] if record.epoch else pairs)
+    known = _counts([*pairs, (record.epoch, record.beat)] if record.epoch else pairs)
+    asked_for = _asked_for(memory)
+    return known._replace(epochs=(*known.epochs, asked_for)) if asked_for else known
+
+
+def _asked_for(memory: Memory) -> int:
+    """The epoch in the watch over the primary, while it says something."""
+    row, epoch = memory.register.row, memory.watch.asked_for
+    return epoch if row is None or epoch > row.epoch else 0
 
 
 def counts_of(row: Row | None) -> Counts:
@@ -99,7 +107,13 @@ def counted(memory: Memory, epochs: dict[int, int], beats: dict[int, int]) -> Me
     if record.epoch:
         overruled = record.overruled and epochs[record.overruled]
         record = replace(record, epoch=epochs[record.epoch], beat=beats[record.beat], overruled=overruled)
+    asked_for = _asked_for(memory)
+    on_watch = replace(memory.watch, asked_for=asked_for and epochs[asked_for])
     fence = replace(memory.fence, row=row_counted(memory.fence.row, epochs, beats))
     return replace(
-        memory, record=record, fence=fence, register=replace(part, hold=hold, watch=watch, row=row, other=other)
+        memory,
+        record=record,
+        fence=fence,
+        watch=on_watch,
+        register=replace(part, hold=hold, watch=watch, row=row, other=other),
     )

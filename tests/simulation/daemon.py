@@ -47,6 +47,7 @@ class Daemon:
         self.eyes, self.hands, self.tasks = Eyes(self), Hands(self), Tasks(self)
         self.line = Line(self)
         self.notes = Notes(self)
+        self.rung = False  # news that end a look came, and were not taken yet
         self.wanted = False  # systemd starts it again when it has ended in good order
         self.lives = 0  # counts its processes
         self.guard, self.signs = Guard(self), Signs(self)
@@ -61,6 +62,7 @@ class Daemon:
         if self.alive or self.host.skyha_off or not self.host.power or self.host.booting or self.host.shutting_down:
             return
         self.lives += 1
+        self.rung = False
         self.guard.forget()
         self.signs.forget()
         self.process = Process(self.world.kernel, self.host, self._body)
@@ -96,6 +98,11 @@ class Daemon:
         """What wakes Pause.wait early."""
         if self.process is not None:
             self.process.poke()
+
+    def ring(self) -> None:
+        """What ends a look as well."""
+        self.rung = True
+        self.poke()
 
     def order(self, order: Order, seconds: float | None = None) -> None:
         """An operator's skyctl."""
@@ -159,14 +166,21 @@ class Daemon:
                 self.world.oracles.ordered(self.host, order)
         return orders
 
-    def call(self, seconds: float) -> None:
-        """A call of a port begins: time passes, and it may be the last one."""
+    def call(self, seconds: float, yields: bool = False) -> bool:
+        """A call of a port begins: time passes, and it may be the last one. yields: news end it; did they?"""
         if self.doom is not None:
             self.doom -= 1
             if self.doom < 0:
                 raise Killed
         assert self.process is not None
-        self.process.sleep(seconds)
+        if not yields:
+            self.process.sleep(seconds)
+            return False
+        until = self.world.kernel.now + seconds
+        while not self.rung and self.world.kernel.now < until:
+            self.process.sleep(until - self.world.kernel.now, wakeable=True)
+        has_ended, self.rung = self.rung, False
+        return has_ended
 
     # --- Clock --------------------------------------------------------------------------------------------------------
 
@@ -198,11 +212,13 @@ class Daemon:
             raise StateError("no space left on device")
         self.host.store = json.dumps(record)
 
-    def wait(self, seconds: float) -> None:
+    def wait(self, seconds: float) -> bool:
         """See ports.Pause."""
         assert self.process is not None
-        if not self.orders:
+        if not self.orders and not self.rung:
             self.process.sleep(seconds / self.host.clock_rate, wakeable=True)
+        is_news, self.rung = self.rung, False
+        return is_news
 
     def wake(self) -> None:
         """See ports.Pause. Orders come by `orders` here."""

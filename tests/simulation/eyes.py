@@ -18,7 +18,9 @@ class Eyes:
     def __init__(self, daemon: Daemon) -> None:
         self.host, self.world, self.call = daemon.host, daemon.world, daemon.call
 
-    def look(self, paths: Sequence[Path], deadline: float, fresh: Collection[Path]) -> Mapping[Path, Look]:
+    def look(
+        self, paths: Sequence[Path], deadline: float, fresh: Collection[Path], yields: bool = False
+    ) -> Mapping[Path, Look]:
         """See ports.Eyes. What is seen is what was when the look began."""
         if self.host.blind:
             self.call(0.003)
@@ -26,21 +28,23 @@ class Eyes:
             return dict.fromkeys(paths, failed)
         network = self.world.network
         first = {path: network.look(self.host, path, deadline) for path in paths}
-        self.call(max(seconds for _, seconds in first.values()))
+        if self.call(max(seconds for _, seconds in first.values()), yields):
+            return {}
         looks = {path: look for path, (look, _) in first.items()}
         self.world.oracles.looked(self.host, looks)
         return looks
 
     def look_around(
-        self, paths: Sequence[Path], deadline: float, fresh: Collection[Path]
-    ) -> tuple[Mapping[Path, Look], Peer]:
+        self, paths: Sequence[Path], deadline: float, fresh: Collection[Path], yields: bool = False
+    ) -> tuple[Mapping[Path, Look], Peer | None]:
         """See ports.Eyes."""
         if self.host.blind:
             return self.look(paths, deadline, fresh), Peer(Server.UNKNOWN)
         network = self.world.network
         first = {path: network.look(self.host, path, deadline) for path in paths}
         peer, took = network.peer(self.host, deadline)
-        self.call(max([took, *(seconds for _, seconds in first.values())]))
+        if self.call(max([took, *(seconds for _, seconds in first.values())]), yields):
+            return {}, None
         looks = {path: look for path, (look, _) in first.items()}
         self.world.oracles.looked(self.host, looks)
         return looks, peer

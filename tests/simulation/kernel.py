@@ -52,7 +52,7 @@ class Process:
         kernel.after(0.0, self._wake, 0)
 
     def sleep(self, seconds: float, wakeable: bool = False) -> None:
-        """To be called by the process itself."""
+        """To be called by the process itself. wakeable: `poke` ends it."""
         self._token += 1
         self._wakeable = wakeable
         self.kernel.after(seconds, self._wake, self._token)

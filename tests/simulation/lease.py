@@ -118,7 +118,8 @@ class Signs:
     def tell(self, beat: tuple[int, int] | None) -> None:
         """See ports.Signs."""
         assert self._talk is not None
-        self._talk.tell(beat)
+        if self._talk.tell(beat):
+            self._say()
 
     def told(self) -> words.Signs:
         """See ports.Signs."""
@@ -164,7 +165,7 @@ class Signs:
         now = self.daemon.monotonic()
         try:
             if self._talk.take(sign, now):
-                self.daemon.poke()
+                self.daemon.ring()
         except Unproven as error:
             self._leaves(self._talk.answer(error.mark, now))
         except ValueError:

@@ -137,6 +137,15 @@ class TestResigning:
         assert world.node1.power
         assert world.node1.watchdog.bites == 0
 
+    @pytest.mark.parametrize("moment", range(0, 1000, 125))
+    def test_the_heir_of_a_host_that_is_shut_down_promotes_at_once(self, world, moment):
+        """Whatever it is about: its look at a VIP that is gone, or the wait before the next one. PostgreSQL promotes in 0.4 s here."""
+        world.run(moment / 1000)
+        world.node1.shut_down()
+        assert world.run_until(lambda: world.register.row.holder == "node2", 10) is not None, story(world)
+        assert world.run_until(lambda: world.primary() is world.node2, 0.5) is not None, story(world)
+        assert world.oracles.fence_count == 0
+
     def test_postgresql_that_hangs_where_nobody_could_fence(self, world):
         """Its holder renews no more; what cannot be stopped is reset."""
         bmcs_die(world)

@@ -30,13 +30,17 @@ class Clock(Protocol):
 class Eyes(Protocol):
     """Looks. None of them raises for what it sees, and none takes longer than its deadline (plus scheduling)."""
 
-    def look(self, paths: Sequence[Path], deadline: float, fresh: Collection[Path]) -> Mapping[Path, Look]:
-        """Send a heartbeat along each path at once; along those in `fresh` a new connection must be let in as well."""
+    def look(
+        self, paths: Sequence[Path], deadline: float, fresh: Collection[Path], yields: bool = False
+    ) -> Mapping[Path, Look]:
+        """Send a heartbeat along each path at once; along those in `fresh` a new connection must be let in as well.
+
+        One that `yields` is ended by news, and has seen nothing then: neither life nor its lack."""
 
     def look_around(
-        self, paths: Sequence[Path], deadline: float, fresh: Collection[Path]
-    ) -> tuple[Mapping[Path, Look], Peer]:
-        """Both `look` and `peer` at once, in no more time than one of them."""
+        self, paths: Sequence[Path], deadline: float, fresh: Collection[Path], yields: bool = False
+    ) -> tuple[Mapping[Path, Look], Peer | None]:
+        """Both `look` and `peer` at once, in no more time than one of them; ended by news there is neither."""
 
     def local(self, deadline: float) -> Local:
         """This node's own PostgreSQL and VIP."""
@@ -182,8 +186,9 @@ class Notes(Protocol):
 class Pause(Protocol):
     """How the loop waits."""
 
-    def wait(self, seconds: float) -> None:
-        """Sleep, but wake early when a kept connection dies, the VIP changes, a task ends or an order comes."""
+    def wait(self, seconds: float) -> bool:
+        """Sleep, but wake early when a kept connection dies, the VIP changes, a task ends or an order comes; or for news that end a
+        look as well: was it that?"""
 
     def wake(self) -> None:
         """End the wait that is under way, or else the next one; any thread and any signal's handler may call it."""

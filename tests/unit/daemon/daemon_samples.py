@@ -82,14 +82,20 @@ class Eyes:
         self.there = Peer(Server.UP, Role.PRIMARY, 1)
         self.looks: Mapping[Path, Look] = {Path.VIP: GOOD, Path.VOTE: GOOD}
         self.error: Exception | None = None
+        self.has_news = False  # all the time
+        self.looked: list[bool] = []  # each look along the paths: did it yield?
 
-    def look(self, paths: Sequence[Path], deadline: float, fresh: Collection[Path]) -> Mapping[Path, Look]:
-        return {path: self.looks[path] for path in paths}
+    def look(
+        self, paths: Sequence[Path], deadline: float, fresh: Collection[Path], yields: bool = False
+    ) -> Mapping[Path, Look]:
+        self.looked.append(yields)
+        return {} if yields and self.has_news else {path: self.looks[path] for path in paths}
 
     def look_around(
-        self, paths: Sequence[Path], deadline: float, fresh: Collection[Path]
-    ) -> tuple[Mapping[Path, Look], Peer]:
-        return self.look(paths, deadline, fresh), self.peer(deadline)
+        self, paths: Sequence[Path], deadline: float, fresh: Collection[Path], yields: bool = False
+    ) -> tuple[Mapping[Path, Look], Peer | None]:
+        looks = self.look(paths, deadline, fresh, yields)
+        return looks, self.peer(deadline) if looks else None
 
     def local(self, deadline: float) -> Local:
         if self.error is not None:
@@ -169,12 +175,14 @@ class Pause:
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.woken = 0
+        self.has_news = False
 
     def wake(self) -> None:
         self.woken += 1
 
-    def wait(self, seconds: float) -> None:
+    def wait(self, seconds: float) -> bool:
         self.clock.now += seconds
+        return self.has_news
 
 
 class History:

@@ -121,6 +121,41 @@ def test_trouble_is_told_once_though_it_is_an_alarm_too(tmp_path: Path) -> None:
     assert not [event for event in world.history.events if event.facts.get("code") == "trouble"]
 
 
+class TestNews:
+    """They end a look along the paths, or the wait before it; the next look runs whole."""
+
+    def test_a_look_that_they_ended_has_seen_nothing_and_the_next_one_runs_whole(self, tmp_path: Path) -> None:
+        world = World(STANDBY, str(tmp_path))
+        world.turn(2)
+        assert world.published["state"] == "running"
+        world.eyes.has_news = True
+        world.eyes.looks = {Way.VIP: DROPPED, Way.VOTE: DROPPED}
+        world.eyes.looked.clear()
+        world.turn()
+        assert world.daemon.loop.memory.watch.trouble is None, "it was ended, so it says nothing"
+        world.turn(5)
+        assert world.eyes.looked == [True, False] * 3
+        assert world.daemon.loop.memory.watch.trouble is not None
+
+    def test_after_a_wait_that_they_ended_one_cycle_decides_without_a_look(self, tmp_path: Path) -> None:
+        world = World(STANDBY, str(tmp_path))
+        world.turn(2)
+        world.pause.has_news = True
+        world.turn()
+        world.eyes.looked.clear()
+        world.turn()
+        assert world.eyes.looked == []
+        world.turn()
+        assert world.eyes.looked == [False]
+
+    def test_a_primary_looks_all_the_same(self, tmp_path: Path) -> None:
+        world = World(PRIMARY, str(tmp_path))
+        world.eyes.has_news = world.pause.has_news = True
+        world.turn(30)
+        assert world.eyes.looked
+        assert not any(world.eyes.looked)
+
+
 def test_alarm_that_flickers_is_told_once(tmp_path: Path) -> None:
     world = World(STANDBY, str(tmp_path))
     world.turn(3)

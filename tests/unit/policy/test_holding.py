@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 
 import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha import verbs
@@ -17,12 +18,15 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import 
     Answer,
     Done,
     Failure,
+    Look,
     Lost,
     Missing,
+    Path,
     Refused,
     Row,
     Seen,
     Sight,
+    Signs,
     Told,
     Verb,
 )
@@ -65,6 +69,32 @@ def test_the_holder_renews_and_is_one_by_the_answer_to_that() -> None:
     second = on_primary(Done(dataclasses.replace(ROW, beat=18), NOW - 0.1), first.wants.register, first.memory)
     assert second.memory.register.hold is not None
     assert second.memory.register.hold.renewed_at == NOW - 0.1
+
+
+class TestThePeerTellsOfAnotherHolder:
+    """By a datagram, which is quicker than the next question; what counts is the register's answer."""
+
+    KNOWN = on_standby(Done(ROW, NOW - 0.1)).memory
+
+    def look(self, memory: Memory, epoch: int, at: float, looks: Mapping[Path, Look] | None = None) -> Decision:
+        return decide(TWO, memory, Seen(STANDBY, looks or {}, signs=Signs(beat=(epoch, 18), beat_at=at)), at)
+
+    def test_it_is_asked_at_once_and_before_the_next_look(self) -> None:
+        told = self.look(self.KNOWN, 4, NOW + 0.2)
+        assert (told.wants.register, told.wants.paths, told.wants.delay) == (verbs.read(), (), 0.0)
+
+    def test_once_and_then_the_primary_is_looked_at(self) -> None:
+        """It may tell what is not so, and the register be silent."""
+        told = self.look(self.look(self.KNOWN, 4, NOW + 0.2).memory, 4, NOW + 0.3)
+        assert (set(told.wants.paths), told.wants.yields) == ({Path.VIP, Path.VOTE}, True)
+
+    def test_the_same_holder_is_no_reason(self) -> None:
+        told = self.look(self.KNOWN, 3, NOW + 0.2)
+        assert (told.wants.register, set(told.wants.paths)) == (None, {Path.VIP, Path.VOTE})
+
+    def test_one_that_sees_the_primary_asks_beside_its_look(self) -> None:
+        told = self.look(self.KNOWN, 4, NOW + 0.2, CALM)
+        assert (told.wants.register, set(told.wants.paths)) == (verbs.read(), {Path.VIP, Path.VOTE})
 
 
 def test_the_other_only_reads_and_rarely_while_it_sees_the_primary() -> None:

@@ -149,3 +149,14 @@ class TestReadiness:
     def test_primary_is_not_judged(self) -> None:
         serving = replace(STANDBY, role=Role.PRIMARY)
         assert decide(NODE2, self.armed(), Seen(serving), NOW).readiness is None
+
+
+def test_a_look_that_was_ended_counts_for_nothing() -> None:
+    """Neither as one more that failed, nor as the life that ends a trouble, nor as the silence that begins one."""
+    troubled = decide(NODE2, FOLLOWER, Seen(STANDBY, GONE), NOW).memory
+    ended = decide(NODE2, troubled, Seen(STANDBY), NOW + 0.3)
+    assert ended.memory.watch.trouble == troubled.watch.trouble
+    assert not ended.actions
+    assert (set(ended.wants.paths), ended.wants.delay) == (BOTH, 0.0)
+    calm = decide(NODE2, FOLLOWER, Seen(STANDBY, CALM), NOW).memory
+    assert decide(NODE2, calm, Seen(STANDBY), NOW + 0.3).memory.watch.trouble is None

@@ -6,6 +6,7 @@ from __future__ import annotations
 import errno
 import select
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -13,6 +14,7 @@ import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.probes import race, tcp
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.probes.race import Answer, Line, Race, Target, look
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Sight
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.world.pause import Bell
 from fake_postgres import FakePostgres
 
 DEADLINE = 0.5
@@ -254,6 +256,32 @@ def test_two_lines_share_one_deadline(make_line) -> None:
     assert time.monotonic() - began < DEADLINE + SLACK
     first.close()
     second.close()
+
+
+class TestABellEndsALook:
+    def test_at_once_and_nothing_was_seen(self, fake: FakePostgres, make_line) -> None:
+        fake.mode = "hang"
+        bell, line = Bell(), make_line(fake.port)
+        threading.Timer(0.1, bell.ring).start()
+        began = time.monotonic()
+        assert look([line], 10.0, bell=bell) == []
+        assert time.monotonic() - began < 5
+
+    def test_the_next_one_runs_whole(self, fake: FakePostgres, make_line) -> None:
+        fake.mode = "hang"
+        bell, line = Bell(), make_line(fake.port)
+        bell.ring()
+        assert look([line], 10.0, bell=bell) == []
+        assert [one.sight for one in look([line], DEADLINE, bell=bell)] == [Sight.STALLED]
+
+    def test_what_was_asked_before_is_answered_later(self, fake: FakePostgres, make_line) -> None:
+        bell, line = Bell(), make_line(fake.port)
+        once(line)
+        fake.delay = 0.2
+        bell.ring()
+        assert look([line], 10.0, bell=bell) == []
+        assert once(line).sight is Sight.OK
+        assert line.kept is not None
 
 
 def _begin(address: tuple[str, int]) -> socket.socket:

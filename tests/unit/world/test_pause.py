@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Mapping
 
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.world.pause import PollPause
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.world.pause import Bell, PollPause
 
 
 class Pipe:
@@ -54,3 +54,14 @@ def test_another_thread_may_wake_it_even_before_it_waits() -> None:
         pause.wake()
     assert elapsed(pause, 10) < 5
     assert elapsed(pause, 0.1) >= 0.09
+
+
+def test_it_says_whether_it_was_news_that_end_a_look_too() -> None:
+    news = Bell()
+    pause = PollPause([], news=news)
+    pause.wake()
+    assert pause.wait(10) is False
+    news.ring()
+    pause.wake()
+    assert pause.wait(10) is True
+    assert pause.wait(0.01) is False, "once"

@@ -90,14 +90,17 @@ class Node1:
         self.wire = Wire(config.signs.port)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(socket, "socket", kind)
-            self.woken = 0
+            self.woken = self.news = 0
             self.clock.step = 1e-6  # the first mark is younger than the process
-            self.signs = Datagrams(config, "here", self.clock, self._wake)
+            self.signs = Datagrams(config, "here", self.clock, self._wake, self._hear)
             self.first = self.wire.next()
             self.clock.step = 0.0
 
     def _wake(self) -> None:
         self.woken += 1
+
+    def _hear(self) -> None:
+        self.news += 1
 
     def beat(self) -> Sign:
         """The datagram after the next."""
@@ -279,12 +282,22 @@ def test_no_promise_leaves_once_it_was_taken_back(slow: Node1) -> None:
     assert not slow.beat().is_promise
 
 
-def test_another_holder_wakes_the_loop_and_a_beat_does_not(node: Node1) -> None:
+def test_another_holder_is_news_and_a_beat_is_none(node: Node1) -> None:
     node.hears(1.0, epoch=3, beat=70)
     node.hears(2.0, epoch=3, beat=71)
-    assert node.woken == 0
+    assert (node.woken, node.news) == (0, 0)
     node.hears(3.0, epoch=4, beat=72)
-    until(lambda: node.woken == 1)
+    until(lambda: node.news == 1)
+    assert node.woken == 0
+
+
+def test_another_holder_is_told_at_once(node: Node1) -> None:
+    node.signs.tell((3, 70))
+    node.signs.tell((3, 71))
+    assert node.wire.is_quiet()
+    node.clock.now += EVERY / 4
+    node.signs.tell((4, 72))
+    assert node.wire.next().epoch == 4
 
 
 def test_a_peer_that_falls_silent_wakes_the_loop_once(node: Node1) -> None:

@@ -94,6 +94,8 @@ class Loop:
         self._saved: Record | None = None if stored is None else record
         self._wants = Wants(0.0)
         self.leaving = False  # set by whoever was told to end
+        self._has_news = False  # they ended the wait before this cycle
+        self._yielded = False  # the last look along the paths was ended by news, or left out for them
         self._overdue = False
         self._pause_written = False
         self._noted = True  # there may be a note of evidence
@@ -143,7 +145,7 @@ class Loop:
     def wait(self) -> None:
         """Until the next cycle is due, or something wakes the loop."""
         if self._wants.delay > 0:
-            self.ports.pause.wait(min(self._wants.delay, MAX_WAIT))
+            self._has_news = self.ports.pause.wait(min(self._wants.delay, MAX_WAIT))
 
     def stays(self, told_for: float) -> bool:
         """Told to end so many seconds ago: is there something that the register must hear first, and time for that?"""
@@ -200,12 +202,21 @@ class Loop:
             self.ports.guard.feed(wants.food)
 
     def _look_out(self, wants: Wants) -> tuple[Mapping[Path, Look], Peer | None]:
-        """Along the paths and at the peer, at once where both are wanted."""
-        eyes = self.ports.eyes
-        if wants.paths and wants.peer:
-            return eyes.look_around(wants.paths, wants.deadline, wants.fresh)
-        looks = eyes.look(wants.paths, wants.deadline, wants.fresh) if wants.paths else {}
-        return looks, eyes.peer(self.config.timing.look_deadline) if wants.peer else None
+        """Along the paths and at the peer, at once where both are wanted. News are decided upon first; then one look runs whole."""
+        eyes, yields = self.ports.eyes, wants.yields and not self._yielded
+        has_news, self._has_news, self._yielded = self._has_news, False, False
+        if yields and has_news:
+            self._yielded = True
+            return {}, None
+        if not wants.paths:
+            return {}, eyes.peer(self.config.timing.look_deadline) if wants.peer else None
+        peer = None
+        if wants.peer:
+            looks, peer = eyes.look_around(wants.paths, wants.deadline, wants.fresh, yields)
+        else:
+            looks = eyes.look(wants.paths, wants.deadline, wants.fresh, yields)
+        self._yielded = not looks
+        return looks, peer
 
     def _adopt(self, memory: Memory) -> None:
         self.memory, self._pause_written = memory, False  # it knows of that by now

@@ -19,6 +19,7 @@ class Wants:
     deadline: float = 1.0
     fresh: tuple[Path, ...] = ()  # along these a new connection must be let in as well
     peer: bool = False
+    yields: bool = False  # the look along the paths may be ended by news; it has seen nothing then, nor of the peer
     vip_conflict: bool = False
     register: Verb | None = None  # what to ask it
     promise_until: float = 0.0  # so long the heir promises to take nothing by the lease

@@ -150,6 +150,12 @@ def is_denied(config: Config, memory: Memory) -> bool:
     return in_force(config, memory) and memory.register.denied > 1 and not is_overruled(memory.record)
 
 
+def other_holder(memory: Memory, seen: Seen) -> int | None:
+    """The epoch that the peer tells, where it is later than what the register has told; None: it is not."""
+    row, told = memory.register.row, seen.signs.beat
+    return told[0] if row is not None and told is not None and told[0] > row.epoch else None
+
+
 def not_heir(config: Config, memory: Memory, now: float) -> Obstacle | None:
     """Why a standby could not take; None: it can, as far as the register says."""
     part = memory.register
@@ -310,6 +316,7 @@ def _is_in_no_hurry(memory: Memory, seen: Seen, now: float) -> bool:
     quiet = local.server is Server.UP and local.role is Role.STANDBY and memory.record.intent is None
     quiet = quiet and memory.watch.trouble is None and memory.own.switching_since is None
     quiet = quiet and all(look.sight is Sight.OK for look in seen.looks.values())
+    quiet = quiet and other_holder(memory, seen) is None
     return quiet and not part.code and age(now, part.answered_at) < READ_EVERY
 
 

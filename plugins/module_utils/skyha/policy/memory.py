@@ -88,6 +88,7 @@ class Watch:
     starting_since: float | None = None  # when that began
     start_evidence: Mapping[str, str] = field(default_factory=dict)  # what spoke against a failover then
     slots_copied_at: float | None = None  # when the primary's slots were last copied here
+    asked_for: int = 0  # the peer told of this epoch first, and the register was asked for it before the next look
 
 
 @dataclass(frozen=True)

@@ -158,7 +158,7 @@ def used_up(
 
 def look_at_primary(config: Config, delay: float, fresh: tuple[Path, ...] = BOTH) -> Wants:
     """The wish to look at the primary along both paths after `delay` seconds, along those in `fresh` by new connections."""
-    return Wants(delay, BOTH, config.timing.look_deadline, fresh)
+    return Wants(delay, BOTH, config.timing.look_deadline, fresh, yields=True)
 
 
 def signs(looks: Mapping[Path, Look]) -> str:

@@ -14,7 +14,7 @@ from ..words import Action, Do, Event, Look, Path, Role, Seen, Sight, Task
 from .armed import bmc_missing, evidence_missing, lag_seconds, readiness, replay_lag, unfit
 from .decision import Decision, Wants
 from .fencing import fence_once
-from .holding import beat_of_peer
+from .holding import beat_of_peer, other_holder
 from .memory import Memory, Trouble, age, ended
 from .orders import INSTEAD, not_followed, takeover_answered
 from .patience import (
@@ -75,12 +75,21 @@ def decide_standby(config: Config, memory: Memory, seen: Seen, now: float) -> De
         return Decision(memory, "standby, a switchover is under way", Wants(SWITCH_POLL, vip_conflict=listen))
     life = living(seen.looks, config.failover.tablespace_policy)
     if not seen.looks:
-        return Decision(memory, "standby: about to look at the primary", look_at_primary(config, 0.0))
+        return _about_to_look(config, memory, seen)
     if life is None and blind(seen.looks):
         return _blind(config, memory, seen, now)
     if life is None:
         return _troubled(config, memory, seen, now)
     return _quiet(config, memory, seen, now, life)
+
+
+def _about_to_look(config: Config, memory: Memory, seen: Seen) -> Decision:
+    """Nothing was looked at, perhaps since news ended the look. Of another holder the register is asked first, once: it may be this node."""
+    epoch = other_holder(memory, seen)
+    if epoch is None or epoch <= memory.watch.asked_for:
+        return Decision(memory, "standby: about to look at the primary", look_at_primary(config, 0.0))
+    memory = replace(memory, watch=replace(memory.watch, asked_for=epoch))
+    return Decision(memory, f"standby: {config.peer.name} tells of another holder: asking the register", Wants(0.0))
 
 
 def _quiet(config: Config, memory: Memory, seen: Seen, now: float, life: str) -> Decision:

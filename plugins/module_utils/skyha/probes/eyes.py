@@ -15,7 +15,7 @@ from . import arp, ndp, queries, wal
 from .datadir import DataDir, Disk, Postmaster
 from .meaning import STARTING
 from .netlink import Watch
-from .race import Answer, Line, Target, look
+from .race import Answer, Bell, Line, Target, look
 from .storage import Storage
 
 _LOG = logging.getLogger("skyha.probes")
@@ -33,11 +33,13 @@ class ProbeEyes:
         config: Config,
         clock: Callable[[], float] = time.monotonic,
         governed: Callable[[], str | None] = lambda: None,
+        news: Bell | None = None,
     ) -> None:
-        """governed: for which node commits are to wait, by skyha's own file; None: not known."""
+        """governed: for which node commits are to wait, by skyha's own file; None: not known. news: what ends a look that yields."""
         self._config = config
         self._governed = governed
         self._clock = clock
+        self._news = news
         self._paths = {
             Path.VIP: Line(queries.heartbeat(config, "vip", config.vip.address, config.postgresql.port)),
             Path.VOTE: Line(queries.heartbeat(config, "vote", config.vote.address, config.vote.port)),
@@ -70,17 +72,20 @@ class ProbeEyes:
 
     # --- the port -----------------------------------------------------------------------------------------------
 
-    def look(self, paths: Sequence[Path], deadline: float, fresh: Collection[Path]) -> Mapping[Path, Look]:
+    def look(
+        self, paths: Sequence[Path], deadline: float, fresh: Collection[Path], yields: bool = False
+    ) -> Mapping[Path, Look]:
         """See ports.Eyes."""
-        answers = self._race([self._paths[path] for path in paths], deadline, fresh)
+        answers = self._race([self._paths[path] for path in paths], deadline, fresh, yields)
         return {path: _look(answer) for path, answer in zip(paths, answers)}
 
     def look_around(
-        self, paths: Sequence[Path], deadline: float, fresh: Collection[Path]
-    ) -> tuple[Mapping[Path, Look], Peer]:
+        self, paths: Sequence[Path], deadline: float, fresh: Collection[Path], yields: bool = False
+    ) -> tuple[Mapping[Path, Look], Peer | None]:
         """See ports.Eyes."""
-        answers = self._race([*(self._paths[path] for path in paths), self._peer], deadline, fresh)
-        return {path: _look(answer) for path, answer in zip(paths, answers)}, peer_from(answers[-1])
+        answers = self._race([*(self._paths[path] for path in paths), self._peer], deadline, fresh, yields)
+        looks = {path: _look(answer) for path, answer in zip(paths, answers)}
+        return looks, peer_from(answers[-1]) if answers else None
 
     def local(self, deadline: float) -> Local:
         """See ports.Eyes."""
@@ -160,8 +165,8 @@ class ProbeEyes:
         for line in self._lines():
             line.close()
 
-    def _race(self, lines: Sequence[Line], deadline: float, fresh: Collection[Path]) -> list[Answer]:
-        return look(lines, deadline, [self._paths[path] for path in fresh], self._clock)
+    def _race(self, lines: Sequence[Line], deadline: float, fresh: Collection[Path], yields: bool) -> list[Answer]:
+        return look(lines, deadline, [self._paths[path] for path in fresh], self._clock, self._news if yields else None)
 
     def _lines(self) -> list[Line]:
         return [

@@ -14,7 +14,7 @@ import select
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Callable
+from typing import Any, Callable, Protocol
 
 from ..words import Failure, Sight
 from .session import Row, Session
@@ -163,6 +163,11 @@ class Race:
 
     # --- how it goes about it -----------------------------------------------------------------------------------
 
+    def end(self) -> None:
+        """Nobody waits for it any more. What was asked stays out, as at a deadline."""
+        if self.answer is None:
+            self._finish(Answer(Sight.UNKNOWN, "the look was ended"))
+
     def _try(self, now: float) -> None:
         """Begin one more connection, or, when enough questions are out, only knock."""
         begun_now = [s for s in self._line.tries if s.began >= self._began]
@@ -278,14 +283,29 @@ def _is_accepted(session: Session, since: float) -> bool:
     return session.accepted_at is not None and session.accepted_at >= since
 
 
+class Bell(Protocol):
+    """What ends a look before its time."""
+
+    def fileno(self) -> int:
+        """Ready: it has rung."""
+
+    def absorb(self) -> None:
+        """It is not ready any more."""
+
+
 def look(
-    lines: Sequence[Line], deadline: float, fresh: Collection[Line] = (), clock: Callable[[], float] = time.monotonic
+    lines: Sequence[Line],
+    deadline: float,
+    fresh: Collection[Line] = (),
+    clock: Callable[[], float] = time.monotonic,
+    bell: Bell | None = None,
 ) -> list[Answer]:
-    """Look at all `lines` at once, for at most `deadline` seconds; the answers are in the order of the lines.
+    """Look at all `lines` at once, for at most `deadline` seconds; the answers are in the order of the lines. None at all: the bell
+    rang before all had one.
 
     fresh: those of them along which a new connection must be let in as well.
     """
-    now = clock()
+    now, rang = clock(), False
     races = [Race(line, now, deadline, line in fresh) for line in lines]
     while True:
         now = clock()
@@ -294,7 +314,14 @@ def look(
         running = [race for race in races if race.answer is None]
         if not running:
             return [race.answer for race in races if race.answer is not None]
+        if bell is not None and rang:
+            bell.absorb()
+            for race in running:
+                race.end()
+            return []
         poller, owners = select.poll(), {}
+        if bell is not None:
+            poller.register(bell.fileno(), select.POLLIN)
         for race in running:
             for one in race.waiting():
                 if one.fileno() >= 0:
@@ -304,6 +331,9 @@ def look(
         ready = poller.poll(timeout * 1000)
         now = clock()
         for fd, _events in ready:
+            if fd not in owners:
+                rang = True
+                continue
             race, one = owners[fd]
             if race.answer is None and one.fileno() == fd:
                 race.advance(one, now)

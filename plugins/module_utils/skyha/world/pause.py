@@ -19,25 +19,52 @@ class Source(Protocol):
         """Take the news, so that the same news does not wake the loop again."""
 
 
+class Bell:
+    """A descriptor that is ready once it was rung, until that is absorbed. Any thread and any signal's handler may ring it."""
+
+    def __init__(self) -> None:
+        self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+
+    def ring(self) -> None:
+        """Make it ready."""
+        try:
+            os.write(self._write, b"r")
+        except OSError:  # full: it is ready anyhow
+            pass
+
+    def fileno(self) -> int:
+        """To wait for."""
+        return self._read
+
+    def absorb(self) -> None:
+        """It is not ready any more."""
+        try:
+            while os.read(self._read, 4096):
+                pass
+        except BlockingIOError:
+            pass
+
+
 class PollPause:
     """Waits on all sources at once. Only `wake` may be called by another thread, or by a signal's handler."""
 
-    def __init__(self, sources: Sequence[Source], poll: Callable[[], select.poll] = select.poll) -> None:
+    def __init__(
+        self, sources: Sequence[Source], poll: Callable[[], select.poll] = select.poll, news: Bell | None = None
+    ) -> None:
+        """news: a bell that ends a look as well."""
         self._sources = tuple(sources)
         self._poll = poll
-        self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._woken, self._news = Bell(), news or Bell()
 
     def wake(self) -> None:
         """See ports.Pause."""
-        try:
-            os.write(self._write, b"w")
-        except OSError:  # full: it will wake anyhow
-            pass
+        self._woken.ring()
 
-    def wait(self, seconds: float) -> None:
+    def wait(self, seconds: float) -> bool:
         """See ports.Pause."""
-        poller, owners = self._poll(), {}
-        poller.register(self._read, select.POLLIN)
+        poller, owners, is_news = self._poll(), {}, False
+        poller.register(self._woken.fileno(), select.POLLIN)
+        poller.register(self._news.fileno(), select.POLLIN)
         for source in self._sources:
             for fd, events in source.descriptors().items():
                 poller.register(fd, events)
@@ -45,12 +72,9 @@ class PollPause:
         for fd, _events in poller.poll(max(0.0, seconds) * 1000):
             if fd in owners:
                 owners[fd].absorb(fd)
+            elif fd == self._news.fileno():
+                self._news.absorb()
+                is_news = True
             else:
-                self._drain()
-
-    def _drain(self) -> None:
-        try:
-            while os.read(self._read, 4096):
-                pass
-        except BlockingIOError:
-            pass
+                self._woken.absorb()
+        return is_news

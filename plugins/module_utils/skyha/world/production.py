@@ -12,7 +12,7 @@ from .clock import HostClock
 from .guard import HostGuard
 from .history import FileHistory
 from .notes import FileNotes
-from .pause import PollPause
+from .pause import Bell, PollPause
 from .postgres import HostHands
 from .signs import Datagrams
 from .store import FileStore
@@ -49,10 +49,10 @@ class Production:
 def build(config: Config) -> Production:
     """The real world of the node that `config` describes; its directories must exist. Raises OSError, ConfigError or StateError."""
     clock = HostClock(config.paths.run_dir)
-    sync = SyncFile(config)
-    eyes, tasks = ProbeEyes(config, governed=lambda: sync.name), ProcessTasks(config)
-    pause = PollPause([eyes, tasks])
-    signs = Datagrams(config, clock.boot(), wake=pause.wake) if config.signs.port else None
+    sync, news = SyncFile(config), Bell()
+    eyes, tasks = ProbeEyes(config, governed=lambda: sync.name, news=news), ProcessTasks(config)
+    pause = PollPause([eyes, tasks], news=news)
+    signs = Datagrams(config, clock.boot(), wake=pause.wake, news=news.ring) if config.signs.port else None
     guard = _guard(config, signs) if config.has_lease else None
     return Production(
         clock,

@@ -30,19 +30,22 @@ class Datagrams:
         boot: str,
         clock: Callable[[], float] = time.monotonic,
         wake: Callable[[], None] = lambda: None,
+        news: Callable[[], None] = lambda: None,
     ) -> None:
-        """boot: as clock.boot() names this one; wake: to be called where the peer falls silent, or tells of another holder than before.
+        """boot: as clock.boot() names this one. To be called: wake where the peer falls silent, news where it tells of another holder
+        than before.
 
         Raises ConfigError where there is no key; all else is tried again and again."""
         self._key = read_key(config.signs.keyfile)
         self._from, self._to = (config.node.address, config.signs.port), (config.peer.address, config.signs.port)
-        self._clock, self._wake = clock, wake
+        self._clock, self._wake, self._news = clock, wake, news
         self._over = threading.Event()
         self._problem = ""
         # Of all that follows. It is held while a datagram is sent, so that told() and promise() cannot come between.
         self._lock = threading.Lock()
         self._talk = Talk(config.cluster.name, config.node.name, config.peer.name, boot, clock())
         self._refused = (0, "")
+        self._line: socket.socket | None = None  # while it is open
         self._thread = threading.Thread(target=self._run, daemon=True, name="skyha-signs")
         self._thread.start()
 
@@ -54,7 +57,9 @@ class Datagrams:
     def tell(self, beat: tuple[int, int] | None) -> None:
         """See ports.Signs."""
         with self._lock:
-            self._talk.tell(beat)
+            is_other_holder = self._talk.tell(beat)
+            if is_other_holder and self._line is not None:
+                self._send(self._line)
 
     def told(self) -> Signs:
         """See ports.Signs."""
@@ -87,7 +92,13 @@ class Datagrams:
                     line.setblocking(False)
                     line.bind(self._from)
                     self._problem = ""
-                    self._exchange(line)
+                    with self._lock:
+                        self._line = line
+                    try:
+                        self._exchange(line)
+                    finally:
+                        with self._lock:
+                            self._line = None
             except OSError as error:  # the address is not there yet, somebody has the port ...: no reason to end skyha
                 self._problem = f"datagrams cannot be exchanged from UDP {self._from[0]}:{self._from[1]}: {error}"
                 self._over.wait(EVERY)
@@ -99,12 +110,14 @@ class Datagrams:
         while not self._over.is_set():
             now = self._clock()
             if now >= due:
-                self._send(line)
+                with self._lock:
+                    self._send(line)
                 due = now + EVERY
                 self._listen(now)
             if poller.poll((due - now) * 1000) and self._receive(line) and due - self._clock() < EARLY:
                 due = NEVER
-        self._send(line)
+        with self._lock:
+            self._send(line)
 
     def _listen(self, now: float) -> None:
         with self._lock:
@@ -113,13 +126,13 @@ class Datagrams:
             self._wake()
 
     def _send(self, line: socket.socket) -> None:
-        with self._lock:
-            sign = self._talk.next(self._clock())
-            self._leaves(line, sign)
-            # A promise is noted once it has left, and nobody is told before, so it never left later than is told. (Were this thread
-            # frozen between the check and the sending, it would leave late, but with an old mark: it grants no more than one that is
-            # long on its way.)
-            self._talk.left(sign, self._clock())
+        """With the lock held."""
+        sign = self._talk.next(self._clock())
+        self._leaves(line, sign)
+        # A promise is noted once it has left, and nobody is told before, so it never left later than is told. (Were this thread frozen
+        # between the check and the sending, it would leave late, but with an old mark: it grants no more than one that is long on its
+        # way.)
+        self._talk.left(sign, self._clock())
 
     def _leaves(self, line: socket.socket, sign: Sign) -> None:
         try:
@@ -144,5 +157,5 @@ class Datagrams:
                 return False
             self._refused = (self._refused[0], "")
         if is_other_holder:
-            self._wake()
+            self._news()
         return True

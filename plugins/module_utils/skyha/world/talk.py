@@ -55,9 +55,10 @@ class Talk:
         """See ports.Signs."""
         self._until = until
 
-    def tell(self, beat: tuple[int, int] | None) -> None:
-        """See ports.Signs."""
-        self._own_beat = beat or _NO_BEAT
+    def tell(self, beat: tuple[int, int] | None) -> bool:
+        """See ports.Signs. Is that another holder than before? Then the peer waits for it."""
+        before, self._own_beat = self._own_beat, beat or _NO_BEAT
+        return _NO_BEAT not in (before, self._own_beat) and before[0] != self._own_beat[0]
 
     def told(self) -> Signs:
         """See ports.Signs."""
