@@ -142,7 +142,8 @@ class TestResigning:
         """Whatever it is about: its look at a VIP that is gone, or the wait before the next one. PostgreSQL promotes in 0.4 s here."""
         world.run(moment / 1000)
         world.node1.shut_down()
-        assert world.run_until(lambda: world.register.row.holder == "node2", 10) is not None, story(world)
+        assert world.run_until(lambda: world.node1.pg.state == "down", 10) is not None, story(world)
+        assert world.run_until(lambda: world.register.row.holder == "node2", 0.12) is not None, story(world)
         assert world.run_until(lambda: world.primary() is world.node2, 0.5) is not None, story(world)
         assert world.oracles.fence_count == 0
 

@@ -18,13 +18,17 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import 
     Answer,
     Done,
     Failure,
+    Local,
     Look,
     Lost,
     Missing,
     Path,
+    Peer,
     Refused,
+    Role,
     Row,
     Seen,
+    Server,
     Sight,
     Signs,
     Told,
@@ -95,6 +99,32 @@ class TestThePeerTellsOfAnotherHolder:
     def test_one_that_sees_the_primary_asks_beside_its_look(self) -> None:
         told = self.look(self.KNOWN, 4, NOW + 0.2, CALM)
         assert (told.wants.register, set(told.wants.paths)) == (verbs.read(), {Path.VIP, Path.VOTE})
+
+
+class TestTheHostIsShutDown:
+    """Nobody serves from the end of PostgreSQL to the word in the register: nothing is waited for that could be known."""
+
+    HELD = on_primary(Done(ROW, NOW), verbs.renew(ID, "node1", 3)).memory
+    STOPS = Local(Server.STARTING, Role.PRIMARY, system_identifier=ID)
+    ENDED = Local(Server.DOWN, Role.PRIMARY, timeline=3, write_lsn=100, clean_shutdown=True, system_identifier=ID)
+    HEIR = Peer(Server.UP, Role.STANDBY, timeline=3, receive_lsn=100, system_identifier=ID)
+
+    def test_what_the_heir_has_is_looked_at_while_postgresql_stops(self) -> None:
+        assert decide(ONE, self.HELD, Seen(self.STOPS), NOW).wants.peer
+
+    def test_a_holder_without_an_heir_need_not_know(self) -> None:
+        alone = on_primary(Done(dataclasses.replace(ROW, heir=None), NOW), verbs.renew(ID, "node1", 3)).memory
+        assert not decide(ONE, alone, Seen(self.STOPS), NOW).wants.peer
+
+    def test_once_it_is_down_the_register_is_told_at_once(self) -> None:
+        told = decide(ONE, self.HELD, Seen(self.ENDED, peer=self.HEIR, leaving=True), NOW).wants
+        assert told.register is not None
+        assert (told.register.name, told.delay) == ("hand_over", 0.0)
+
+    @pytest.mark.parametrize("local", [STOPS, ENDED, dataclasses.replace(PRIMARY, system_identifier=ID)])
+    def test_until_then_it_is_looked_at_often(self, local: Local) -> None:
+        behind = dataclasses.replace(self.HEIR, receive_lsn=99)
+        assert decide(ONE, self.HELD, Seen(local, peer=behind, leaving=True), NOW).wants.delay <= 0.05
 
 
 def test_the_other_only_reads_and_rarely_while_it_sees_the_primary() -> None:

@@ -11,7 +11,7 @@ from ..margins import RESIGNS_AFTER, START_SETTLES
 from ..words import Answer, Done, Lost, Missing, Refused, Role, Row, Seen, Server, Sight, Told, Verb
 from . import book
 from .belongs import Obstacle
-from .decision import Decision
+from .decision import Decision, Wants
 from .lease import (
     beat_to_tell,
     food,
@@ -37,6 +37,7 @@ TAKES = ("take", "found")
 _HOLDS = ("renew", "take", "found")  # what makes a holder, or keeps one
 # A failover needs it: nobody is fenced while it has been silent for so long. (It is read with each look then.)
 SILENT_AFTER = 2.0
+LEAVING_POLL = 0.05  # seconds between two cycles once skyha is told to end
 READ_EVERY = 5.0  # seconds: a standby that sees its primary need not know more; each question costs the vote host
 TELL_AFTER = 5.0  # seconds without an answer that can be believed, then an alarm
 
@@ -245,8 +246,9 @@ def asking(config: Config, decision: Decision, seen: Seen, now: float) -> Decisi
     if not _is_in_no_hurry(memory, seen, now):
         memory, verb = _question(config, memory, seen, now)
     wants = decision.wants
-    if seen.leaving or any(look.starting for look in seen.looks.values()):  # it shuts down, perhaps, and hands over
+    if any(look.starting for look in seen.looks.values()):  # it shuts down, perhaps, and hands over
         wants = replace(wants, delay=min(wants.delay, config.timing.retry_interval))
+    wants = _in_a_hurry(wants, memory, verb, seen)
     wants = replace(
         wants, register=verb, promise_until=promise_until(config, memory, seen, now), beat=beat_to_tell(memory)
     )
@@ -255,6 +257,18 @@ def asking(config: Config, decision: Decision, seen: Seen, now: float) -> Decisi
     return replace(
         decision, memory=memory, wants=wants, alarms={**decision.alarms, **_alarms(config, memory, seen, now)}
     )
+
+
+def _in_a_hurry(wants: Wants, memory: Memory, verb: Verb | None, seen: Seen) -> Wants:
+    """PostgreSQL stops here, perhaps since the host is shut down: nobody serves until the heir is told that it holds. Whether it has
+    everything is to be known by then."""
+    hold = memory.register.hold
+    if hold is not None and hold.has_heir and (seen.leaving or seen.local.server is Server.STARTING):
+        wants = replace(wants, peer=True)
+    was_asked = seen.register is not None and seen.register.verb.name == "hand_over"  # in vain, if it is asked again
+    if verb is not None and verb.name == "hand_over" and not was_asked:
+        return replace(wants, delay=0.0)
+    return replace(wants, delay=min(wants.delay, LEAVING_POLL)) if seen.leaving else wants
 
 
 def owes(config: Config, memory: Memory, seen: Seen) -> bool:
