@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha import words
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.world.datagram import Sign
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.world.signs import CALM
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.world.talk import EVERY, Talk, Unproven
 
 if TYPE_CHECKING:
@@ -129,9 +130,10 @@ class Signs:
         if life != self.daemon.lives or not self.daemon.alive or self._talk is None:
             return
         self._say()
-        if self._talk.falls_silent(self.daemon.monotonic()):
+        now = self.daemon.monotonic()
+        if self._talk.falls_silent(now):
             self.daemon.poke()
-        self.host.later(EVERY, self._speaks, life)
+        self.host.later(CALM if self._talk.is_trusted(now) else EVERY, self._speaks, life)
 
     def _say(self) -> None:
         assert self._talk is not None

@@ -75,7 +75,7 @@ SYNC_SETTLES = 1.0
 # For so long after a quiet look an heir's promises go on: a slow cycle costs its primary nothing.
 PROMISES_FOR = 10.0
 
-# A mark that took longer to come back from the peer proves no boot of it: datagrams travel for milliseconds, and ten leave a second.
+# A mark that took longer to come back from the peer proves no boot of it: datagrams travel for milliseconds, and five leave a second.
 ECHO_FRESH = 3.0
 
 # --- what a primary may conclude

@@ -63,7 +63,7 @@ class Register(Protocol):
 
 
 class Signs(Protocol):
-    """The datagrams between both skyhas: ten times a second each tells that it lives, and gives out a mark of its own time."""
+    """The datagrams between both skyhas: five to ten times a second each tells that it lives, and gives out a mark of its own time."""
 
     def promise(self, until: float) -> None:
         """Bring the peer's marks back, as promises to take nothing by the lease, until then (monotonic) at the latest; a time that

@@ -28,7 +28,7 @@ TEXT = b"a key that both have"
 KEY = key_of(TEXT)
 FAR = 1e9
 PAST = 0.0
-EVERY, EARLY = 0.02, 0.01  # a fifth of skyha's own
+EVERY, EARLY, CALM = 0.02, 0.01, 0.04  # a fifth of skyha's own
 QUIET = 0.08  # what was to come would have come by then
 
 
@@ -156,10 +156,11 @@ def on_free_port(directory: Path) -> tuple[Config, Config]:
 @pytest.fixture(autouse=True, scope="module")
 def hurried() -> Iterator[None]:
     """All datagrams of these tests."""
-    assert (module.EVERY, module.EARLY) == (5 * EVERY, 5 * EARLY)
+    assert (module.EVERY, module.EARLY, module.CALM) == (5 * EVERY, 5 * EARLY, 5 * CALM)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "EVERY", EVERY)
         patch.setattr(module, "EARLY", EARLY)
+        patch.setattr(module, "CALM", CALM)
         patch.setattr(talk, "SILENCE", talk.SILENCE / 5)
         yield
 
@@ -218,6 +219,42 @@ def test_one_that_is_due_soon_leaves_with_the_peers(node: Node1) -> None:
     node.wire.sign(2.0)
     assert node.wire.next().mark == node.clock.now
     assert node.signs.told().heard_at == node.clock.now
+
+
+def test_a_holder_whose_heir_promises_speaks_half_as_often_and_hears_it_all_the_same(node: Node1) -> None:
+    node.hears(1.0, is_promise=True)
+    node.beat()
+    node.clock.now += CALM - 0.001
+    assert node.wire.is_quiet()
+    node.hears(2.0, is_promise=True)
+    node.clock.now += 0.001
+    assert node.wire.next().echo == 2.0
+    node.clock.now += 1.0  # the heir has fallen silent
+    node.wire.next()
+    node.beat()
+
+
+def test_an_heirs_promise_leaves_with_the_holders_and_waits_for_it(node: Node1) -> None:
+    node.signs.promise(FAR)
+    node.hears(5.0)
+    node.clock.now += EARLY
+    node.hears(6.0)
+    sent = node.wire.next()
+    assert (sent.is_promise, sent.echo) == (True, 6.0)
+    node.clock.now += CALM + EARLY - 0.001
+    assert node.wire.is_quiet()
+    node.clock.now += 0.002
+    assert not node.wire.next().is_promise
+    node.beat()
+
+
+def test_a_flood_does_not_keep_the_own_ones_from_leaving(node: Node1) -> None:
+    node.hears(1.0, is_promise=True)
+    node.beat()
+    for _ in range(5 * module.MOST_AT_ONCE):
+        node.wire.send(b"")
+    node.clock.now += CALM
+    assert node.wire.next().mark == node.clock.now
 
 
 # --- promises that this node gives -------------------------------------------------------------------------------

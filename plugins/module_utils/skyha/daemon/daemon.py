@@ -119,8 +119,7 @@ class Daemon:
                 self._fail(error)
                 return 1
             text = status_line(self.status.run.sentence)
-            notify(("" if ready else "READY=1\n") + text)
-            _feed_watchdog()
+            notify(("" if ready else "READY=1\n") + f"WATCHDOG=1\n{text}")
             ready = True
             if self._goes_on():
                 self.loop.wait()

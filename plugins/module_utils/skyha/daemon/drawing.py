@@ -7,9 +7,9 @@ Drawn for a column as narrow as a telephone's; state is told by words and dashes
 from __future__ import annotations
 
 from dataclasses import dataclass
-from html import escape
 
 from ..words import Role
+from .markup import escape
 from .published import Status, Way
 from .status import role_text
 

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import time
-from html import escape
 
 from ..alarms import ALARMS, Severity
 from ..alarms import of as meaning_of
 from .drawing import OLD, drawing
+from .markup import escape
 from .published import NO_BMC, Bmc, Register, Status
 from .status import STALE_AFTER, failover_works, is_well, role_text, wanting
 

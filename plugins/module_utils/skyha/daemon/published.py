@@ -8,6 +8,7 @@ what it does not know; `format` tells when that would be wrong. Words such as ro
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -342,12 +343,24 @@ def to_json(status: Status) -> dict[str, Any]:
     return {name: value for part in parts for name, value in _plain(part).items()}
 
 
+# It runs each second, and with each answer to the peer: what is quick is asked first.
+_LEAVES = frozenset((str, int, float, bool, type(None)))
+
+
+@functools.cache
+def _fields(kind: Any) -> tuple[tuple[str, str], ...]:
+    """(name, published name) of each field."""
+    return tuple((one.name, one.name.rstrip("_")) for one in dataclasses.fields(kind))
+
+
 def _plain(value: Any) -> Any:
+    if type(value) in _LEAVES:
+        return value
     if isinstance(value, Status):
         data = to_json(value)
         return {name: data[name] for name in (OF_PEER if value.has_looked else OF_PEER_THAT_RESTS)}
     if dataclasses.is_dataclass(value):
-        return {one.name.rstrip("_"): _plain(getattr(value, one.name)) for one in dataclasses.fields(value)}
+        return {shown: _plain(getattr(value, name)) for name, shown in _fields(value.__class__)}
     if isinstance(value, Mapping):
         return {name: _plain(one) for name, one in value.items()}
     return [_plain(one) for one in value] if isinstance(value, (list, tuple)) else value

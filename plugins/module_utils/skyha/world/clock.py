@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import time
-import uuid
 
 from ..errors import StateError, may_pass
 
@@ -44,7 +43,7 @@ class HostClock:
             raise self._error("read", error) from error
 
     def _make(self) -> str:
-        name = str(uuid.uuid4())
+        name = os.urandom(16).hex()
         temporary = f"{self._path}.{name}"
         try:
             with open(temporary, "x", encoding="ascii") as file:

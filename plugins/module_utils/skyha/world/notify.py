@@ -6,6 +6,7 @@ Nothing here raises: a daemon without systemd works on. (Events go to the journa
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import socket
@@ -20,10 +21,15 @@ def notify(text: str) -> None:
     if not address:
         return
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK) as channel:
-            channel.sendto(text.encode(), "\0" + address[1:] if address.startswith("@") else address)
+        _channel().sendto(text.encode(), "\0" + address[1:] if address.startswith("@") else address)
     except OSError:
         pass
+
+
+@functools.cache
+def _channel() -> socket.socket:
+    """Kept: it is used several times a second."""
+    return socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
 
 
 def status_line(text: str) -> str:

@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The datagrams between both skyhas: ten times a second each tells the other that it lives. What they say is talk.py's, how they are
+"""The datagrams between both skyhas: five to ten times a second each tells the other that it lives. What they say is talk.py's, how they are
 written datagram.py's; here they are sent and received."""
 
 from __future__ import annotations
@@ -16,9 +16,11 @@ from ..words import Signs
 from .datagram import MOST_BYTES, Sign, read_key, sealed, unsealed
 from .talk import EVERY, NEVER, Talk, Unproven
 
-# Where the peer's datagram has woken the thread, its own leaves as well, if it is due within this time: one that wakes up
-# half as often costs less, and the mark is back sooner.
-EARLY = EVERY / 2
+# To wake up is what costs. So while a heir promises, the datagrams go in pairs, and half as often: the holder's leaves by the clock, and what
+# has come is read then only; the heir's leaves with the coming of the holder's. A single one that is lost is a silence then: one more look.
+CALM = 2 * EVERY
+EARLY = EVERY / 2  # within this time after one's own nothing is answered; so much later it leaves by the clock
+MOST_AT_ONCE = 50  # whoever floods the port does not keep this node's own from leaving
 
 
 class Datagrams:
@@ -106,16 +108,22 @@ class Datagrams:
     def _exchange(self, line: socket.socket) -> None:
         poller = select.poll()
         poller.register(line, select.POLLIN)
-        due = self._clock()
+        sent_at, waits = NEVER, EVERY
         while not self._over.is_set():
             now = self._clock()
-            if now >= due:
+            left = sent_at + waits - now
+            if left <= 0:
                 with self._lock:
                     self._send(line)
-                due = now + EVERY
+                sent_at, waits = now, CALM if self._talk.is_trusted(now) else EVERY
                 self._listen(now)
-            if poller.poll((due - now) * 1000) and self._receive(line) and due - self._clock() < EARLY:
-                due = NEVER
+            elif self._talk.is_trusted(now):
+                time.sleep(left)
+                self._receive_all(line)
+            elif poller.poll(left * 1000) and self._receive(line) and self._clock() - sent_at >= EARLY:
+                with self._lock:
+                    is_promise = self._send(line)
+                sent_at, waits = self._clock(), (CALM if is_promise else EVERY) + EARLY
         with self._lock:
             self._send(line)
 
@@ -125,14 +133,15 @@ class Datagrams:
         if falls_silent:
             self._wake()
 
-    def _send(self, line: socket.socket) -> None:
-        """With the lock held."""
+    def _send(self, line: socket.socket) -> bool:
+        """Was it a promise? Call it with the lock held."""
         sign = self._talk.next(self._clock())
         self._leaves(line, sign)
         # A promise is noted once it has left, and nobody is told before, so it never left later than is told. (Were this thread frozen
         # between the check and the sending, it would leave late, but with an old mark: it grants no more than one that is long on its
         # way.)
         self._talk.left(sign, self._clock())
+        return sign.is_promise
 
     def _leaves(self, line: socket.socket, sign: Sign) -> None:
         try:
@@ -140,12 +149,17 @@ class Datagrams:
         except OSError:  # no route, a full queue, a firewall: the peer hears nothing, and that is all
             pass
 
-    def _receive(self, line: socket.socket) -> bool:
-        """Was it the peer's?"""
+    def _receive_all(self, line: socket.socket) -> None:
+        for _ in range(MOST_AT_ONCE):
+            if self._receive(line) is None:
+                return
+
+    def _receive(self, line: socket.socket) -> bool | None:
+        """Was it the peer's? None: there was none."""
         try:
             data, sender = line.recvfrom(MOST_BYTES)
-        except BlockingIOError:  # it was damaged, and the kernel threw it away
-            return False
+        except BlockingIOError:  # or it was damaged, and the kernel threw it away
+            return None
         now = self._clock()
         with self._lock:
             try:

@@ -9,7 +9,6 @@ recorded that earlier, and no boot that is over could have had it. One that does
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import NamedTuple
 
 from ..margins import ECHO_FRESH
@@ -49,7 +48,13 @@ class Talk:
         self._came_back = now  # this node's newest mark that did, by the peer's word
         self._promised: Mark | None = None  # by this node: each mark once
         self._is_silent = True
-        self._told = Signs()
+        # What told() says, without a copy for each datagram.
+        self._heard_at: float | None = None
+        self._promise: float | None = None
+        self._promised_at: float | None = None
+        self._beat: tuple[int, int] | None = None
+        self._beat_at: float | None = None
+        self._trusted_at = NEVER  # the peer's newest promise came then
 
     def promise(self, until: float) -> None:
         """See ports.Signs."""
@@ -62,7 +67,7 @@ class Talk:
 
     def told(self) -> Signs:
         """See ports.Signs."""
-        return self._told
+        return Signs(self._heard_at, self._promise, self._promised_at, self._beat, self._beat_at)
 
     def next(self, now: float) -> Sign:
         """What is to leave now. Call `left` once it has."""
@@ -73,7 +78,7 @@ class Talk:
         """This one of `next` has left, by then at the latest. One that could not be sent counts as well: later is safer."""
         if sign.is_promise:
             self._promised = Mark(sign.echoed_boot, sign.echo)
-            self._told = replace(self._told, promised_at=at)
+            self._promised_at = at
 
     def answer(self, mark: Mark, now: float) -> Sign:
         """What is to leave now for one that is not believed yet."""
@@ -82,23 +87,25 @@ class Talk:
     def take(self, sign: Sign, now: float) -> bool:
         """One has come: does it tell of another holder than before? Raises ValueError, with the reason, where it says nothing of the
         peer now; nothing has changed then."""
-        mark = self._believed(sign, now)
-        promise, is_own = self._told.promise, sign.echoed_boot == self._boot
-        if is_own:
+        self._newest = self._believed(sign, now)
+        self._heard_at, self._is_silent = now, False
+        if sign.echoed_boot == self._boot:
             self._came_back = max(self._came_back, sign.echo)
-        if is_own and sign.is_promise and (promise is None or sign.echo > promise):
-            promise = sign.echo
-        before, beat = self._told.beat, (sign.epoch, sign.beat)
-        self._newest, self._is_silent = mark, False
-        self._told = replace(self._told, heard_at=now, promise=promise)
-        if beat not in (_NO_BEAT, before):
-            self._told = replace(self._told, beat=beat, beat_at=now)
-        return before is not None and beat != _NO_BEAT and beat[0] != before[0]
+            if sign.is_promise and (self._promise is None or sign.echo > self._promise):
+                self._promise, self._trusted_at = sign.echo, now
+        before, beat = self._beat, (sign.epoch, sign.beat)
+        if beat in (_NO_BEAT, before):
+            return False
+        self._beat, self._beat_at = beat, now
+        return before is not None and beat[0] != before[0]
+
+    def is_trusted(self, now: float) -> bool:
+        """Does the peer promise, as a quiet heir does? Then there is no hurry to hear it."""
+        return now - self._trusted_at <= SILENCE
 
     def falls_silent(self, now: float) -> bool:
         """Has the peer fallen silent since the last call?"""
-        heard_at = self._told.heard_at
-        if self._is_silent or heard_at is None or now - heard_at <= SILENCE:
+        if self._is_silent or self._heard_at is None or now - self._heard_at <= SILENCE:
             return False
         self._is_silent = True
         return True
