@@ -6,6 +6,13 @@
 
 from __future__ import annotations
 
-from . import daemon, data, failover, register, roles
+from . import daemon, data, failover, register, roles, signs
 
-MUTANTS = (*failover.MUTANTS, *roles.MUTANTS, *data.MUTANTS, *daemon.MUTANTS, *register.MUTANTS)
+MUTANTS = (
+    *failover.MUTANTS,
+    *roles.MUTANTS,
+    *data.MUTANTS,
+    *daemon.MUTANTS,
+    *register.MUTANTS,
+    *signs.MUTANTS,
+)
