@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from . import daemon, data, failover, register, roles, signs
+from . import daemon, data, failover, register, roles, signs, zero_loss
 
 MUTANTS = (
     *failover.MUTANTS,
@@ -15,4 +15,5 @@ MUTANTS = (
     *daemon.MUTANTS,
     *register.MUTANTS,
     *signs.MUTANTS,
+    *zero_loss.MUTANTS,
 )

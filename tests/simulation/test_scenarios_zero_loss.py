@@ -157,6 +157,17 @@ class TestChanges:
         assert not world.node1.pg.sync.waits
         assert world.node1.pg.accepts
 
+    def test_skyha_does_not_end_before_commits_go_on_alone(self, world):
+        world.node1.failing.add("set_sync")
+        world.node1.daemon.leave()
+        world.run(2)
+        assert world.node1.daemon.alive
+        assert world.node1.pg.sync.waits
+        world.node1.failing.discard("set_sync")
+        world.run(3)
+        assert not world.node1.daemon.alive
+        assert not world.node1.pg.sync.waits
+
     def test_skyha_restarted_keeps_the_heir(self, world):
         heirs = len([1 for _, who, text in world.story if who == "register" and "heir none" in text])
         world.node1.daemon.kill()
