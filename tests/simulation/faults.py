@@ -74,3 +74,10 @@ LEASE_FAULTS = (
     Fault(hosts.watchdog_breaks, 4),
     Fault(hosts.power_with_bmc, 10),
 )
+ZERO_LOSS_FAULTS = (
+    Fault(postgres.walsender_stops, 8),
+    Fault(postgres.standby_slow, 8),
+    Fault(postgres.checkpointer_busy, 6),
+    Fault(postgres.sync_overridden, 3),
+    Fault(postgres.sync_fails, 4),
+)

@@ -76,6 +76,45 @@ def walsender_stops(scene: Scene) -> Undo:
     return undo
 
 
+def standby_slow(scene: Scene) -> Undo:
+    """About as slow as commits that wait may bear."""
+    scene.world.settle()
+    scene.world.stream.delay = scene.chance.choice([0.6, 1.5, 2.9, 3.1, 5.0])
+
+    def undo() -> None:
+        scene.world.settle()
+        scene.world.stream.delay = 0.005
+
+    return undo
+
+
+def checkpointer_busy(scene: Scene) -> Undo:
+    """It syncs a large file, and reads no settings meanwhile."""
+    sync = scene.host().pg.sync
+    before, sync.checkpointer_late = sync.checkpointer_late, scene.chance.choice([1.0, 3.0, 12.0])
+    scene.world.tell(sync.pg.host.name, f"its checkpointer reads settings {sync.checkpointer_late} s late")
+
+    def undo() -> None:
+        sync.checkpointer_late = before
+
+    return undo
+
+
+def sync_overridden(scene: Scene) -> Undo:
+    """ALTER SYSTEM SET synchronous_standby_names."""
+    sync = scene.host().pg.sync
+    sync.override(scene.chance.choice(["", "somebody"]))
+    scene.world.tell(sync.pg.host.name, f"ALTER SYSTEM: commits wait for {sync.overridden or 'nobody'}")
+    return lambda: sync.override(None)
+
+
+def sync_fails(scene: Scene) -> Undo:
+    host = scene.host()
+    host.failing.add("set_sync")
+    scene.world.tell(host.name, "set_sync fails from now on")
+    return lambda: host.failing.discard("set_sync")
+
+
 def _flag(scene: Scene, name: str, value: object, back: object, host: Host | None = None) -> Undo:
     host = host or scene.host()
     pg = host.pg

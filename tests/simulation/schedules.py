@@ -15,7 +15,7 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Order
 
 from . import faults_hosts, faults_links, faults_postgres
-from .faults import FAULTS, LEASE_FAULTS, REGISTER_FAULTS
+from .faults import FAULTS, LEASE_FAULTS, REGISTER_FAULTS, ZERO_LOSS_FAULTS
 from .host import Host
 from .scene import Scene, Undo
 from .story import story
@@ -79,6 +79,7 @@ def run(seed: int, register: bool = False, lease: bool = False, zero_loss: bool 
     if chance.random() < 0.2:
         open_faults.append(_alone(scene))
     faults = FAULTS + (LEASE_FAULTS if lease else REGISTER_FAULTS if register else ())
+    faults += ZERO_LOSS_FAULTS if zero_loss else ()
     weights = [fault.weight for fault in faults]
     quick = chance.random() < 0.5
     for _ in range(chance.randint(1, 7)):

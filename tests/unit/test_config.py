@@ -88,6 +88,27 @@ def test_register_and_watchdog_that_do_not_go_together_are_refused(text: str, se
     assert sentence in problems(GOOD + text)
 
 
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("[replication]\nmode = zero_loss\n", "[replication] mode = zero_loss needs a [register]"),
+        (REGISTER + "[replication]\nmode = sync\n", "[replication] mode = 'sync': must be one of async, zero_loss"),
+        (REGISTER + "[replication]\nsync_commit = local\n", "sync_commit = 'local': must be one of on, remote_apply"),
+        (REGISTER + "[replication]\nsync_patience = soon\n", "[replication] sync_patience = 'soon'"),
+        (REGISTER + "[replication]\nsync_patience = 0\n", "[replication] sync_patience"),
+    ],
+)
+def test_a_promise_that_cannot_be_kept_is_refused(text: str, sentence: str) -> None:
+    assert sentence in problems(GOOD + text)
+
+
+def test_zero_loss_is_asked_for_and_nobody_has_it_by_default() -> None:
+    assert not config_file.parse(GOOD + REGISTER).zero_loss
+    read = config_file.parse(GOOD + REGISTER + "[replication]\nmode = zero_loss\nsync_patience = 5\n")
+    assert read.zero_loss
+    assert (read.replication.sync_commit, read.replication.sync_patience) == ("on", 5.0)
+
+
 def test_all_problems_are_told_at_once() -> None:
     found = problems("[timing]\ninterval = x\n")
     assert "interval" in found

@@ -109,6 +109,7 @@ class TestIn:
         node.commit = "on"
         node.cycles(20)
         assert not node.orders, "a session commits without waiting for that"
+        assert "synchronous_commit is on" in node.cycle().alarms["not_protected"]
         node.commit = "remote_apply"
         node.cycles(5)
         assert node.is_heir

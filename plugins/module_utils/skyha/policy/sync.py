@@ -313,8 +313,8 @@ def _why_alone(config: Config, memory: Memory, local: Local, now: float) -> str:
         return "the server has another synchronous_standby_names than skyha has set"
     if look.alone is False:
         return f"more than one standby bears the name {peer}"
-    if look.file == peer and look.commit not in (None, "on", "remote_apply"):
-        return f"synchronous_commit is {look.commit} here, and skyha set {config.replication.sync_commit}: remove that setting"
+    if look.file == peer and look.commit not in (None, config.replication.sync_commit, "remote_apply"):
+        return f"synchronous_commit is {look.commit} for a new session, and skyha set {config.replication.sync_commit}: remove that setting"
     if look.file == peer:
         return f"commits wait for {peer} already, it has to flush what was written before"
     return f"{peer} is behind by {size(max(0, (local.write_lsn or 0) - look.flush_lsn))}: commits would have to wait for it"

@@ -93,11 +93,12 @@ def _sync_sql(config: Config) -> str:
 
 
 # Who commits without waiting for the standby. A superuser's session may do so at any time, and cannot be kept from it.
-LOWERED = """SELECT ARRAY(SELECT CASE WHEN s.setrole = 0 THEN 'database ' || d.datname
+LOWERED = """SELECT ARRAY(SELECT CASE WHEN s.setrole = 0 AND s.setdatabase = 0 THEN 'every role'
+       WHEN s.setrole = 0 THEN 'database ' || d.datname
        WHEN s.setdatabase = 0 THEN 'role ' || pg_get_userbyid(s.setrole)
        ELSE 'role ' || pg_get_userbyid(s.setrole) || ' in database ' || d.datname END
   FROM pg_db_role_setting s LEFT JOIN pg_database d ON d.oid = s.setdatabase
- WHERE EXISTS (SELECT FROM unnest(s.setconfig) c WHERE c ~ '^synchronous_commit=(off|local|remote_write|false|no|0)$') ORDER BY 1)"""
+ WHERE EXISTS (SELECT FROM unnest(s.setconfig) c WHERE c ~* '^synchronous_commit=(off|local|remote_write|false|no|0)$') ORDER BY 1)"""
 
 
 def sync(told: Sequence[Any] | None) -> Sync | None:
