@@ -47,8 +47,8 @@ simulation: venv ## the failover policy in a simulated world
 	pytest tests/simulation -n 2
 	SIM_REGISTER=1 SIM_SCHEDULES=10 pytest tests/simulation -n 2
 
-model: venv ## every story of a small cluster, as far as make test has time; DEPTH=N steps (FAULTS=2 HEALS=1 REGISTER=1): further
-	$(if $(DEPTH),python -m tests.model.run --depth $(DEPTH) --faults $(or $(FAULTS),2) --heals $(or $(HEALS),1) $(if $(REGISTER),--register),pytest tests/model -n 2)
+model: venv ## every story of a small cluster, as far as make test has time; DEPTH=N steps (FAULTS=2 HEALS=1 REGISTER=1 ZERO_LOSS=1): further
+	$(if $(DEPTH),python -m tests.model.run --depth $(DEPTH) --faults $(or $(FAULTS),2) --heals $(or $(HEALS),1) $(if $(REGISTER),--register) $(if $(ZERO_LOSS),--zero-loss),pytest tests/model -n 2)
 
 # Measured on few schedules only: measuring makes the simulation slow, and more of them reach no other lines.
 coverage: packages ## unit tests and simulation, and how much of the runtime they reach (the limit: pyproject.toml)

@@ -8,7 +8,12 @@ import json
 import re
 from typing import Any, NamedTuple
 
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import Timing, laid_over
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import (
+    Config,
+    Timing,
+    laid_over,
+    sync_names,
+)
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.record_json import from_json, to_json
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.margins import TAKEN_BACK, by_any_clock
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy import book, holding
@@ -38,13 +43,14 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import 
     Server,
     Sight,
     Signs,
+    Sync,
     Task,
     Verb,
 )
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Seen as Seen
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Told as Answered
 
-from tests.simulation.schedules import LEASE
+from tests.simulation.schedules import LEASE, REGISTER, ZERO_LOSS
 from tests.simulation.world import NAMES, World
 
 from .counts import Counts, counted, counts
@@ -98,6 +104,14 @@ LEASED = tuple(
     )
     for name in NAMES
 )
+# With a register, no lease, and no loss. The patience is longer than a standby that stalls needs to come into question as heir.
+ZERO = tuple(
+    laid_over(
+        World(timing=TIMING, running=False, **REGISTER, **ZERO_LOSS).config(name),  # type: ignore[arg-type]
+        {"replication": {"sync_patience": 3 * STEP}},
+    )
+    for name in NAMES
+)
 CLUSTER = "7300000000000000001"  # the system identifier, where there is a register
 NAMES_AN_ORDER = re.compile(r"skyctl|\.yml|docs/operations|by hand|operator")
 IN_FAILOVER = (Stage.FENCING, Stage.LISTENING, Stage.PROMOTING)
@@ -143,6 +157,9 @@ class Told(NamedTuple):
     running: tuple[Task, ...]
     orders: tuple[Order, ...]
     beside: Beside | None = None
+    # in a world without loss: the node in skyha's file and the one that the server has read of it, whether its walsender and its
+    # checkpointer have, and what the standby has flushed (None: nothing streams)
+    sync: tuple[str, str, bool, bool, int | None] | None = None
 
 
 class Decided(NamedTuple):
@@ -186,7 +203,10 @@ def _named(memory: Memory) -> Memory:
         own = dataclasses.replace(own, up_since=0.0)
     overruled = record.overruled if record.overruled == record.epoch else 0
     record = dataclasses.replace(record, boot="now", served_boot=served, overruled=overruled)
-    memory = dataclasses.replace(memory, record=record, own=own, register=_held(memory))
+    sync = memory.sync
+    if sync.owed is None and sync.owed_since:  # since when nothing is owed nobody asks
+        sync = dataclasses.replace(sync, owed_since=0.0)
+    memory = dataclasses.replace(memory, record=record, own=own, register=_held(memory), sync=sync)
     if record.intent is None and memory.fence.row is not None:  # the next failover reads it anew
         memory = dataclasses.replace(memory, fence=dataclasses.replace(memory.fence, row=None, silent_at=None))
     return memory
@@ -214,7 +234,7 @@ def kept(memory: Memory) -> Memory:
 
 def decided(node: int, memory: Memory, told: Told) -> Decided:
     """The real decision."""
-    config, picture = (CONFIGS if told.beside is None else LEASED)[node], seen(told)
+    config, picture = _configs(told)[node], seen(told)
     decision = room.decide(config, memory, picture, 0.0)
     wants, record = decision.wants, decision.memory.record
     return Decided(
@@ -235,6 +255,12 @@ def decided(node: int, memory: Memory, told: Told) -> Decided:
         config.has_register and holding.owes(config, decision.memory, picture),
         is_bound(decision.memory),
     )
+
+
+def _configs(told: Told) -> tuple[Config, ...]:
+    if told.sync is not None:
+        return ZERO
+    return CONFIGS if told.beside is None else LEASED
 
 
 def _breaks(told: Told, actions: tuple[Action, ...], record: Record) -> str:
@@ -265,11 +291,20 @@ def seen(told: Told) -> Seen:
     found = Seen(_local(told), looks, peer, told.conflict, outcomes, told.running, requests)
     if told.beside is None:
         return found
-    local = dataclasses.replace(found.local, system_identifier=CLUSTER)
+    local = dataclasses.replace(found.local, system_identifier=CLUSTER, sync=_sync(told))
     answer, leaving, overdue, signs, guard = told.beside
     return dataclasses.replace(
         found, local=local, register=answer, leaving=leaving, overdue=overdue, signs=signs, guard=guard
     )
+
+
+def _sync(told: Told) -> Sync | None:
+    if told.sync is None:
+        return None
+    file, names, taken, loaded, flushed = told.sync
+    if told.server is not Server.UP or told.standby:
+        return Sync(file)
+    return Sync(file, sync_names(names), "on", taken, loaded, flushed)
 
 
 def _look(sight: Sight, starts: bool, beat: Any) -> Look:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Do, Order, Power, Task
 
-from . import lease
+from . import lease, zero
 from .build import CHORES, Decided, Ended, Memories, Told, asks_bmc, decided, first_memory
 from .events import Stages, events, healed
 from .moves import act, die, tick
@@ -83,7 +83,7 @@ class Cluster:
             tale.append(f"node{i + 1}: {made.sentence}")
         if made.broken:
             raise Broken(f"{made.broken} (node{i + 1})")
-        acts = [a for a in made.actions if a.do is not Do.SET_PAUSE and a.value not in CHORES]
+        acts = [a for a in made.actions if a.do not in (Do.SET_PAUSE, Do.SET_SYNC) and a.value not in CHORES]
         if node.paused and acts and "lease_over" not in made.alarms:  # else the watchdog would reset the host
             raise Broken(f"S6: node{i + 1} is paused and does {', '.join(a.do.value for a in acts)}")
         wants = {"paths": made.paths, "peer": made.peer, "conflict": made.conflict}
@@ -171,14 +171,17 @@ class Cluster:
 
     # --- beginnings and ends -----------------------------------------------------------------------------------------------
 
-    def start(self, bmc: str = "ok", register: bool = False, backup: bool = False, steps: int = 120) -> World:
+    def start(
+        self, bmc: str = "ok", register: bool = False, backup: bool = False, zero: bool = False, steps: int = 120
+    ) -> World:
         """An armed cluster in good order, as the real decision reaches it from nothing.
 
         bmc: that of node1. register: with a register, and a lease. backup: somebody may restore its row of now.
+        zero: with a register and no lease, and without loss.
         """
         first = self.memories.number(first_memory())
         node1, node2 = Node(memory=first, bmc=bmc), Node(memory=first, standby=True)
-        world, known = World((node1, node2), register="ok" if register else ""), set()
+        world, known = World((node1, node2), register="ok" if register or zero else "", zero=zero), set()
         for _ in range(steps):
             if world in known:  # at rest; with a register it goes round, as the standby reads it now and then only
                 return world._replace(backup=world.row) if backup else world
@@ -188,7 +191,7 @@ class Cluster:
 
     def serves(self, world: World) -> bool:
         """Clients can write."""
-        return any(accepts(node) and node.vip for node in world.nodes)
+        return any(accepts(node) and node.vip and not zero.holds_up(world, i) for i, node in enumerate(world.nodes))
 
     def is_whole(self, world: World) -> bool:
         """... and the other node follows."""
@@ -224,6 +227,7 @@ def _state(world: World, i: int) -> str:
     return (
         f"node{i + 1} {'frozen, ' if node.frozen else ''}{role} {node.server}, timeline {number}{', VIP' if node.vip else ''}"
         + (", skyha down" if node.dead else "")
+        + (f", commits wait for {node.names}" if node.waits and not node.standby else "")
     )
 
 

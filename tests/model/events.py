@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Order
 
+from . import zero
 from .build import IN_FAILOVER, Stage
 from .moves import BOOTS, crashed, die, power_off, reset
 from .state import BMC, LINK, VOTE, World, accepts, is_there, is_up, put, runs
@@ -25,6 +26,7 @@ def events(world: World, stages: Stages) -> Iterator[tuple[str, World]]:
             yield from _orders(spent, i)
             yield from _lease_faults(spent, i)
         yield from _link_faults(spent)
+        yield from _zero_faults(spent) if world.zero else ()
     if world.heals > 0:
         yield from _heals(world._replace(heals=world.heals - 1), stages)
 
@@ -78,7 +80,7 @@ def _lease_faults(world: World, i: int) -> Iterator[tuple[str, World]]:
     if node.line == "ok":
         yield f"{name}'s line to the register is cut", put(world, i, line="cut")
         yield f"what the register answers {name} is lost", put(world, i, line="deaf")
-    if not node.stuck:
+    if not node.stuck and not world.zero:
         yield f"the watchdog of {name} cannot be used", put(world, i, stuck=True)
     if runs(node) and not node.dead and not node.leaving:
         yield f"skyha on {name} is told to end", put(world, i, leaving=1, wanted=False)
@@ -88,6 +90,14 @@ def _lease_faults(world: World, i: int) -> Iterator[tuple[str, World]]:
             f"{name} is shut down",
             put(halts, i, server="stopping", promoting=False) if is_up(node) else crashed(halts, i),
         )
+
+
+def _zero_faults(world: World) -> Iterator[tuple[str, World]]:
+    if world.sink >= 0 and not world.stuck:
+        yield "the walsender gets nothing through any more", world._replace(stuck=True)
+    for i in (0, 1):
+        if is_up(world.nodes[i]) and not world.nodes[i].busy and not world.nodes[i].standby:
+            yield f"the checkpointer of node{i + 1} is busy", put(world, i, busy=True)
 
 
 def _orders(world: World, i: int) -> Iterator[tuple[str, World]]:
@@ -100,7 +110,7 @@ def _orders(world: World, i: int) -> Iterator[tuple[str, World]]:
         yield f"an operator orders a switchover on node{i + 1}", put(world, i, orders=(Order.SWITCHOVER,))
         yield f"an operator pauses the cluster on node{i + 1}", put(world, i, orders=(Order.PAUSE,))
     if not other.power and not other.mains and has_all:
-        word = put(world, i, by_word=bool(world.register))
+        word = zero.overruled(put(world, i, by_word=bool(world.register)))
         yield f"an operator confirms on node{i + 1} that the other is off", put(word, i, orders=(Order.CONFIRM_OFF,))
         yield f"an operator orders node{i + 1} to take over", put(word, i, orders=(Order.TAKEOVER,))
 
@@ -134,6 +144,11 @@ def _heals(world: World, stages: Stages) -> Iterator[tuple[str, World]]:
         yield "the vote proxy is well", world._replace(vote="ok")
     if world.register == "down":
         yield "the register is well", world._replace(register="ok")
+    if world.stuck:
+        yield "the walsender goes on", world._replace(stuck=False)
+    for i in (0, 1):
+        if world.nodes[i].busy:
+            yield f"the checkpointer of node{i + 1} is idle", put(world, i, busy=False)
 
 
 def _may_come_back(world: World, i: int, stages: Stages, not_in: tuple[Stage, ...] = IN_FAILOVER) -> bool:
@@ -159,7 +174,9 @@ def healed(world: World) -> World:
     """All faults are mended, and nothing fails any more. A host that skyha has switched off stays off."""
     for i in (0, 1):
         halts = "reboot" if world.nodes[i].halts else ""
-        world = put(world, i, frozen=False, hangs=False, line="ok", stuck=False, wanted=not halts, halts=halts)
+        world = put(
+            world, i, busy=False, frozen=False, hangs=False, line="ok", stuck=False, wanted=not halts, halts=halts
+        )
         if not world.nodes[i].mains:
             world = powered(world, i)
         if world.nodes[i].bmc != "lies":
@@ -167,4 +184,4 @@ def healed(world: World) -> World:
         if world.nodes[i].paused and runs(world.nodes[i]) and not world.nodes[i].dead:
             world = resumed(world, i)
     register = "ok" if world.register else ""
-    return world._replace(cut=frozenset(), vote="ok", register=register, backup=None, faults=0, heals=0)
+    return world._replace(cut=frozenset(), vote="ok", register=register, backup=None, stuck=False, faults=0, heals=0)

@@ -12,6 +12,7 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import 
     Task,
 )
 
+from . import zero
 from .build import CHORES, LINGERS, NAMES, STEP, TIMING, Ended
 from .state import (
     BMC,
@@ -126,6 +127,8 @@ def act(world: World, i: int, action: Action) -> World:
         return _promote_peer(world, i)
     if do in (Do.ADD_VIP, Do.DROP_VIP):
         return check(put(world, i, vip=do is Do.ADD_VIP))
+    if do is Do.SET_SYNC:
+        return zero.write(world, i, str(action.value))
     if do in (Do.RECORD_STANDBY, Do.SET_SWITCHING, Do.SET_PAUSE):
         return _note(world, i, action)
     if do is Do.RUN:
@@ -261,7 +264,8 @@ def tick(world: World) -> World:
         world = _bmc_goes_on(world, i)
     for i in (0, 1):
         world = _tasks_go_on(world, i)
-    return check(_commits(_stream(world)))
+    world = check(_commits(_stream(world)))
+    return zero.tick(world) if world.zero else world
 
 
 def _server_goes_on(world: World, i: int) -> World:
@@ -273,7 +277,8 @@ def _server_goes_on(world: World, i: int) -> World:
     if node.server == "starting":
         if not node.standby:
             _may_write(world, i, "comes up writable")
-        return put(world, i, server="up", clean=False)
+            zero.keeps(world, i, "comes up as primary")
+        return zero.started(put(world, i, server="up", clean=False), i)
     if node.server == "stopping":
         if flows(world) and world.sink == 1 - i:  # a clean stop sends all before it ends
             world = _received(world)
@@ -288,6 +293,7 @@ def _promoted(world: World, i: int) -> World:
     if other.power and other.server in ("up", "starting") and not other.standby:
         raise Broken(f"S1: node{i + 1} becomes primary while the other runs as primary")
     _may_write(world, i, "becomes primary")
+    zero.keeps(world, i, "becomes primary")
     new = Branch(node.branch, node.lsn, timeline(world, i) + 1)
     world = world._replace(branches=world.branches + (new,), sink=-1, silent=0)
     return put(world, i, standby=False, promoting=False, branch=len(world.branches) - 1, lsn=node.lsn + 1, lost=0)
@@ -322,13 +328,16 @@ def _stream(world: World) -> World:
         fits = sink.server == "up" and sink.standby and source.server in ("up", "stopping") and not source.standby
         if flows(world) and fits:
             return _received(world)._replace(silent=0)
+        if fits and world.stuck and linked(world, LINK) and runs(sink) and runs(source):
+            return world
         closed = not fits and is_there(sink) and is_there(source) and linked(world, LINK)
         if not closed and world.silent < LINGERS:
             return world._replace(silent=world.silent + 1)
         world = world._replace(sink=-1, silent=0)
     for i in (0, 1):
         sink, source = world.nodes[i], world.nodes[1 - i]
-        if is_up(sink) and sink.standby and not sink.promoting and accepts(source) and linked(world, LINK):
+        is_reached = linked(world, LINK) and not world.stuck
+        if is_up(sink) and sink.standby and not sink.promoting and accepts(source) and is_reached:
             return _received(world._replace(sink=i)) if _may_stream(world, i) else world
     return world
 
@@ -356,6 +365,7 @@ def _commits(world: World) -> World:
         common = other.lsn if other.branch == node.branch else world.branches[node.branch].fork
         if node.lsn < common + 2:
             world = put(world, i, lsn=node.lsn + 1)
-        if node.vip and other.branch == node.branch and other.lost <= MAY_LOSE:
+        # (Without loss R6 is looked at instead.)
+        if node.vip and other.branch == node.branch and other.lost <= MAY_LOSE and not world.zero:
             world = put(world, 1 - i, lost=other.lost + 1)
     return world

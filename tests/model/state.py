@@ -19,7 +19,7 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import 
     Verb,
 )
 
-from .build import LINGERS, Beside, Ended, Told
+from .build import LINGERS, NAMES, Beside, Ended, Told
 
 LINK, VOTE, BMC = "nodes", ("vote1", "vote2"), ("bmc2 from node1", "bmc1 from node2")
 NO_SIGNS = Signs()
@@ -92,6 +92,11 @@ class Node(NamedTuple):
         ""  # the host is being shut down, PostgreSQL, then skyha, then the power: off, or to come up again (reboot)
     )
     by_word: bool = False  # an operator has said here that the peer is off
+    # for whom commits wait, in a world without loss (zero.py)
+    file: str = ""  # skyha's
+    names: str = ""  # as the sessions and the walsender have it
+    waits: bool = False  # as the checkpointer has it: commits wait
+    busy: bool = False  # the checkpointer reads no settings
 
 
 class World(NamedTuple):
@@ -108,6 +113,9 @@ class World(NamedTuple):
     register: str = ""  # '': this world has none; ok, down
     row: Row | None = None
     backup: Row | None = None  # what somebody may restore
+    zero: bool = False  # zero loss
+    acked: tuple[int, int] = (0, 0)  # in it: the branch, and up to which LSN clients were told 'committed'
+    stuck: bool = False  # the walsender is there and gets nothing through
 
 
 class Broken(Exception):
@@ -171,7 +179,8 @@ def flows(world: World) -> bool:
     if world.sink < 0:
         return False
     sink, source = world.nodes[world.sink], world.nodes[1 - world.sink]
-    return is_up(sink) and source.server in ("up", "stopping") and runs(source) and linked(world, LINK)
+    reaches = runs(source) and linked(world, LINK) and not world.stuck
+    return is_up(sink) and source.server in ("up", "stopping") and reaches
 
 
 # --- what is seen --------------------------------------------------------------------------------------------------------
@@ -231,6 +240,14 @@ def power(world: World, i: int) -> Power | None:
     return Power.OFF if other.bmc == "lies" or not other.power else Power.ON
 
 
+def _sync(world: World, i: int) -> tuple[str, str, bool, bool, int | None]:
+    node, peer = world.nodes[i], NAMES[1 - i]
+    streams = world.sink == 1 - i and world.silent <= LINGERS
+    is_read = node.waits == bool(node.names) and not node.busy
+    flushed = world.nodes[1 - i].lsn if streams else None
+    return node.file, node.names, streams and node.names == peer, is_read, flushed
+
+
 def _beside(world: World, i: int, answer: words.Told | None) -> Beside:
     node = world.nodes[i]
     problem = BROKEN_WATCHDOG if node.stuck and node.guard else ""
@@ -263,4 +280,5 @@ def told(world: World, i: int, answer: words.Told | None = None) -> Told:
         tuple(task for task, _ in node.running),
         node.orders,
         _beside(world, i, answer) if world.register else None,
+        _sync(world, i) if world.zero else None,
     )

@@ -27,17 +27,8 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import 
 
 from tests.model import lease
 from tests.model.cluster import Cluster
-from tests.model.run import after, explored, in_order
-
-QUIET = ("",)
-
-
-def caught(rule, faults, heals, depth, starts=in_order):
-    result = explored(faults, heals, depth, starts)
-    assert result.found.broken, f"not noticed: {result.counts()}"
-    assert rule in result.found.broken, result.story()
-    assert "BROKEN" in result.story()
-    return result
+from tests.model.run import after
+from tests.model.verbs import QUIET, caught, caught_alone
 
 
 def test_promoting_without_a_proof(monkeypatch):
@@ -129,14 +120,6 @@ def test_waiting_for_ever_without_a_word_to_the_operator(monkeypatch):
 # --- with a register and a lease -------------------------------------------------------------------------------------------
 
 
-def caught_alone(monkeypatch, rule, faults, heals, depth, starts):
-    """It is found, and as far as that the policy itself breaks nothing."""
-    result = caught(rule, faults, heals, depth, starts)
-    monkeypatch.undo()
-    honest = explored(faults, heals, len(result.found.story), starts)
-    assert not honest.found.broken, honest.story()
-
-
 def by_time(*story, **start):
     """A cluster in which nothing proves that node1 does not write but its lease."""
     return after(story, register=True, bmc="dead", **start)
@@ -217,7 +200,9 @@ def test_r7_an_older_row_is_believed(monkeypatch):
     caught_alone(monkeypatch, "S3", 0, 1, 6, after(restored, register=True, backup=True))
 
 
-@pytest.mark.parametrize("start", [{}, {"bmc": "lies"}, {"register": True}, {"register": True, "bmc": "dead"}])
+@pytest.mark.parametrize(
+    "start", [{}, {"bmc": "lies"}, {"register": True}, {"register": True, "bmc": "dead"}, {"zero": True}]
+)
 def test_the_cluster_comes_to_rest_armed(start):
     cluster = Cluster()
     assert cluster.is_whole(cluster.start(**start))

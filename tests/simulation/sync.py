@@ -23,7 +23,8 @@ class Sync:
         self.names = ""  # as sessions and the walsender have it
         self.waits = False  # as the checkpointer has it: commits wait
         self.checkpointer_late = 0.0  # seconds that it takes to read its settings (it syncs a file)
-        self.overridden: str | None = None  # ALTER SYSTEM
+        self.overridden: str | None = None  # ALTER SYSTEM ...
+        self.is_past_skyha = False  # ... and what is acknowledged by it nobody has promised
         self._is_stuck = False
         self.acked = 0  # the LSN up to which clients were told 'committed'
 
@@ -38,6 +39,7 @@ class Sync:
         """The server starts."""
         self.names = self._set
         self.waits = bool(self.names)
+        self.is_past_skyha = self.overridden is not None
 
     @property
     def _set(self) -> str:
@@ -45,7 +47,9 @@ class Sync:
 
     def override(self, name: str | None) -> None:
         """Somebody does it past skyha."""
+        self.pg.world.settle()
         self.overridden = name
+        self.is_past_skyha = self.is_past_skyha or name is not None
         self.write(self.file)
 
     def _reload(self, life: int) -> None:
@@ -56,6 +60,7 @@ class Sync:
         if life == self.pg.life:
             self.pg.world.settle()
             self.waits = bool(self._set)
+            self.is_past_skyha = self.overridden is not None
             self.pg.world.settle()
             self.pg.world.changed()
 
@@ -76,7 +81,7 @@ class Sync:
 
     def settle(self) -> None:
         """What is acknowledged by now."""
-        if not self.pg.accepts:
+        if not self.pg.accepts or self.is_past_skyha:
             return
         if not self.waits:
             self.acked = self.pg.lsn

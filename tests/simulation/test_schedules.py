@@ -61,5 +61,19 @@ def test_random_schedules_with_a_register_break_no_rule(block, what, seeds_from)
     assert not failed, f"{len(failed)} of {size} schedules broke a rule\n" + "\n\n".join(failed[:STORIES])
 
 
+@pytest.mark.parametrize("block", range(BLOCKS))
+@pytest.mark.parametrize(("what", "seeds_from"), [("register", 3_000_000), ("lease", 4_000_000)])
+def test_random_schedules_without_loss_lose_nothing(block, what, seeds_from):
+    """With faults of synchronous replication among them. O1 allows a loss by an operator's word only."""
+    size = -(-COUNT // 20 // BLOCKS)
+    first = FIRST + seeds_from + block * size
+    worlds = {seed: run(seed, zero_loss=True, **{what: True}) for seed in range(first, first + size)}
+    failed = [story(world, f"--{what} --zero-loss {seed}") for seed, world in worlds.items() if world.broken]
+    assert not failed, f"{len(failed)} of {size} schedules broke a rule\n" + "\n\n".join(failed[:STORIES])
+    if COUNT >= 1000:
+        promotions = sum(world.oracles.promotions for world in worlds.values())
+        assert promotions, "the schedules do not come to failovers any more"
+
+
 def test_a_seed_is_always_the_same_schedule():
     assert story(run(FIRST)) == story(run(FIRST))
