@@ -304,7 +304,7 @@ def _sync(told: Told) -> Sync | None:
     file, names, taken, loaded, flushed = told.sync
     if told.server is not Server.UP or told.standby:
         return Sync(file)
-    return Sync(file, sync_names(names), "on", taken, loaded, flushed)
+    return Sync(file, sync_names(names), "on", taken, True, loaded, flushed)
 
 
 def _look(sight: Sight, starts: bool, beat: Any) -> Look:

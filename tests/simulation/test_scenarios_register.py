@@ -381,7 +381,8 @@ class TestAHolderThatIsShutDownResigns:
         pg.start_time = pg.recovery_time = 0.05
         pg.broken = True
         pg.crash("is damaged")
-        assert world.run_until(lambda: known(world.node1).hold.gave_word, 10) is not None, story(world)
+        while not known(world.node1).hold.gave_word:  # the answer is there within milliseconds
+            world.run(0.001)
         world.cut("vote", "node1", both=False)
         world.cut("node1", "node2")
         pg.broken = False

@@ -65,7 +65,7 @@ class Serving:
             return dataclasses.replace(self.local, sync=Sync(self.file))
         flushed = (self.written if self.flushed is None else self.flushed) if self.streams else None
         taken = self.streams and self.names == "node2"
-        sync = Sync(self.file, sync_names(self.names), self.commit, taken, self.loaded, flushed, self.lowered)
+        sync = Sync(self.file, sync_names(self.names), self.commit, taken, True, self.loaded, flushed, self.lowered)
         return dataclasses.replace(self.local, peer_streaming=self.streams, write_lsn=self.written, sync=sync)
 
     def cycle(self, seconds: float = 1.0, writes: int = 10) -> Decision:

@@ -74,7 +74,7 @@ def test_alarm_waits_a_moment_and_says_what_is_missing() -> None:
     ("look", "why"),
     [
         ({"alone": False}, "more than one standby bears the name node2"),
-        ({"commit": "local"}, "synchronous_commit is local here, and skyha set on: remove that setting"),
+        ({"commit": "local"}, "synchronous_commit is local for a new session, and skyha set on: remove that setting"),
         ({"flush_lsn": None}, "node2 does not stream"),
     ],
 )

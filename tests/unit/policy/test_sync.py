@@ -231,7 +231,7 @@ class TestWhatASkyhaKnows:
         node.local = dataclasses.replace(node.local, role=Role.STANDBY, receive_lsn=1, replay_lsn=1)
         seen = dataclasses.replace(node.look(), role=Role.STANDBY)
         memory = sync.remember_sync(node.config, node.memory, Seen(seen), node.now)
-        assert memory.sync.looked_at is None
+        assert memory.sync.pace.looked_at is None
         node.cycle()
         assert node.file == ""
 
@@ -255,7 +255,7 @@ class TestTold:
         node.names, node.reads = "", False
         node.cycle()
         assert node.orders[-1] == ""
-        decision = node.cycles(4)
+        decision = node.cycles(8)
         assert "ALTER SYSTEM" in decision.alarms["sync_overridden"]
 
     def test_a_server_that_has_not_read_it_is_told_again(self) -> None:
@@ -277,8 +277,8 @@ class TestTold:
         node = protected()
         assert "not_protected" not in node.cycle().alarms
         node.streams = False
-        decision = node.cycles(6, 0.1)
-        assert "gone, hung or slow for 3 s" in decision.alarms["not_protected"]
+        decision = node.cycles(9, 0.1)
+        assert "node2 does not stream" in decision.alarms["not_protected"]
 
     def test_it_looks_soon_only_while_commits_wait_or_are_about_to(self) -> None:
         node = protected()

@@ -131,7 +131,7 @@ class TestAlone:
     """No standby streams. (First of all: the module's standby comes later and stays.)"""
 
     def test_the_look_tells_of_nobody_by_default(self, node: Node) -> None:
-        assert node.look() == Sync("", "", "on", False, True, None)
+        assert node.look() == Sync("", "", "on", False, True, True, None)
 
     def test_commits_wait_until_the_file_names_nobody(self, node: Node) -> None:
         node.hands.set_sync("node2")
@@ -166,7 +166,7 @@ class TestAlone:
         try:
             node.hands.set_sync("node2")
             time.sleep(0.3)
-            assert node.look() == Sync("node2", "", "on", False, True, None)
+            assert node.look() == Sync("node2", "", "on", False, True, True, None)
         finally:
             node.primary.sql("ALTER SYSTEM RESET synchronous_standby_names")
             node.primary.sql("SELECT pg_reload_conf()")
