@@ -1,14 +1,13 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """The register's row and the way to it, the datagrams between both skyhas, and the watchdogs: what a world has besides where
-`register` is set. What is asked in one cycle is answered in the next one, by policy/book.py's transactions.
+`register` is set. What is asked in one cycle is answered in the next one, by row_change.py's transactions.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha import words
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy import book
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha import row_change, words
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.lease import beat_to_tell
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import (
     Done,
@@ -20,8 +19,6 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import 
     Task,
     Verb,
 )
-
-from tests.simulation.register import changed, was_done
 
 from .build import CLUSTER, LEASED, NAMES, STEP, Decided, Memories
 from .counts import Counts, counts_in, counts_of, row_counted, smaller, verb_counted
@@ -56,18 +53,12 @@ def answered(world: World, i: int) -> tuple[World, Answered | None]:
 
 def carried_out(world: World, i: int, verb: Verb) -> tuple[World, bool]:
     """(the world after that, does the register hold what was asked for?)."""
-    row = world.row
-    if verb.name == "found":
-        world, done = _founded(world, verb)
-        return _word_used(world), done
-    if row is None or verb.name == "read":
-        return world, row is not None
-    new = changed(row, verb)
-    if new is None:
-        return world, was_done(row, verb)
-    if verb.name == "hand_over":
-        _may_hand_over(world, i)
-    return _word_used(world._replace(row=new)), True
+    new = row_change.changed(world.row, CLUSTER, verb)
+    if new is not None:
+        if verb.name == "hand_over":
+            _may_hand_over(world, i)
+        world = _word_used(world._replace(row=new))
+    return world, world.row is not None and row_change.holds(world.row, CLUSTER, verb)
 
 
 def _word_used(world: World) -> World:
@@ -76,14 +67,6 @@ def _word_used(world: World) -> World:
         if world.nodes[i].by_word and world.row is not None and world.row.holder == NAMES[i]:
             world = put(world, i, by_word=False)
     return world
-
-
-def _founded(world: World, verb: Verb) -> tuple[World, bool]:
-    row, (_, node, epoch, seen_epoch, seen_beat) = world.row, verb.values
-    assert isinstance(epoch, int)
-    if row is None or ((row.epoch, row.beat) == (seen_epoch, seen_beat) and epoch > row.epoch):
-        row = book.Row(str(node), epoch, 0 if row is None else row.beat + 1)
-    return world._replace(row=row), (row.holder, row.epoch) == (node, epoch)
 
 
 def _may_hand_over(world: World, i: int) -> None:

@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The register's rules alone (policy/book.py) in a world of two nodes and one row: what may follow on what.
+"""The register's rules alone (policy/book.py, row_change.py) in a world of two nodes and one row: what may follow on what.
 
 A step is a unit of time. Each node has one connection to the register with at most one question on it, and one that it has given up may
 still act. The links lose, hold questions, or hold answers; hosts freeze, are reset, lose power, skyha is stuck or killed; clocks run apart.
@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Callable
 
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha import row_change
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy import book
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.book import NEVER, Hold, Row, Watch
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.proof import Kind
@@ -188,11 +189,11 @@ def _delivered(world: World, question: Question) -> World:
         return world._replace(questions=rest)
     row, made = world.row, None
     if question.kind == "renew" and question.row is not None:
-        made = book.renewal(row, NAMES[i], question.row.epoch)
+        made = row_change.renewal(row, NAMES[i], question.row.epoch)
     elif question.kind == "name" and question.row is not None:
-        made = book.naming(row, NAMES[i], question.row, question.heir, question.term)
+        made = row_change.naming(row, NAMES[i], question.row, question.heir, question.term)
     elif question.kind == "take" and question.row is not None:
-        made = book.take(row, NAMES[i], question.row)
+        made = row_change.take(row, NAMES[i], question.row)
     row = row if made is None else made
     if not question.is_waited_for:
         return world._replace(row=row, questions=rest)

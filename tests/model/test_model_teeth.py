@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha import row_change
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy import (
     armed,
     book,
@@ -132,8 +133,10 @@ def test_r1_starting_without_a_renewal(monkeypatch):
 
 
 def test_r2_a_take_that_names_no_beat(monkeypatch):
-    take = book.take
-    monkeypatch.setattr(book, "take", lambda row, node, read: take(row, node, row) if row.epoch == read.epoch else None)
+    take = row_change.take
+    monkeypatch.setattr(
+        row_change, "take", lambda row, node, read: take(row, node, row) if row.epoch == read.epoch else None
+    )
     back = ["node1 and its BMC lose power", *QUIET * 6, "node1 has power again", *QUIET]
     caught_alone(monkeypatch, "R1", 2, 0, 3, after(back, register=True))
 

@@ -1,11 +1,12 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The register's rules (policy/book.py) in every story with a few faults: never two writers, and each R1 to R5 broken once is found."""
+"""The register's rules (policy/book.py, row_change.py) in every story with a few faults: never two writers, and each R1 to R5 broken once is found."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 import pytest
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha import row_change
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy import book
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.proof import Kind
 
@@ -76,8 +77,10 @@ def test_r1_writing_before_the_register_has_answered(monkeypatch):
 
 
 def test_r2_a_take_that_names_no_beat(monkeypatch):
-    take = honest("take")
-    monkeypatch.setattr(book, "take", lambda row, node, read: take(row, node, row) if row.epoch == read.epoch else None)
+    take = row_change.take
+    monkeypatch.setattr(
+        row_change, "take", lambda row, node, read: take(row, node, row) if row.epoch == read.epoch else None
+    )
     story = ("node2's link to the register: questions", "node2 switches the other off and on", *QUIET * 3)
     caught(1, 1, 8, *story)
 
@@ -89,7 +92,7 @@ def test_r3_taking_without_a_proof(monkeypatch):
 
 
 def test_r3_taking_without_being_the_heir(monkeypatch):
-    may_take, take = honest("may_take"), honest("take")
+    may_take, take = honest("may_take"), row_change.take
 
     def as_heir(row, node):
         return row and replace(row, heir=node if row.holder != node else row.heir, term=register.TERMS.term)
@@ -97,7 +100,7 @@ def test_r3_taking_without_being_the_heir(monkeypatch):
     monkeypatch.setattr(
         book, "may_take", lambda watch, node, *rest: may_take(replace(watch, row=as_heir(watch.row, node)), node, *rest)
     )
-    monkeypatch.setattr(book, "take", lambda row, node, read: take(as_heir(row, node), node, as_heir(read, node)))
+    monkeypatch.setattr(row_change, "take", lambda row, node, read: take(as_heir(row, node), node, as_heir(read, node)))
     caught(0, 0, 14, *NOBODY, *ALONE)
 
 
@@ -154,7 +157,7 @@ def test_an_heir_named_by_an_order_that_comes_late(monkeypatch):
         new = replace(row, beat=row.beat + 1, heir=heir, term=term)
         return new if (row.holder, row.epoch) == (node, read.epoch) else None
 
-    monkeypatch.setattr(book, "naming", blind)
+    monkeypatch.setattr(row_change, "naming", blind)
     story = ("node1's link to the register: questions", *QUIET * 4, "node1 is to name the other as heir", *QUIET)
     new = ("node1 has a new connection, its old one is late", "node1 is to name nobody as heir", *QUIET * 3)
     caught(2, 0, 12, *NOBODY, *story, *new, "what node1 asked before arrives")

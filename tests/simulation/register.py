@@ -1,13 +1,12 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The register on the vote host, by policy/book.py's transactions, and each node's line to it."""
+"""The register on the vote host, by the runtime's own transactions (row_change.py), and each node's line to it."""
 
 from __future__ import annotations
 
 import copy
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy import book
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha import row_change
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import (
     Answer,
     Done,
@@ -27,42 +26,16 @@ if TYPE_CHECKING:
 QUICK = 0.004
 
 
-def changed(row: book.Row, verb: Verb) -> book.Row | None:
-    """The row after this transaction; None: refused."""
-    _, node, epoch, *rest = verb.values
-    if verb.name == "renew":
-        return book.renewal(row, str(node), int(epoch or 0))
-    read = replace(row, epoch=int(epoch or 0), beat=int(rest[0] or 0))
-    if verb.name == "set_heir":
-        return book.naming(row, str(node), read, str(rest[1] or ""), float(rest[2] or 0.0))
-    if verb.name == "hand_over":
-        return book.handing(row, str(node), read)
-    return book.take(row, str(node), read)
-
-
-def was_done(row: book.Row, verb: Verb) -> bool:
-    """It was carried out before, and the answer was lost."""
-    _, node, epoch, *rest = verb.values
-    if verb.name == "take":
-        return (row.holder, row.epoch) == (node, int(epoch or 0) + 1)
-    if verb.name == "hand_over":
-        return row.holder != node and row.epoch == int(epoch or 0) + 1
-    if verb.name == "set_heir":
-        wanted = (node, epoch, rest[1] or "", float(rest[2] or 0.0) if rest[1] else 0.0)
-        return (row.holder, row.epoch, row.heir, row.term) == wanted and row.beat > int(rest[0] or 0)
-    return False
-
-
 class Register:
     """Its one row, and what is wrong with it."""
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.row: book.Row | None = None
+        self.row: row_change.Row | None = None
         self.identifier = ""
         self.state = "ok"  # ok, down (refuses), hung (accepts, answers nothing), full (reads only)
         self.late = 0.0  # seconds more until a question arrives
-        self.kept: tuple[book.Row | None, str] = (None, "")
+        self.kept: tuple[row_change.Row | None, str] = (None, "")
 
     def keep(self) -> None:
         """Make a backup."""
@@ -75,36 +48,22 @@ class Register:
 
     def do(self, verb: Verb) -> bool | None:
         """Carry it out: does the register hold what was asked for? None: there is no row."""
-        if verb.name == "found":
-            return self._found(*verb.values)  # type: ignore[arg-type]
-        if self.row is None:
-            return None
-        if verb.name == "read":
-            return True
-        if verb.values[0] != self.identifier:
-            return False
-        before = self.row
-        new = changed(before, verb)
+        before, new = self.row, row_change.changed(self.row, self.identifier, verb)
         if new is not None:
-            self.row = new
-            if verb.name == "hand_over":
-                self.world.oracles.hands_over(self.world.hosts[str(verb.values[1])])
-            if (before.holder, before.epoch, before.heir) != (new.holder, new.epoch, new.heir):
-                self.world.tell("register", f"holder {new.holder}, epoch {new.epoch}, heir {new.heir or 'none'}")
-                self.world.changed()
-        return new is not None or was_done(before, verb)
+            self._becomes(before, new, verb)
+        return None if self.row is None else row_change.holds(self.row, self.identifier, verb)
 
-    def _found(self, identifier: str, node: str, epoch: int, seen_epoch: int | None, seen_beat: int | None) -> bool:
-        row = self.row
-        if row is None or ((row.epoch, row.beat) == (seen_epoch, seen_beat) and epoch > row.epoch):
-            self.row, self.identifier = book.Row(node, epoch, 0 if row is None else row.beat + 1), identifier
-            self.world.tell("register", f"a new row: holder {node}, epoch {epoch}")
+    def _becomes(self, before: row_change.Row | None, new: row_change.Row, verb: Verb) -> None:
+        self.row = new
+        if verb.name == "hand_over":
+            self.world.oracles.hands_over(self.world.hosts[str(verb.values[1])])
+        if verb.name == "found":
+            self.identifier = str(verb.values[0])
+            self.world.tell("register", f"a new row: holder {new.holder}, epoch {new.epoch}")
             self.world.changed()
-        return (
-            self.identifier == identifier
-            and self.row is not None
-            and (self.row.holder, self.row.epoch) == (node, epoch)
-        )
+        elif before is None or (before.holder, before.epoch, before.heir) != (new.holder, new.epoch, new.heir):
+            self.world.tell("register", f"holder {new.holder}, epoch {new.epoch}, heir {new.heir or 'none'}")
+            self.world.changed()
 
 
 class Line:

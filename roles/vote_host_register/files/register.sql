@@ -69,7 +69,7 @@ as $$
      set holder = by_heir, epoch = r.epoch + 1, beat = r.beat + 1, heir = null, term = 0, noted_by = n.noted_by, noted_at = n.noted_at
     from sky_register.note() n
    where r.cluster = of_cluster and session_user = 'register_' || of_cluster and r.system_identifier = identifier
-     and r.heir = by_heir and r.epoch = seen_epoch and r.beat = seen_beat;
+     and r.heir = by_heir and r.holder <> by_heir and r.epoch = seen_epoch and r.beat = seen_beat;
   select r.system_identifier = identifier and r.holder = by_heir and r.epoch = seen_epoch + 1, r.*
     from sky_register.row_of(of_cluster) r
 $$;

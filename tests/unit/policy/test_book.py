@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha import row_change
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy import book
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.book import (
     Hold,
@@ -17,38 +18,8 @@ TERMS = Terms(lease=4.0, watchdog=4.0)
 ROW = Row("node1", 3, 17, heir="node2", term=8.0)
 
 
-def test_a_renewal_adds_a_beat():
-    assert book.renewal(ROW, "node1", 3) == Row("node1", 3, 18, "node2", 8.0)
-
-
-@pytest.mark.parametrize(("node", "epoch"), [("node2", 3), ("node1", 2), ("node1", 4)])
-def test_only_the_holder_of_this_epoch_changes_the_row(node, epoch):
-    assert book.renewal(ROW, node, epoch) is None
-
-
-def test_an_heir_is_named_and_taken_back_by_the_holder_that_knows_the_row():
-    assert book.naming(ROW, "node1", ROW, "", 8.0) == Row("node1", 3, 18, "")
-    assert book.naming(ROW, "node1", ROW, "node2") == Row("node1", 3, 18, "node2")
-    assert book.naming(ROW, "node1", ROW, "node2", 6.0) == Row("node1", 3, 18, "node2", 6.0)
-    assert book.naming(ROW, "node2", ROW, "") is None
-    assert book.naming(ROW, "node1", Row("node1", 3, 16, "node2", 8.0), "") is None
-
-
-def test_the_heir_takes_what_it_has_read():
-    assert book.take(ROW, "node2", ROW) == Row("node2", 4, 18, "")
-
-
-@pytest.mark.parametrize(
-    "row",
-    [Row("node1", 3, 18, "node2"), Row("node1", 4, 17, "node2"), Row("node1", 3, 17, ""), Row("node2", 3, 17, "node2")],
-)
-def test_a_take_fails_when_the_row_has_changed_since_it_was_read(row):
-    assert book.take(row, "node2", ROW) is None
-
-
 @pytest.mark.parametrize("row", [Row("node1", 3, 17, ""), Row("node2", 3, 17, "node2")])
-def test_nobody_takes_who_is_no_heir(row):
-    assert book.take(row, "node2", row) is None
+def test_nobody_may_take_who_is_no_heir(row):
     assert book.may_take(Watch(row, row_at=0.0), "node2", Kind.OFF, 1000.0) is None
 
 
@@ -126,7 +97,7 @@ def test_who_has_given_its_word_starts_nothing_before_it_has_renewed():
 def test_a_beat_that_is_known_begins_no_new_wait():
     watch = book.read(Watch(), ROW, 10.0)
     assert book.read(watch, ROW, 20.0).row_at == 10.0
-    assert book.read(watch, book.renewal(ROW, "node1", 3), 20.0).row_at == 20.0
+    assert book.read(watch, row_change.renewal(ROW, "node1", 3), 20.0).row_at == 20.0
 
 
 @pytest.mark.parametrize(("row_at", "promised_at"), [(100.0, 0.0), (0.0, 100.0)])

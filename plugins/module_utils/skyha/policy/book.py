@@ -1,9 +1,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Who may write, by the register: its row, what a holder may do at a time, what an heir may take and when. Pure.
+"""Who may write, by the register: what a holder may do at a time, what an heir may take and when. Pure.
 
-The row names the *holder*, the node that may write; *epoch* counts holders, *beat* every change of the row; the *heir* has all that was
-acknowledged, so it may take over. The row is changed by compare-and-set only: `renewal`, `naming` and `take` are those transactions,
-the rest is what the two nodes know. Times are of the node's own monotonic clock.
+row_change.py has the row and its transactions; here is what the two nodes know. Times are of the node's own monotonic clock.
 """
 
 from __future__ import annotations
@@ -12,21 +10,10 @@ import dataclasses
 from dataclasses import dataclass
 
 from ..margins import by_any_clock
+from ..row_change import Row
 from .proof import Kind
 
 NEVER = float("-inf")
-
-
-@dataclass(frozen=True)
-class Row:
-    """What the register says."""
-
-    holder: str
-    epoch: int
-    beat: int
-    heir: str = ""  # '': nobody may take over
-    # Seconds after its last renewal in which the holder may write, or its watchdog has not bitten; 0: it obeys no lease.
-    term: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -40,44 +27,6 @@ class Terms:
     def term(self) -> float:
         """So long after its last renewal the holder has stopped, or was reset."""
         return self.lease + self.watchdog
-
-
-# --- the register's own transactions: the new row, or None: refused ---------------------------------------------------------
-
-
-def renewal(row: Row, node: str, epoch: int) -> Row | None:
-    """The holder lives: one more beat."""
-    if row.holder != node or row.epoch != epoch:
-        return None
-    return dataclasses.replace(row, beat=row.beat + 1)
-
-
-def naming(row: Row, node: str, read: Row, heir: str, term: float = 0.0) -> Row | None:
-    """The holder names its heir, or takes it back (''), and says by which lease it goes, if any: so the heir leans on no setting of
-    its own. It names the row that it knows, as a take does: an order that arrives late, after a newer one was answered or a restart
-    of its sender, must change nothing any more.
-    """
-    if row != read or row.holder != node:
-        return None
-    return dataclasses.replace(row, beat=row.beat + 1, heir=heir, term=term if heir else 0.0)
-
-
-def take(row: Row, node: str, read: Row) -> Row | None:
-    """The heir becomes the holder, if the row is still the one that it read before it had its proof (R2). The former holder is
-    no heir before the new one has named it: it may lack commits.
-    """
-    if row != read or row.heir != node or row.holder == node:
-        return None
-    return Row(node, row.epoch + 1, row.beat + 1)
-
-
-def handing(row: Row, node: str, read: Row) -> Row | None:
-    """The holder's own word: its heir is the holder now, and stays the heir as well until it has named another or nobody: so it knows
-    that it did not take. The order names the row that is known, as a take does.
-    """
-    if row != read or row.holder != node or row.heir in ("", node):
-        return None
-    return Row(row.heir, row.epoch + 1, row.beat + 1, row.heir)
 
 
 # --- the holder --------------------------------------------------------------------------------------------------------------
