@@ -55,6 +55,24 @@ def _one_of(*choices: str) -> Callable[[str], None]:
     return rule
 
 
+def place(endpoint: str) -> tuple[str, int]:
+    """ADDRESS:PORT taken apart; raises ValueError."""
+    address, _, port = endpoint.rpartition(":")
+    bare = address[1:-1] if address.startswith("[") and address.endswith("]") else address
+    if "://" in endpoint or not port.isdecimal() or (":" in bare and bare == address):
+        raise ValueError("must be ADDRESS:PORT each ([ADDRESS]:PORT for IPv6), without https:// (it is always TLS)")
+    _address(bare or "?")
+    _port(int(port))
+    return bare, int(port)
+
+
+def _endpoints(value: tuple[str, ...]) -> None:
+    for endpoint in value:
+        place(endpoint)
+    if len(set(map(place, value))) < len(value):
+        raise ValueError("names a member twice")
+
+
 Address = Annotated[str, _address]
 Port = Annotated[int, _port]
 Seconds = Annotated[float, _positive]  # a time that may be 0 is a float
@@ -151,13 +169,29 @@ class Fence:
 class Register:
     """[register]: where it stands which node may write."""
 
-    # none: nowhere, so the fence is the only proof; external: a PostgreSQL that exists, with the same functions
-    engine: Annotated[str, _one_of("none", "vote_host", "external")] = "none"
+    # none: nowhere, so the fence is the only proof; external: a PostgreSQL that exists, with the same functions; etcd: a key there
+    engine: Annotated[str, _one_of("none", "vote_host", "external", "etcd")] = "none"
     address: Address = ""
     port: Port = 11920
     user: str = ""  # '': register_CLUSTER
     passfile: str = "/etc/skyha/register.pgpass"  # in libpq's format, a line for this user; mode 0600
     lease: Seconds = 3.0  # for so long a renewal lets the holder write, while an heir stands in the register
+    # Of etcd: the members, always by TLS, the nearest first; the certificates by which they are known; and a file with the user's password
+    endpoints: Annotated[tuple[str, ...], _endpoints] = ()
+    cafile: str = ""
+    password_file: str = "/etc/skyha/register.password"
+
+    @property
+    def places(self) -> tuple[tuple[str, int], ...]:
+        """The members' addresses and ports."""
+        return tuple(map(place, self.endpoints))
+
+    @property
+    def where(self) -> str:
+        """For people."""
+        if self.engine == "etcd":
+            return ", ".join(self.endpoints)
+        return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
 
 
 @dataclass(frozen=True)
@@ -362,7 +396,7 @@ class Config:
 
     @property
     def register_user(self) -> str:
-        """Its login for this cluster, as role vote_host_register makes it."""
+        """Its login for this cluster, as roles vote_host_register and register_etcd make it."""
         return self.register.user or f"register_{self.cluster.name}"
 
     @property

@@ -185,8 +185,13 @@ def _no_lease(config: Config) -> list[str]:
                 "set a register"
             )
         return found
-    if not register.address:
-        found.append(f"[register] address is missing; engine {register.engine} needs it")
+    for key in ("endpoints", "cafile") if register.engine == "etcd" else ("address",):
+        if not getattr(register, key):
+            found.append(f"[register] {key} is missing; engine {register.engine} needs it")
+    if register.endpoints and register.engine != "etcd":
+        found.append(
+            f"[register] endpoints are an etcd's, but engine is {register.engine}: leave them out, or set engine = etcd"
+        )
     if register.lease < timing.least_lease:
         found.append(
             f"[register] lease = {register.lease:g} is too short: with interval, retry_interval and look_deadline as they are a "

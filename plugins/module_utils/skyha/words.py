@@ -225,7 +225,7 @@ class Peer:
 
 @dataclass(frozen=True)
 class Row:
-    """A cluster's row in the register. noted_*: for people only; the time is the register's wall clock. term: see book.Row."""
+    """A cluster's row in the register. noted_*: for people only; the time is a wall clock's. term: see row_change.Row."""
 
     system_identifier: str
     holder: str
@@ -262,11 +262,14 @@ class Missing:
 
 @dataclass(frozen=True)
 class Lost:
-    """No answer. reached: a server was there. asked: the question may have got there, and may be carried out yet."""
+    """No answer. reached: a server was there. asked: the question may have got there, and may be carried out yet. at: which of several
+    addresses were asked.
+    """
 
     failure: Failure
     asked: bool
     reached: bool
+    at: str = ""
 
 
 Answer = Union[Done, Refused, Missing, Lost]

@@ -179,9 +179,9 @@ def _row(row: Row) -> book.Row:
 
 def _wrong(config: Config, memory: Memory, seen: Seen, answer: Answer) -> Obstacle | None:
     """Why this answer cannot be believed (R7), or that there is none; None: it can."""
-    where = f"{config.register.address}:{config.register.port}"
+    where = config.register.where
     if isinstance(answer, Lost):
-        failure = answer.failure
+        where, failure = answer.at or where, answer.failure
         return Obstacle(
             "register", f"the register {where} does not answer: {failure.sight.value} {failure.detail}".rstrip()
         )

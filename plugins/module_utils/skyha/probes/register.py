@@ -10,7 +10,7 @@ from __future__ import annotations
 import select
 import time
 from collections.abc import Mapping
-from typing import Any, Callable
+from typing import Any, Callable, Protocol
 
 from ..config import Config
 from ..words import Answer, Done, Failure, Lost, Missing, Refused, Row, Sight, Verb
@@ -114,12 +114,42 @@ class Register:
         self.close()
 
 
+class Line(Protocol):
+    """What Register is, and its like of another engine (etcd.py)."""
+
+    answer: Answer | None
+
+    @property
+    def due(self) -> float:
+        """When to go on at the latest."""
+
+    @property
+    def wants(self) -> int:
+        """What to wait for (select.POLLIN, POLLOUT)."""
+
+    def ask(self, verb: Verb, now: float, deadline: float) -> None:
+        """Begin a question."""
+
+    def fileno(self) -> int:
+        """The file descriptor to wait for; -1 when there is none."""
+
+    def advance(self, now: float) -> None:
+        """Go as far as is possible without waiting."""
+
+    def begins_to_wait(self, now: float) -> None:
+        """From here on it has its owner's time."""
+
+    def close(self) -> None:
+        """Give the connection up."""
+
+
 class RegisterLine:
     """The port to the register that `config` names."""
 
-    def __init__(self, config: Config, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, config: Config, clock: Callable[[], float] = time.monotonic, line: Line | None = None) -> None:
+        """line: another engine's."""
         self._clock = clock
-        self._line = Register(dsn(config), config.cluster.name)
+        self._line: Line = Register(dsn(config), config.cluster.name) if line is None else line
 
     def ask(self, verb: Verb, deadline: float) -> None:
         """See ports.Register."""
@@ -152,7 +182,7 @@ def dsn(config: Config) -> Mapping[str, Any]:
     }
 
 
-def wait_for(register: Register, clock: Callable[[], float] = time.monotonic) -> Answer:
+def wait_for(register: Line, clock: Callable[[], float] = time.monotonic) -> Answer:
     """Wait until the question that was begun is answered, or its time is over."""
     while register.answer is None:
         poller = select.poll()

@@ -63,10 +63,18 @@ def build(config: Config) -> Production:
         FileNotes(config.paths.run_dir),
         pause,
         FileHistory(config.paths.state_dir),
-        RegisterLine(config) if config.has_register else None,
+        _register(config),
         signs,
         guard,
     )
+
+
+def _register(config: Config) -> RegisterLine | None:
+    if config.register.engine == "etcd":
+        from ..probes.etcd import EtcdLine  # HTTP and TLS cost memory, which no other engine needs
+
+        return EtcdLine(config)
+    return RegisterLine(config) if config.has_register else None
 
 
 def _guard(config: Config, signs: Datagrams | None) -> HostGuard:

@@ -1,0 +1,237 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A real etcd of the tests: members on loopback, by TLS, with users as role register_etcd makes them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import tempfile
+import time
+import urllib.request
+from base64 import b64decode, b64encode
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import guard
+from programs import program
+
+HOST = "127.0.0.1"
+ROOT = "root's secret"
+PASSWORDS = {"register_sky": "secret sky", "register_moon": "secret moon"}
+ELECTION = 700  # ms, as role register_etcd has it
+LIMIT = 60.0
+
+
+class Etcd:
+    """Its members, each a process of its own."""
+
+    def __init__(self, root: Path, members: int = 3) -> None:
+        self.root = root
+        self.cafile = root / "ca.crt"
+        self.names = [f"member{i}" for i in range(members)]
+        ports = iter(_free_ports(2 * members))
+        self.ports = {name: next(ports) for name in self.names}
+        self._peers = {name: f"https://{HOST}:{next(ports)}" for name in self.names}
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        certificates(root)
+
+    @property
+    def endpoints(self) -> tuple[str, ...]:
+        """As skyha.conf has them."""
+        return tuple(f"{HOST}:{self.ports[name]}" for name in self.names)
+
+    def start(self, name: str) -> None:
+        """Start a member; it may have been there before."""
+        client = f"https://{HOST}:{self.ports[name]}"
+        keys = {"cert-file": "member.crt", "key-file": "member.key"}
+        settings = {
+            **{"name": name, "data-dir": self.root / name},
+            **{"listen-client-urls": client, "advertise-client-urls": client},
+            **{"listen-peer-urls": self._peers[name], "initial-advertise-peer-urls": self._peers[name]},
+            "initial-cluster": ",".join(f"{one}={url}" for one, url in self._peers.items()),
+            **{f"{of}{key}": self.root / file for of in ("", "peer-") for key, file in keys.items()},
+            **{"peer-trusted-ca-file": self.cafile, "heartbeat-interval": 100, "election-timeout": ELECTION},
+            **{"logger": "zap", "log-outputs": "stderr", "bcrypt-cost": 4},
+        }
+        words = [f"--{key}={value}" for key, value in settings.items()]
+        with (self.root / f"{name}.log").open("ab") as log:
+            self._processes[name] = subprocess.Popen(
+                [program("etcd"), "--pre-vote", "--peer-client-cert-auth", *words],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+
+    def kill(self, name: str) -> None:
+        """Its host loses power, as far as a process can."""
+        self._processes[name].kill()
+        self._processes.pop(name).wait()
+
+    @contextmanager
+    def paused(self, *names: str) -> Iterator[None]:
+        """Their hosts hang: the kernel accepts, and nobody answers."""
+        for name in names:
+            self._processes[name].send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for name in names:
+                self._processes[name].send_signal(signal.SIGCONT)
+
+    def again(self) -> None:
+        """Start those that do not run, and wait until all answer."""
+        for name in self.names:
+            if name not in self._processes:
+                self.start(name)
+        self.answers()
+
+    def lead(self, name: str) -> None:
+        """Another leader, in good order."""
+        members = self.root_call(name, "/v3/cluster/member/list", {})["members"]
+        target = next(one["ID"] for one in members if one["name"] == name)
+        self.call(self.leader(), "/v3/maintenance/transfer-leadership", {"targetID": target})
+
+    def forget(self, name: str) -> None:
+        """It is made anew, with nothing in it."""
+        self.kill(name)
+        shutil.rmtree(self.root / name)
+        self.start(name)
+        self.leader()
+        self.make()
+
+    def stop(self) -> None:
+        """All of them, and for good."""
+        for name in list(self._processes):
+            self.kill(name)
+
+    def leader(self) -> str:
+        """Who leads, once it answers for that."""
+        deadline = time.monotonic() + LIMIT
+        while time.monotonic() < deadline:
+            for name in self._processes:
+                try:
+                    status = self.call(name, "/v3/maintenance/status", {})
+                except OSError:
+                    continue
+                if status.get("leader", "0") == status["header"]["member_id"]:
+                    return name
+            time.sleep(0.1)
+        raise AssertionError(f"no member leads: {(self.root / f'{self.names[0]}.log').read_text()[-2000:]}")
+
+    def answers(self, *names: str) -> None:
+        """Wait until each of these (all) answers with a majority."""
+        deadline = time.monotonic() + LIMIT
+        for name in names or self.names:
+            while True:
+                try:
+                    self.root_call(name, "/v3/kv/range", {"key": b64encode(b"x").decode()})
+                    break
+                except OSError:
+                    assert time.monotonic() < deadline, f"{name} does not answer"
+                    time.sleep(0.1)
+
+    def make(self) -> None:
+        """Its users, each with its own cluster's prefix."""
+        name = self.names[0]
+        for user, password in {"root": ROOT, **PASSWORDS}.items():
+            self.call(name, "/v3/auth/user/add", {"name": user, "password": password})
+            self.call(name, "/v3/auth/role/add", {"name": user})
+            prefix = f"/sky.pg_cluster/{user.removeprefix('register_')}/".encode()
+            places = {"key": b64encode(prefix).decode(), "range_end": b64encode(prefix[:-1] + b"0").decode()}
+            may = {"name": user, "perm": {"permType": "READWRITE", **places}}
+            self.call(name, "/v3/auth/role/grant", may)
+            self.call(name, "/v3/auth/user/grant", {"user": user, "role": user})
+        self.call(name, "/v3/auth/enable", {})
+
+    def root_call(self, name: str, path: str, body: Mapping[str, Any]) -> Any:
+        """As its superuser."""
+        token = self.call(name, "/v3/auth/authenticate", {"name": "root", "password": ROOT})["token"]
+        return self.call(name, path, body, token)
+
+    def value(self, key: str) -> bytes | None:
+        """What a key holds."""
+        found = self.root_call(self.leader(), "/v3/kv/range", {"key": b64encode(key.encode()).decode()})
+        return b64decode(found["kvs"][0]["value"]) if found.get("kvs") else None
+
+    def put(self, key: str, value: bytes | None) -> None:
+        """Write a key by hand; None: remove it."""
+        place = {"key": b64encode(key.encode()).decode()}
+        if value is None:
+            self.root_call(self.leader(), "/v3/kv/deleterange", place)
+        else:
+            self.root_call(self.leader(), "/v3/kv/put", {**place, "value": b64encode(value).decode()})
+
+    def call(self, name: str, path: str, body: Mapping[str, Any], token: str = "") -> Any:
+        """One call of the gateway, by another client than the one under test."""
+        request = urllib.request.Request(f"https://{HOST}:{self.ports[name]}{path}", json.dumps(body).encode())
+        if token:
+            request.add_header("Authorization", token)
+        request.add_header("Grpc-Metadata-hasleader", "true")
+        context = ssl.create_default_context(cafile=str(self.cafile))
+        with urllib.request.urlopen(request, timeout=10, context=context) as answer:
+            return json.load(answer)
+
+
+@contextmanager
+def served(members: int = 3) -> Iterator[Etcd]:
+    """An etcd with two clusters' users and no row."""
+    root = Path(tempfile.mkdtemp(prefix=guard.prefix("etcd"), dir="/tmp"))
+    etcd = Etcd(root, members)
+    try:
+        for name in etcd.names:
+            etcd.start(name)
+        etcd.leader()
+        etcd.make()
+        etcd.answers()
+        for user, password in PASSWORDS.items():
+            (root / user).write_text(password + "\n")
+        yield etcd
+    finally:
+        etcd.stop()
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def section(etcd: Etcd, login: str = "register_sky") -> dict[str, Any]:
+    """[register] of skyha.conf."""
+    return {
+        "engine": "etcd",
+        "endpoints": etcd.endpoints,
+        "cafile": str(etcd.cafile),
+        "password_file": str(etcd.root / login),
+        "user": login,
+    }
+
+
+def certificates(root: Path) -> None:
+    """A CA of its own, and one certificate for all members."""
+    (root / "extensions").write_text(f"subjectAltName=IP:{HOST}\nextendedKeyUsage=serverAuth,clientAuth\n")
+    for name in ("ca", "member"):
+        _openssl(root, "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", f"{name}.key")
+    _openssl(
+        root, "req", "-x509", "-new", "-key", "ca.key", "-subj", "/CN=the tests' CA", "-days", "2", "-out", "ca.crt"
+    )
+    _openssl(root, "req", "-new", "-key", "member.key", "-subj", "/CN=member", "-out", "member.csr")
+    by_ca = ["-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "extensions"]
+    _openssl(root, "x509", "-req", "-in", "member.csr", "-days", "2", *by_ca, "-out", "member.crt")
+
+
+def _openssl(root: Path, *words: str) -> None:
+    done = subprocess.run([program("openssl"), *words], cwd=root, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+def _free_ports(count: int) -> list[int]:
+    held = [socket.socket() for _ in range(count)]
+    try:
+        for one in held:
+            one.bind((HOST, 0))
+        return [one.getsockname()[1] for one in held]
+    finally:
+        for one in held:
+            one.close()
