@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The programs that the unit tests call, from Debian's packages where they are missing. No service is started for it: PostgreSQL
-# comes without a cluster, and of the package prometheus only promtool is taken, into the virtual environment.
+# comes without a cluster, etcd with its service masked, and of the package prometheus only promtool is taken, into the virtual
+# environment.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export PATH=$PWD/.venv/bin:$PATH DEBIAN_FRONTEND=noninteractive
@@ -10,6 +11,8 @@ compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || type -P initdb >/dev
 type -P psql >/dev/null || missing+=(postgresql-client)
 type -P ip >/dev/null || missing+=(iproute2)
 type -P nft >/dev/null || missing+=(nftables)
+type -P openssl >/dev/null || missing+=(openssl)
+type -P etcd >/dev/null || missing+=(etcd-server)
 wanted=("${missing[@]}")
 type -P promtool >/dev/null || wanted+=(prometheus)
 ((${#wanted[@]})) || exit 0
@@ -31,6 +34,10 @@ if ((${#missing[@]})); then
     mkdir -p "${settings%/*}"
     trap 'rm -f "$settings"' EXIT
     echo 'create_main_cluster = false' >"$settings"
+    if [[ " ${missing[*]} " == *" etcd-server "* ]]; then
+        mkdir -p /etc/systemd/system
+        [ -e /etc/systemd/system/etcd.service ] || ln -s /dev/null /etc/systemd/system/etcd.service
+    fi
     apt-get install -qq --no-install-recommends "${missing[@]}" >/dev/null
 fi
 if ! type -P promtool >/dev/null; then

@@ -32,6 +32,13 @@ engine = vote_host
 address = 198.51.100.35
 """
 
+ETCD = """
+[register]
+engine = etcd
+endpoints = 198.51.100.110:11922, [2001:db8::5]:11922
+cafile = /etc/skyha/register-ca.crt
+"""
+
 
 def problems(text: str) -> str:
     """The sentences with which it is refused."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha import config, config_file
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.errors import ConfigError
-from config_samples import GOOD, REGISTER, problems
+from config_samples import ETCD, GOOD, REGISTER, problems
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -70,11 +70,33 @@ def test_no_register_is_asked_unless_one_is_set() -> None:
     assert config_file.parse(GOOD + REGISTER + "user = other\n").register_user == "other"
 
 
+def test_an_etcd_has_members_instead_of_an_address() -> None:
+    read = config_file.parse(GOOD + ETCD)
+    assert read.has_register
+    assert read.register.places == (("198.51.100.110", 11922), ("2001:db8::5", 11922))
+    assert read.register.where == "198.51.100.110:11922, [2001:db8::5]:11922"
+    assert (read.register_user, read.register.password_file) == ("register_sky", "/etc/skyha/register.password")
+    assert config_file.parse(GOOD + REGISTER).register.where == "198.51.100.35:11920"
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("[register]\nengine = raft\n", "[register] engine = 'raft': must be one of none, vote_host, external"),
+        ("[register]\nengine = raft\n", "[register] engine = 'raft': must be one of none, vote_host, external, etcd"),
         ("[register]\nengine = external\n", "[register] address is missing; engine external needs it"),
+        ("[register]\nengine = etcd\ncafile = /x\n", "[register] endpoints is missing; engine etcd needs it"),
+        (ETCD.replace("cafile", "#"), "[register] cafile is missing; engine etcd needs it"),
+        (ETCD.replace("198.51.100.110:", "https://198.51.100.110:"), "must be ADDRESS:PORT each"),
+        (ETCD.replace("198.51.100.110", "etcd.example"), "must be an IP address"),
+        (ETCD.replace("198.51.100.110:11922", "198.51.100.110"), "must be ADDRESS:PORT each"),
+        (ETCD.replace("198.51.100.110:11922", "198.51.100.110:99999"), "must be a port"),
+        (ETCD.replace("[2001:db8::5]", "2001:db8::5"), "must be ADDRESS:PORT each"),
+        (ETCD.replace("[2001:db8::5]", "198.51.100.110"), "names a member twice"),
+        (ETCD.replace("198.51.100.110:", ":"), "must be an IP address"),
+        (
+            ETCD.replace("= etcd", "= external\naddress = 198.51.100.35"),
+            "endpoints are an etcd's, but engine is external",
+        ),
         (REGISTER + "lease = 0\n", "[register] lease = '0': must be more than 0"),
         (REGISTER + "lease = 2.8\n", "[register] lease = 2.8 is too short"),
         (REGISTER + "[timing]\nprofile = document\n", "[register] lease = 3 is too short"),

@@ -76,7 +76,8 @@ ALARMS: Mapping[str, Alarm] = {
     "register": _against(
         _BAD,
         "The register does not answer: without it nothing is promoted.",
-        "on the vote host look at sky-register.service; from here try its port",
+        "the alarm's text names what was asked: on the vote host look at sky-register.service, with etcd on the members at sky-etcd.service; from "
+        "here try its port",
     ),
     "heir": _against(
         _BAD,
@@ -92,7 +93,7 @@ ALARMS: Mapping[str, Alarm] = {
     "lease_over": Alarm(
         _BAD,
         "Neither the register nor the standby let this primary write on, and the standby may take over: PostgreSQL here is stopped.",
-        "see to the register (sky-register.service on the vote host) and the network; it starts again as soon as the register says so, or by "
+        "see to the register (sky-register.service on the vote host; sky-etcd.service on the members) and the network; it starts again as soon as the register says so, or by "
         "'skyctl takeover' here where the peer is off for good",
     ),
     "watchdog": Alarm(

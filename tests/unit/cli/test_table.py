@@ -61,6 +61,7 @@ LEASE = {"term": 7.0, "left": 2.9, "watchdog": "fed"}
             "none: the watchdog cannot",
         ),
         ({"lease": {"term": 0.0}, "heir": ""}, "holder node1, no heir", "none now"),
+        ({"engine": "etcd", "endpoints": ["a:1", "b:1", "c:1"]}, "holder node1, heir node2 (etcd)", "none"),
         ({"problem": "it is stalled"}, "no answer: it is stalled", "none"),
     ],
 )

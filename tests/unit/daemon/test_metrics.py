@@ -90,6 +90,22 @@ def test_reason_that_keeps_a_standby_from_being_armed_is_one() -> None:
     assert found["skyha_alarm"]['alarm="replication",severity="critical",rule="SkyhaNotArmed"'] == 1
 
 
+@pytest.mark.parametrize(
+    ("register", "where"),
+    [
+        ({"engine": "vote_host", "address": "198.51.100.35", "port": 11920}, "198.51.100.35:11920"),
+        (
+            {"engine": "etcd", "endpoints": ["198.51.100.110:11922", "198.51.100.111:11922"]},
+            "198.51.100.110:11922, 198.51.100.111:11922",
+        ),
+    ],
+)
+def test_which_register_it_is(register: dict[str, Any], where: str) -> None:
+    found = of({**World(STANDBY, "/nonexistent").turn(1), "register": {**register, "epoch": 3, "age": 0.5}})
+    assert found["skyha_register_info"] == {f'engine="{register["engine"]}",where="{where}"': 1}
+    assert found["skyha_register_epoch"][""] == 3
+
+
 def test_trouble() -> None:
     world = World(STANDBY, "/nonexistent")
     world.turn(5)

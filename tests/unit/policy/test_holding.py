@@ -66,6 +66,19 @@ def test_without_one_nothing_is_asked_and_what_was_known_is_forgotten() -> None:
     assert "epoch" not in record_json.to_json(decision.memory.record)
 
 
+def test_alarm_names_the_register_or_the_member_that_was_asked() -> None:
+    assert on_primary(LOST).memory.register.problem.startswith(
+        "the register 198.51.100.35:11920 does not answer: unreachable"
+    )
+    etcd = {"register": {"engine": "etcd", "endpoints": ("198.51.100.110:11922", "198.51.100.35:11922")}}
+    seen = Seen(PRIMARY, register=Told(verbs.read(), dataclasses.replace(LOST, at="198.51.100.35:11922")))
+    told = decide(configured(NODE1, **etcd), remembered(own(SERVES)), seen, NOW).memory.register.problem
+    assert told == "the register 198.51.100.35:11922 does not answer: unreachable no route"
+    seen = dataclasses.replace(seen, register=Told(verbs.read(), Missing(NOW)))
+    told = decide(configured(NODE1, **etcd), remembered(own(SERVES)), seen, NOW).memory.register.problem
+    assert told == "the register 198.51.100.110:11922, 198.51.100.35:11922 has no row of this cluster"
+
+
 def test_the_holder_renews_and_is_one_by_the_answer_to_that() -> None:
     first = on_primary(Done(ROW, NOW - 0.1))
     assert first.memory.register.hold is None

@@ -117,6 +117,13 @@ def _register(out: _Text, status: Status) -> None:
     if register is None:
         return
     node = status.place.node
+    where = ", ".join(register.endpoints) or f"{register.address}:{register.port}"
+    out.family(
+        "register_info",
+        "gauge",
+        "Engine and addresses of the register; always 1.",
+        [({"engine": register.engine, "where": where}, 1)],
+    )
     out.gauge("register_answer_age_seconds", "Since the register last answered with a row that counts.", register.age)
     out.gauge("register_epoch", "Counts the nodes that have held the register.", register.epoch)
     if register.holder is not None:

@@ -286,7 +286,8 @@ def register_text(register: Register) -> tuple[str, str]:
     if register.problem or register.holder is None:
         return f"no answer: {register.problem or 'none yet'}", "bad"
     heir = f"heir {register.heir}" if register.heir else "no heir"
-    return f"holder {register.holder}, {heir}", "" if register.heir else "warn"
+    by = " (etcd)" if register.engine == "etcd" else ""
+    return f"holder {register.holder}, {heir}{by}", "" if register.heir else "warn"
 
 
 def lease_text(register: Register) -> tuple[str, str]:

@@ -213,6 +213,7 @@ class Register:  # where it stands which node may write
     age: float | None = None
     problem: str = ""
     lease: Lease | None = None
+    endpoints: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

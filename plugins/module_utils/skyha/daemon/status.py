@@ -276,7 +276,12 @@ def _register(config: Config, memory: Memory, now: float) -> form.Register | Non
         return None
     where, part = config.register, memory.register
     told = form.Register(
-        where.engine, where.address, where.port, age=_since(now, part.answered_at), problem=part.problem
+        where.engine,
+        where.address,
+        where.port if where.address else 0,
+        age=_since(now, part.answered_at),
+        problem=part.problem,
+        endpoints=where.endpoints,
     )
     if part.row is None:
         return told
