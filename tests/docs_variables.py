@@ -29,6 +29,7 @@ ROLES = (
     "ha_schema",
     "vote_host_balance",
     "vote_host_register",
+    "register_etcd",
     "skyha_daemon",
     "nagios_nrpe",
 )

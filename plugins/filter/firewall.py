@@ -34,6 +34,8 @@ def _offers(given: Mapping[str, Any]) -> Iterator[_Offer]:
         if given["pg_cluster_has_lease"]:
             peers = [node for node in given["pg_cluster_nodes"] if node != given["inventory_hostname"]]
             yield _Offer("skyha: signs of life", _addresses(given, peers), given["pg_cluster_signs_port"], "udp")
+    for cluster in given["pg_cluster_clusters"]:
+        yield from _of_a_member(given, cluster)
     if given["inventory_hostname"] in given["vote_hosts"]:
         for cluster in given["pg_cluster_clusters"]:
             yield from _of_a_vote_host(given, cluster, monitoring)
@@ -49,6 +51,21 @@ def _of_a_vote_host(
     yield _Offer(f"vote port: clients{of}", given["os_tuning_client_cidrs"], cluster["vote_port"])
     if cluster["register"] == "vote_host":
         yield _Offer(f"register: nodes{of}", nodes, cluster["register_port"])
+
+
+def _of_a_member(given: Mapping[str, Any], cluster: Mapping[str, Any]) -> Iterator[_Offer]:
+    """A member of a cluster's etcd serves skyha on both nodes, and the other members."""
+    members = {node["name"]: node["address"] for node in cluster["nodes"]} | {
+        cluster["vote_host"]: cluster["vote_address"]
+    }
+    host = given["inventory_hostname"]
+    if not cluster["etcd"] or host not in members:
+        return
+    of = f" ({cluster['name']})" if len(given["pg_cluster_clusters"]) > 1 else ""
+    others = [address for name, address in members.items() if name != host and address]
+    nodes = [node["address"] for node in cluster["nodes"] if node["name"] != host]
+    yield _Offer(f"register: nodes{of}", nodes, cluster["etcd_port"])
+    yield _Offer(f"register: members{of}", others, cluster["etcd_peer_port"])
 
 
 def _addresses(given: Mapping[str, Any], hosts: Sequence[str]) -> list[str]:

@@ -40,6 +40,7 @@ def preflight_problems(given: Mapping[str, Any], facts: Mapping[str, Any], told:
     """
     found = [*_host(given, facts)]
     host, nodes = given["inventory_hostname"], given["pg_cluster_nodes"]
+    found += [*_packages_of_etcd(given, facts)]
     if host in nodes:
         found += [*_values(given), *_spelling(given), *_slots(nodes), *_members(given), *_clusters(given)]
         found += [*_addresses(given), *_numbers(given), *_versions(given)]
@@ -74,6 +75,23 @@ def _host(given: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator[str]:
         yield f"{host} is in the group pg_nodes and its pg_cluster_group is {given['pg_cluster_group']}, but it is not in that group"
 
 
+def _packages_of_etcd(given: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator[str]:
+    """Which distribution's packages a member can be made from: etcd 3.4 or newer. RHEL has none."""
+    host = given["inventory_hostname"]
+    if not any(
+        one["etcd"] and host in (one["vote_host"], *(n["name"] for n in one["nodes"]))
+        for one in given["pg_cluster_clusters"]
+    ):
+        return
+    distribution, version = facts.get("distribution", "?"), str(facts.get("distribution_major_version", "0"))
+    needed = {"Debian": 12, "Ubuntu": 24}.get(distribution)
+    if needed is None or (int(version) if version.isdecimal() else 0) < needed:
+        yield (
+            f"{host} runs {distribution} {version}, which has no package of etcd 3.4 or newer (Debian 12 and Ubuntu 24.04 have): give an etcd that "
+            "exists as pg_cluster_register_endpoints, or set pg_cluster_register to vote_host"
+        )
+
+
 def _values(given: Mapping[str, Any]) -> Iterator[str]:
     host = given["inventory_hostname"]
     for name in _required(given):
@@ -100,6 +118,8 @@ def _required(given: Mapping[str, Any]) -> Iterator[str]:
         yield from _BMC
     if given["pg_cluster_register"] != "none":
         yield "pg_cluster_register_password"
+    if given["pg_cluster_register"] == "etcd":
+        yield from () if given["pg_cluster_register_endpoints"] else ("pg_cluster_etcd_root_password",)
 
 
 def _spelling(given: Mapping[str, Any]) -> Iterator[str]:
@@ -206,8 +226,10 @@ def _numbers(given: Mapping[str, Any]) -> Iterator[str]:
 
 def _register(given: Mapping[str, Any]) -> Iterator[str]:
     kind, address, port = (given[f"pg_cluster_register{of}"] for of in ("", "_address", "_port"))
-    if kind not in ("none", "vote_host", "external"):
-        yield f"pg_cluster_register is '{kind}'; it must be none, vote_host or external"
+    if kind not in ("none", "vote_host", "external", "etcd"):
+        yield f"pg_cluster_register is '{kind}'; it must be none, vote_host, external or etcd"
+    if kind == "etcd":
+        yield from _etcd(given)
     if kind not in ("vote_host", "external"):
         return
     if not str(port).isdecimal() or not 1024 <= int(port) <= 65535:
@@ -233,6 +255,52 @@ def _replication(given: Mapping[str, Any]) -> Iterator[str]:
             "pg_cluster_replication is zero_loss, and pg_cluster_register is none: where the standby is lost nobody could be told that it must "
             "not take over; set a register (vote_host), or async"
         )
+
+
+def _etcd(given: Mapping[str, Any]) -> Iterator[str]:
+    """A register in an etcd, given or to be made."""
+    endpoints = given["pg_cluster_register_endpoints"]
+    if len(str(given["pg_cluster_name"])) > 40:
+        yield f"pg_cluster_name {given['pg_cluster_name']} is longer than the 40 letters that a user of the register has room for: set a shorter one"
+    if not endpoints:
+        yield from _members_of_etcd(given)
+        return
+    for endpoint in endpoints:
+        address, _, port = str(endpoint).rpartition(":")
+        bare = address[1:-1] if address.startswith("[") else address
+        if not _is_ip(bare) or not port.isdecimal() or not 0 < int(port) < 65536 or (":" in bare and bare == address):
+            yield (
+                f"pg_cluster_register_endpoints holds '{endpoint}': each is ADDRESS:PORT ([ADDRESS]:PORT for IPv6), without https://, and an IP "
+                "address, as name servers may be down when it matters"
+            )
+        if bare == given["pg_cluster_vip"]:
+            yield f"pg_cluster_register_endpoints holds the VIP {bare}: name the members of the etcd"
+    if "-----BEGIN CERTIFICATE-----" not in str(given["pg_cluster_register_ca"]):
+        yield "pg_cluster_register_ca is no certificate: set it to the text of the CA's file (lookup('ansible.builtin.file', …))"
+
+
+def _members_of_etcd(given: Mapping[str, Any]) -> Iterator[str]:
+    """Each host has one member at most, on ports that nobody else has there."""
+    host, ports = given["pg_cluster_vote_host"], (given["pg_cluster_etcd_port"], given["pg_cluster_etcd_peer_port"])
+    for name, port in zip(("pg_cluster_etcd_port", "pg_cluster_etcd_peer_port"), ports):
+        if not str(port).isdecimal() or not 1024 <= int(port) <= 65535:
+            yield f"{name} is '{port}': a number from 1024 to 65535 is needed"
+            return
+    if int(ports[0]) == int(ports[1]):
+        yield f"pg_cluster_etcd_port and pg_cluster_etcd_peer_port are both {ports[0]}: each needs its own"
+    if host not in given["vote_hosts"]:
+        yield f"pg_cluster_register is etcd, but '{host}' is not in the group vote_hosts: nothing would make the third member there"
+    for one in given["pg_cluster_clusters"]:
+        own = one["group"] == given["pg_cluster_group"]
+        if one["etcd"] and not own and {host} & {one["vote_host"], *(node["name"] for node in one["nodes"])}:
+            yield (
+                f"the clusters {one['name']} and {given['pg_cluster_name']} would both have a member of an etcd on {host}, which has room for one: let "
+                "one of them make it, and give its members to the other as pg_cluster_register_endpoints (README of role register_etcd)"
+            )
+        if one["vote_host"] == host and one["vote_port"] in map(int, ports):
+            yield f"the etcd's port {one['vote_port']} on {host} is the vote port of cluster {one['name']}: set another pg_cluster_etcd_port"
+        if one["port"] in map(int, ports) and (own or host in [node["name"] for node in one["nodes"]]):
+            yield f"the etcd's port {one['port']} is PostgreSQL's of cluster {one['name']}: set another pg_cluster_etcd_port"
 
 
 def _signs(given: Mapping[str, Any]) -> Iterator[str]:

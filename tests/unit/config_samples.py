@@ -35,7 +35,7 @@ address = 198.51.100.35
 ETCD = """
 [register]
 engine = etcd
-endpoints = 198.51.100.110:11922, [2001:db8::5]:11922
+endpoints = 198.51.100.110:11923, [2001:db8::5]:11923
 cafile = /etc/skyha/register-ca.crt
 """
 

@@ -9,6 +9,7 @@ import signal
 import socket
 import ssl
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.request
@@ -21,6 +22,7 @@ from typing import Any
 import guard
 from programs import program
 
+FILES = Path(__file__).parents[2] / "roles/register_etcd/files"
 HOST = "127.0.0.1"
 ROOT = "root's secret"
 PASSWORDS = {"register_sky": "secret sky", "register_moon": "secret moon"}
@@ -36,7 +38,7 @@ class Etcd:
         self.cafile = root / "ca.crt"
         self.names = [f"member{i}" for i in range(members)]
         ports = iter(_free_ports(2 * members))
-        self.ports = {name: next(ports) for name in self.names}
+        self.places = {name: (HOST, next(ports)) for name in self.names}
         self._peers = {name: f"https://{HOST}:{next(ports)}" for name in self.names}
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         certificates(root)
@@ -44,11 +46,15 @@ class Etcd:
     @property
     def endpoints(self) -> tuple[str, ...]:
         """As skyha.conf has them."""
-        return tuple(f"{HOST}:{self.ports[name]}" for name in self.names)
+        return tuple(self.endpoint(name) for name in self.names)
+
+    def endpoint(self, name: str) -> str:
+        """A member's."""
+        return "{}:{}".format(*self.places[name])
 
     def start(self, name: str) -> None:
         """Start a member; it may have been there before."""
-        client = f"https://{HOST}:{self.ports[name]}"
+        client = f"https://{self.endpoint(name)}"
         keys = {"cert-file": "member.crt", "key-file": "member.key"}
         settings = {
             **{"name": name, "data-dir": self.root / name},
@@ -57,15 +63,21 @@ class Etcd:
             "initial-cluster": ",".join(f"{one}={url}" for one, url in self._peers.items()),
             **{f"{of}{key}": self.root / file for of in ("", "peer-") for key, file in keys.items()},
             **{"peer-trusted-ca-file": self.cafile, "heartbeat-interval": 100, "election-timeout": ELECTION},
-            **{"logger": "zap", "log-outputs": "stderr", "bcrypt-cost": 4},
+            **{"logger": "zap", "log-outputs": "stderr", "bcrypt-cost": 4},  # a login costs no time
         }
-        words = [f"--{key}={value}" for key, value in settings.items()]
+        self._run(
+            name, ["--pre-vote", "--peer-client-cert-auth", *(f"--{key}={value}" for key, value in settings.items())]
+        )
+
+    def start_by(self, name: str, settings: Path, place: tuple[str, int]) -> None:
+        """Start a member by a file of settings."""
+        self.places[name] = place
+        self._run(name, ["--config-file", str(settings)])
+
+    def _run(self, name: str, words: list[str]) -> None:
         with (self.root / f"{name}.log").open("ab") as log:
             self._processes[name] = subprocess.Popen(
-                [program("etcd"), "--pre-vote", "--peer-client-cert-auth", *words],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
+                [program("etcd"), *words], stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
 
     def kill(self, name: str) -> None:
@@ -122,7 +134,9 @@ class Etcd:
                 if status.get("leader", "0") == status["header"]["member_id"]:
                     return name
             time.sleep(0.1)
-        raise AssertionError(f"no member leads: {(self.root / f'{self.names[0]}.log').read_text()[-2000:]}")
+        raise AssertionError(
+            f"no member leads: {(self.root / f'{next(iter(self._processes))}.log').read_text()[-2000:]}"
+        )
 
     def answers(self, *names: str) -> None:
         """Wait until each of these (all) answers with a majority."""
@@ -136,18 +150,26 @@ class Etcd:
                     assert time.monotonic() < deadline, f"{name} does not answer"
                     time.sleep(0.1)
 
-    def make(self) -> None:
-        """Its users, each with its own cluster's prefix."""
-        name = self.names[0]
-        for user, password in {"root": ROOT, **PASSWORDS}.items():
-            self.call(name, "/v3/auth/user/add", {"name": user, "password": password})
-            self.call(name, "/v3/auth/role/add", {"name": user})
-            prefix = f"/sky.pg_cluster/{user.removeprefix('register_')}/".encode()
-            places = {"key": b64encode(prefix).decode(), "range_end": b64encode(prefix[:-1] + b"0").decode()}
-            may = {"name": user, "perm": {"permType": "READWRITE", **places}}
-            self.call(name, "/v3/auth/role/grant", may)
-            self.call(name, "/v3/auth/user/grant", {"user": user, "role": user})
-        self.call(name, "/v3/auth/enable", {})
+    def make(self, **changes: Any) -> list[str]:
+        """What the role's script says that it changed."""
+        done = self.made(**changes)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.splitlines()
+
+    def made(self, **changes: Any) -> subprocess.CompletedProcess[str]:
+        """The role's script has run."""
+        order = {
+            "endpoint": next(iter(self.endpoints), ""),
+            "cafile": str(self.cafile),
+            "root_password": ROOT,
+            "check": False,
+            "passwords": PASSWORDS,
+            **changes,
+        }
+        command = [sys.executable, str(FILES / "users.py")]
+        done = subprocess.run(command, input=json.dumps(order), capture_output=True, text=True, timeout=120)
+        assert "secret" not in done.stdout + done.stderr
+        return done
 
     def root_call(self, name: str, path: str, body: Mapping[str, Any]) -> Any:
         """As its superuser."""
@@ -169,7 +191,7 @@ class Etcd:
 
     def call(self, name: str, path: str, body: Mapping[str, Any], token: str = "") -> Any:
         """One call of the gateway, by another client than the one under test."""
-        request = urllib.request.Request(f"https://{HOST}:{self.ports[name]}{path}", json.dumps(body).encode())
+        request = urllib.request.Request(f"https://{self.endpoint(name)}{path}", json.dumps(body).encode())
         if token:
             request.add_header("Authorization", token)
         request.add_header("Grpc-Metadata-hasleader", "true")
@@ -179,7 +201,7 @@ class Etcd:
 
 
 @contextmanager
-def served(members: int = 3) -> Iterator[Etcd]:
+def served(members: int = 3, made: bool = True) -> Iterator[Etcd]:
     """An etcd with two clusters' users and no row."""
     root = Path(tempfile.mkdtemp(prefix=guard.prefix("etcd"), dir="/tmp"))
     etcd = Etcd(root, members)
@@ -187,8 +209,9 @@ def served(members: int = 3) -> Iterator[Etcd]:
         for name in etcd.names:
             etcd.start(name)
         etcd.leader()
-        etcd.make()
-        etcd.answers()
+        if made:
+            etcd.make()
+            etcd.answers()
         for user, password in PASSWORDS.items():
             (root / user).write_text(password + "\n")
         yield etcd
@@ -208,22 +231,26 @@ def section(etcd: Etcd, login: str = "register_sky") -> dict[str, Any]:
     }
 
 
-def certificates(root: Path) -> None:
-    """A CA of its own, and one certificate for all members."""
-    (root / "extensions").write_text(f"subjectAltName=IP:{HOST}\nextendedKeyUsage=serverAuth,clientAuth\n")
-    for name in ("ca", "member"):
-        _openssl(root, "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", f"{name}.key")
-    _openssl(
-        root, "req", "-x509", "-new", "-key", "ca.key", "-subj", "/CN=the tests' CA", "-days", "2", "-out", "ca.crt"
-    )
-    _openssl(root, "req", "-new", "-key", "member.key", "-subj", "/CN=member", "-out", "member.csr")
-    by_ca = ["-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "extensions"]
-    _openssl(root, "x509", "-req", "-in", "member.csr", "-days", "2", *by_ca, "-out", "member.crt")
+def certificates(root: Path, address: str = HOST) -> None:
+    """A CA of its own, and a certificate by the role's scripts."""
+    script("ca.sh", root, "tests", 400, "false")
+    request = script("request.sh", root, address, "member", ca_of(root), "false")
+    assert request
+    (root / "member.crt").write_text(script("sign.sh", root, address, 400, stdin=request))
 
 
-def _openssl(root: Path, *words: str) -> None:
-    done = subprocess.run([program("openssl"), *words], cwd=root, capture_output=True, text=True, timeout=60)
+def ca_of(root: Path) -> str:
+    """The CA's certificate as the scripts are given it."""
+    return b64encode((root / "ca.crt").read_bytes()).decode()
+
+
+def script(name: str, *words: object, stdin: str = "") -> str:
+    """What one of the role's scripts prints."""
+    program("openssl")
+    command = ["/bin/sh", str(FILES / name), *map(str, words)]
+    done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def _free_ports(count: int) -> list[int]:

@@ -73,8 +73,8 @@ def test_no_register_is_asked_unless_one_is_set() -> None:
 def test_an_etcd_has_members_instead_of_an_address() -> None:
     read = config_file.parse(GOOD + ETCD)
     assert read.has_register
-    assert read.register.places == (("198.51.100.110", 11922), ("2001:db8::5", 11922))
-    assert read.register.where == "198.51.100.110:11922, [2001:db8::5]:11922"
+    assert read.register.places == (("198.51.100.110", 11923), ("2001:db8::5", 11923))
+    assert read.register.where == "198.51.100.110:11923, [2001:db8::5]:11923"
     assert (read.register_user, read.register.password_file) == ("register_sky", "/etc/skyha/register.password")
     assert config_file.parse(GOOD + REGISTER).register.where == "198.51.100.35:11920"
 
@@ -88,8 +88,8 @@ def test_an_etcd_has_members_instead_of_an_address() -> None:
         (ETCD.replace("cafile", "#"), "[register] cafile is missing; engine etcd needs it"),
         (ETCD.replace("198.51.100.110:", "https://198.51.100.110:"), "must be ADDRESS:PORT each"),
         (ETCD.replace("198.51.100.110", "etcd.example"), "must be an IP address"),
-        (ETCD.replace("198.51.100.110:11922", "198.51.100.110"), "must be ADDRESS:PORT each"),
-        (ETCD.replace("198.51.100.110:11922", "198.51.100.110:99999"), "must be a port"),
+        (ETCD.replace("198.51.100.110:11923", "198.51.100.110"), "must be ADDRESS:PORT each"),
+        (ETCD.replace("198.51.100.110:11923", "198.51.100.110:99999"), "must be a port"),
         (ETCD.replace("[2001:db8::5]", "2001:db8::5"), "must be ADDRESS:PORT each"),
         (ETCD.replace("[2001:db8::5]", "198.51.100.110"), "names a member twice"),
         (ETCD.replace("198.51.100.110:", ":"), "must be an IP address"),

@@ -90,7 +90,7 @@ def until_answered(line: Members, verb: Verb) -> Answer:
 
 def first(etcd: real_etcd.Etcd, name: str) -> tuple[str, ...]:
     """The members' endpoints, this one first."""
-    own = f"{real_etcd.HOST}:{etcd.ports[name]}"
+    own = etcd.endpoint(name)
     return (own, *(one for one in etcd.endpoints if one != own))
 
 
@@ -259,7 +259,7 @@ def test_without_a_majority_it_says_so_and_in_time(etcd: real_etcd.Etcd) -> None
         if "the majority of the members is not there" in answer.failure.detail and not answer.asked:
             break
         assert time.monotonic() < deadline, answer
-    assert f"{real_etcd.HOST}:{etcd.ports[last]}" in answer.at
+    assert etcd.endpoint(last) in answer.at
     assert isinstance(ask(members(etcd), read(), SHORT), Lost), "nothing is read from one that is alone"
     etcd.again()
     answer = until_answered(line, take(ID, "node2", row))

@@ -46,6 +46,26 @@ def test_register_is_for_the_nodes_only() -> None:
     assert "register" not in str(rules("node1", pg_cluster_register="vote_host"))
 
 
+@pytest.mark.parametrize(
+    ("host", "nodes", "members"),
+    [
+        ("node1", NODES[1:], [NODES[1], VOTE]),
+        ("node2", NODES[:1], [NODES[0], VOTE]),
+        ("vote", NODES, NODES),
+    ],
+)
+def test_member_of_the_etcd_serves_nodes_and_members_only(host: str, nodes: list[str], members: list[str]) -> None:
+    found = [rule for rule in rules(host, pg_cluster_register="etcd") if "register" in rule[0]]
+    assert found == [("register: nodes", nodes, 11923), ("register: members", members, 11924)]
+
+
+def test_an_etcd_that_is_given_opens_nothing() -> None:
+    given = {"pg_cluster_register": "etcd", "pg_cluster_register_endpoints": ["203.0.113.1:2379"]}
+    for host in ("node1", "vote", "monitor"):
+        assert "register" not in str(rules(host, **given))
+    assert "register" not in str(rules("monitor", pg_cluster_register="etcd"))
+
+
 def test_signs_of_life_come_from_the_peer_only() -> None:
     assert rules("node1", "udp", pg_cluster_register="vote_host") == [("skyha: signs of life", NODES[1:], 8009)]
     given = {"pg_cluster_register": "external", "pg_cluster_signs_port": 9009}

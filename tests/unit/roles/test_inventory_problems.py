@@ -80,7 +80,7 @@ def test_external_register_has_no_problems() -> None:
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ({"pg_cluster_register": "etcd"}, "it must be none, vote_host or external"),
+        ({"pg_cluster_register": "raft"}, "it must be none, vote_host, external or etcd"),
         ({"pg_cluster_register_password": ""}, "pg_cluster_register_password is not set for node1"),
         ({"pg_cluster_register_password": "a\nb"}, "pg_cluster_register_password of node1 holds a line break"),
         ({"pg_cluster_register_port": "high"}, "pg_cluster_register_port is 'high'"),
@@ -101,6 +101,74 @@ def test_external_register_has_no_problems() -> None:
 )
 def test_register_that_cannot_be_is_refused_with_a_sentence(given: dict[str, Any], sentence: str) -> None:
     assert sentence in "\n".join(problems(**{**WITH_REGISTER, **given}))
+
+
+WITH_ETCD: dict[str, Any] = {
+    "pg_cluster_register": "etcd",
+    "pg_cluster_register_password": "reg",
+    "pg_cluster_etcd_root_password": "root",
+}
+CA = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----"
+GIVEN_ETCD = {**WITH_ETCD, "pg_cluster_register_endpoints": ["203.0.113.1:2379"], "pg_cluster_register_ca": CA}
+
+
+def test_etcd_that_is_made_or_given_has_no_problems() -> None:
+    assert problems(**WITH_ETCD) == []
+    assert problems(**WITH_ETCD, addresses=SIX, pg_cluster_vip=VIP6) == []
+    assert problems(**{**GIVEN_ETCD, "pg_cluster_etcd_root_password": ""}) == []
+    assert problems(**{**GIVEN_ETCD, "pg_cluster_register_endpoints": ["[2001:db8::7]:2379"]}) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"pg_cluster_etcd_root_password": ""}, "pg_cluster_etcd_root_password is not set for node1"),
+        ({"pg_cluster_register_password": ""}, "pg_cluster_register_password is not set for node1"),
+        ({"pg_cluster_etcd_port": 80}, "pg_cluster_etcd_port is '80'"),
+        ({"pg_cluster_etcd_peer_port": "high"}, "pg_cluster_etcd_peer_port is 'high'"),
+        ({"pg_cluster_etcd_peer_port": 11923}, "are both 11923"),
+        ({"pg_cluster_etcd_port": 11921}, "the etcd's port 11921 on vote is the vote port of cluster sky"),
+        ({"pg_cluster_etcd_port": 1921}, "the etcd's port 1921 is PostgreSQL's of cluster sky"),
+        ({"pg_cluster_name": "x" * 41}, "longer than the 40 letters"),
+        (
+            {"pg_cluster_vote_host": "far", "pg_cluster_vote_address": "198.51.100.41"},
+            "nothing would make the third member",
+        ),
+        ({**GIVEN_ETCD, "pg_cluster_register_ca": "/etc/ca.crt"}, "pg_cluster_register_ca is no certificate"),
+        ({**GIVEN_ETCD, "pg_cluster_register_ca": ""}, "pg_cluster_register_ca is no certificate"),
+        ({**GIVEN_ETCD, "pg_cluster_register_endpoints": ["https://203.0.113.1:2379"]}, "each is ADDRESS:PORT"),
+        ({**GIVEN_ETCD, "pg_cluster_register_endpoints": ["etcd.example:2379"]}, "each is ADDRESS:PORT"),
+        ({**GIVEN_ETCD, "pg_cluster_register_endpoints": ["203.0.113.1"]}, "each is ADDRESS:PORT"),
+        ({**GIVEN_ETCD, "pg_cluster_register_endpoints": ["198.51.100.116:2379"]}, "holds the VIP"),
+    ],
+)
+def test_etcd_that_cannot_be_is_refused_with_a_sentence(given: dict[str, Any], sentence: str) -> None:
+    assert sentence in "\n".join(problems(**{**WITH_ETCD, **given}))
+
+
+@pytest.mark.parametrize(
+    ("family", "major", "is_refused"),
+    [("Debian", "12", False), ("Debian", "13", False), ("Debian", "11", True), ("RedHat", "9", True)],
+)
+def test_etcd_is_made_from_packages_that_there_are(family: str, major: str, is_refused: bool) -> None:
+    for host in ("node1", "vote"):
+        known = {**variables("pg_cluster", family=family, major=major, host=host, **WITH_ETCD), **UNASKED}
+        found = "\n".join(value("__pg_cluster_found", known))
+        assert ("has no package of etcd 3.4 or newer" in found) == is_refused
+    given = {**variables("pg_cluster", family=family, major=major, **GIVEN_ETCD), **UNASKED}
+    assert "etcd" not in "\n".join(value("__pg_cluster_found", given))
+
+
+def test_vote_host_has_room_for_one_member() -> None:
+    known = {**variables("pg_cluster", **WITH_ETCD), **UNASKED}
+    for name, address in (("node3", "198.51.100.120"), ("node4", "198.51.100.121")):
+        moon = {"pg_cluster_group": "moon", "pg_cluster_vip": "198.51.100.126", "pg_cluster_vote_port": 11925}
+        known["hostvars"][name] = {"inventory_hostname": name, "pg_cluster_address": address, **moon, **WITH_ETCD}
+    known["groups"] = {**known["groups"], "pg_nodes": ["node1", "node2", "node3", "node4"]}
+    assert "would both have a member of an etcd on vote" in "\n".join(value("__pg_cluster_found", known))
+    for name in ("node3", "node4"):
+        known["hostvars"][name].update(GIVEN_ETCD)
+    assert "would both have" not in "\n".join(value("__pg_cluster_found", known))
 
 
 def test_nothing_is_asked_of_a_register_that_is_none() -> None:
