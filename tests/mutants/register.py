@@ -5,6 +5,9 @@ from __future__ import annotations
 
 from .mutant import LEASE, REGISTER, SCHEDULES, Mutant
 
+ETCD = "tests/simulation/test_scenarios_etcd.py"
+MEMBERS = "tests/unit/probes/test_etcd.py"
+
 MUTANTS = (
     Mutant(
         "an operator's word over a silent register never ends",
@@ -117,5 +120,40 @@ MUTANTS = (
         "    if keeps_vip(config, decision.memory, seen, now):\n",
         "    if False:\n",
         (REGISTER,),
+    ),
+    Mutant(
+        "the majority of an etcd is a witness although the primary renews",
+        "policy/holding.py",
+        "    return age(now, watch.row_at) > by_any_clock(config.timing.least_lease)\n",
+        "    return True\n",
+        (ETCD,),
+    ),
+    Mutant(
+        "any register's answer is a witness",
+        "policy/holding.py",
+        '    if config.register.engine != "etcd" or told is None',
+        "    if told is None",
+        (ETCD,),
+    ),
+    Mutant(
+        "an order to an etcd is sent to the next member when its answer is lost",
+        "probes/etcd.py",
+        "        is_over = self._is_acting or now >= self._due or not self._left\n",
+        "        is_over = now >= self._due or not self._left\n",
+        (MEMBERS,),
+    ),
+    Mutant(
+        "a transaction goes by the revision alone, which a restored etcd gives a second time",
+        "probes/etcd_row.py",
+        '                {**same, "target": "VALUE", "value": known.value},\n',
+        "",
+        (MEMBERS,),
+    ),
+    Mutant(
+        "a lost answer of an etcd is taken for an order that was not carried out",
+        "probes/etcd.py",
+        "failure.code), self._is_acting, self._reached, at)\n",
+        "failure.code), False, self._reached, at)\n",
+        (MEMBERS,),
     ),
 )

@@ -146,13 +146,21 @@ class Oracles:
             if world.kernel.now - since > STEADY and not world.network.loss:
                 self.breaks("S2", f"{host.name} fences {host.peer.name} while the primary answers along {path.value}")
         vote = world.network.vote
-        if steady and (not vote.power or vote.proxy == "down" or not world.network.both_ways(host.name, "vote")):
+        is_blind = not vote.power or vote.proxy == "down" or not world.network.both_ways(host.name, "vote")
+        if steady and is_blind and not self._has_other_witness(host):
             self.breaks("S2", f"{host.name} fences while it cannot reach the vote port")
         if world.kernel.now - self.changed_at > STEADY and not (host.pg.is_standby and host.pg.is_up):
             self.breaks("S3", f"{host.name} fences and is no running standby")
         kinds = [event.kind for _, event in host.daemon.events]
         if not host.daemon.kills and "fencing" not in kinds:
             self.breaks("S7", f"{host.name} fences without an event")
+
+    def _has_other_witness(self, host: Host) -> bool:
+        """The majority of an etcd, that has not heard of the peer for some seconds."""
+        is_etcd = self.world.register.members != ("vote",)
+        peer = host.peer.daemon
+        is_silent = not (peer.alive and host.peer.there and peer.line.has_majority())
+        return is_etcd and host.daemon.line.has_majority() and is_silent
 
     def ordered(self, host: Host, request: Any) -> None:
         """A skyha takes an operator's order."""

@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The register on the vote host, by the runtime's own transactions (row_change.py), and each node's line to it."""
+"""The register on the vote host, or in an etcd, by the runtime's own transactions (row_change.py), and each node's line to it."""
 
 from __future__ import annotations
 
@@ -34,6 +34,9 @@ class Register:
         self.row: row_change.Row | None = None
         self.identifier = ""
         self.state = "ok"  # ok, down (refuses), hung (accepts, answers nothing), full (reads only)
+        # Where it is. An etcd's: of these a majority must be there, and linked with who asks.
+        is_etcd = any(config.register.engine == "etcd" for config in world.configs.values())
+        self.members: tuple[str, ...] = ("node1", "node2", "vote") if is_etcd else ("vote",)
         self.late = 0.0  # seconds more until a question arrives
         self.kept: tuple[row_change.Row | None, str] = (None, "")
 
@@ -89,12 +92,29 @@ class Line:
         )
 
     def _reaches(self, way: str) -> bool:
-        pair = (self.host.name, "vote") if way == "to" else ("vote", self.host.name)
-        return self.world.network.vote.power and pair not in self.world.network.cut
+        if self.world.register.members == ("vote",):
+            pair = (self.host.name, "vote") if way == "to" else ("vote", self.host.name)
+            return self.world.network.vote.power and pair not in self.world.network.cut
+        return self.has_majority()
+
+    def has_majority(self) -> bool:
+        """Are most of an etcd's members there, and linked with this host both ways? One that is on it always is."""
+        network, members = self.world.network, self.world.register.members
+        there = [name for name in members if self._is_there(name) and network.both_ways(self.host.name, name)]
+        return len(there) > len(members) // 2
+
+    def _is_there(self, member: str) -> bool:
+        if member == "vote":
+            return self.world.network.vote.power
+        host = self.world.hosts.get(member)  # None: of a member elsewhere, which nothing befalls
+        return host is None or (host.there and not host.frozen)
+
+    def _is_up(self) -> bool:
+        return self.world.network.vote.power if self.world.register.members == ("vote",) else self.has_majority()
 
     def _arrives(self, number: int, verb: Verb, sent_at: float) -> None:
         register = self.world.register
-        if register.state in ("down", "hung") or not self.world.network.vote.power:
+        if register.state in ("down", "hung") or not self._is_up():
             return
         if register.state == "full" and verb.name != "read":
             self._come(number, Lost(Failure(Sight.SICK, "no space left on device", "53100"), False, True))

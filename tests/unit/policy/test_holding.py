@@ -8,8 +8,9 @@ from collections.abc import Mapping
 
 import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha import verbs
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import Config
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon import record_json
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy import holding
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy import book, holding
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.decide import decide
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.decision import Decision
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import Memory
@@ -34,7 +35,7 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import 
     Told,
     Verb,
 )
-from node_samples import NODE1, NODE2, configured, remembered
+from node_samples import NODE1, NODE2, changed, configured, remembered
 from policy_samples import CALM, FOLLOWS, GONE, NOW, PRIMARY, SERVES, STANDBY
 
 ID = "7301234567890123456"
@@ -77,6 +78,41 @@ def test_alarm_names_the_register_or_the_member_that_was_asked() -> None:
     seen = dataclasses.replace(seen, register=Told(verbs.read(), Missing(NOW)))
     told = decide(configured(NODE1, **etcd), remembered(own(SERVES)), seen, NOW).memory.register.problem
     assert told == "the register 198.51.100.110:11922, 198.51.100.35:11922 has no row of this cluster"
+
+
+class TestTheMajorityIsAWitness:
+    """An etcd's answer of this cycle, asked since the trouble began, while the holder is silent; nothing else."""
+
+    CONFIG = configured(NODE2, register={"engine": "etcd", "endpoints": ("198.51.100.110:11923",)})
+    SINCE = NOW - 1.0
+
+    def is_one(
+        self, told: Told | None, row_at: float = NOW - 60.0, code: str = "", config: Config | None = None
+    ) -> bool:
+        watch = book.Watch(book.Row("node1", 3, 17, "node2"), row_at=row_at)
+        memory = changed(remembered(own(FOLLOWS)), register={"watch": watch, "code": code})
+        seen = Seen(STANDBY, GONE, register=told)
+        return holding.majority_answers(self.CONFIG if config is None else config, memory, seen, self.SINCE, NOW)
+
+    def test_it_is(self) -> None:
+        for answer in (Done(ROW, NOW - 0.5), Refused(ROW, NOW - 0.5)):
+            assert self.is_one(Told(verbs.read(), answer))
+
+    def test_not_asked_lost_or_not_believed(self) -> None:
+        assert not self.is_one(None)
+        assert not self.is_one(Told(verbs.read(), LOST))
+        assert not self.is_one(Told(verbs.read(), Done(ROW, NOW - 0.5)), code="register_back")
+
+    def test_asked_before_the_trouble(self) -> None:
+        assert not self.is_one(Told(verbs.read(), Done(ROW, self.SINCE)))
+
+    def test_a_holder_that_may_have_renewed_a_moment_ago(self) -> None:
+        living = self.CONFIG.timing.least_lease
+        assert not self.is_one(Told(verbs.read(), Done(ROW, NOW - 0.5)), row_at=NOW - living)
+        assert self.is_one(Told(verbs.read(), Done(ROW, NOW - 0.5)), row_at=NOW - 1.2 * living)
+
+    def test_the_other_engine(self) -> None:
+        assert not self.is_one(Told(verbs.read(), Done(ROW, NOW - 0.5)), config=TWO)
 
 
 def test_the_holder_renews_and_is_one_by_the_answer_to_that() -> None:

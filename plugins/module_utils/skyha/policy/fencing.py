@@ -13,7 +13,7 @@ from ..words import Action, Do, Event, Outcome, Power, Role, Seen, Task
 from . import lease
 from .decision import Decision, Wants
 from .failover import answers_after_all, call_off, life_of, told
-from .holding import not_heir
+from .holding import majority_answers, not_heir
 from .listening import proven
 from .loss import passed_by
 from .memory import Memory, age, begin
@@ -150,7 +150,8 @@ def _cannot_see(config: Config, memory: Memory, intent: Intent, seen: Seen, now:
     if why is not None and is_recent and not memory.word.confirmed_off:
         text = f"fencing of {config.peer.name} waits, this node cannot see whether it lives: {why}"
         return _waits(config, memory, intent, text, "blind")
-    if why is None and cut_off(seen.looks) and not intent.takeover:
+    witness = majority_answers(config, memory, seen, intent.at, now)
+    if why is None and cut_off(seen.looks) and not witness and not intent.takeover:
         memory, events = not_followed(memory, cut_off_why(config))
         text = f"fencing of {config.peer.name} waits: the vote port does not accept, this node may be cut off"
         text += f"; where {config.peer.name} is dead for good 'skyctl takeover' goes on"

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from .. import verbs
 from ..config import Config
-from ..margins import RESIGNS_AFTER, START_SETTLES
+from ..margins import RESIGNS_AFTER, START_SETTLES, by_any_clock
 from ..words import Answer, Done, Lost, Missing, Refused, Role, Row, Seen, Server, Sight, Told, Verb
 from . import book
 from .belongs import Obstacle
@@ -171,6 +171,20 @@ def not_heir(config: Config, memory: Memory, now: float) -> Obstacle | None:
         return None
     holder = "nobody" if part.row is None else part.row.holder
     return Obstacle("heir", f"this node is not the heir in the register (holder: {holder})")
+
+
+def majority_answers(config: Config, memory: Memory, seen: Seen, since: float, now: float) -> bool:
+    """Is there a witness, beside the vote port, that it is not this node that is cut off?
+
+    An etcd has answered in this cycle what was asked after `since`: it does so with a majority of its members behind it. But the majority may
+    be this host and the primary's. So the holder must not have renewed for longer than one that lives would take, a lost answer included.
+    """
+    told, watch = seen.register, memory.register.watch
+    if config.register.engine != "etcd" or told is None or isinstance(told.answer, Lost) or memory.register.code:
+        return False
+    if watch is None or told.answer.sent_at <= since:
+        return False
+    return age(now, watch.row_at) > by_any_clock(config.timing.least_lease)
 
 
 def _row(row: Row) -> book.Row:

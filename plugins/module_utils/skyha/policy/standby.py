@@ -14,7 +14,7 @@ from ..words import Action, Do, Event, Look, Path, Role, Seen, Sight, Task
 from .armed import bmc_missing, evidence_missing, lag_seconds, readiness, replay_lag, unfit
 from .decision import Decision, Wants
 from .fencing import fence_once
-from .holding import beat_of_peer, other_holder
+from .holding import beat_of_peer, majority_answers, other_holder
 from .memory import Memory, Trouble, age, ended
 from .orders import INSTEAD, not_followed, takeover_answered
 from .patience import (
@@ -213,7 +213,7 @@ def _troubled(config: Config, memory: Memory, seen: Seen, now: float) -> Decisio
     trouble = renewing(trouble, seen.looks, beat_of_peer(memory), now)
     memory = replace(memory, watch=replace(memory.watch, trouble=trouble))
     wants = replace(look_at_primary(config, config.timing.retry_interval), peer=True)
-    if cut_off(seen.looks):
+    if cut_off(seen.looks) and not majority_answers(config, memory, seen, trouble.since, now):
         # What is seen from here proves nothing meanwhile: patience and evidence begin again when the vote port accepts.
         why, memory = cut_off_why(config), _over_again(config, memory, now)
         memory, told = not_followed(memory, why)
@@ -268,7 +268,10 @@ def _troubled(config: Config, memory: Memory, seen: Seen, now: float) -> Decisio
             f"standby, primary shows no life: {patience}; {config.peer.name} is being switched on, that ends first"
         )
         return Decision(memory, sentence, wants, (), events, {"trouble": sentence})
-    why = f"{signs(seen.looks)}; {patience}{late_order(config, memory, now)}"
+    beside = (
+        "; the vote port does not accept, a majority of the register's members answers" if cut_off(seen.looks) else ""
+    )
+    why = f"{signs(seen.looks)}; {patience}{beside}{late_order(config, memory, now)}"
     intent = Intent(Stage.FENCING, now, trouble.since, why)
     what = "fencing" if config.agents else "taking over by time from"
     events += (Event("fencing", f"{what} {config.peer.name}: {why}", "alarm", facts(seen)),)
