@@ -32,15 +32,15 @@ MUTANTS = (
     Mutant(
         "commits go on alone before the register has heard that there is no heir",
         "policy/sync.py",
-        "hold is None or hold.has_heir:\n        return None  # an heir",
-        "hold is None:\n        return None  # an heir",
+        'return "" if is_passed_by else None\n',
+        'return ""\n',
         ZERO_LOSS,
     ),
     Mutant(
         "an heir is named by what held before commits went on alone",
         "policy/sync.py",
-        "floor=None, is_covered=False, is_level=False)",
-        "floor=None, is_level=False)",
+        "floor=None, is_covered=False, pace=replace(",
+        "floor=None, pace=replace(",
         ZERO_LOSS,
     ),
     Mutant(
@@ -60,7 +60,7 @@ MUTANTS = (
     Mutant(
         "a standby is given up at once, with no patience",
         "policy/sync.py",
-        "        if waits and now - part.owed_since >= config.replication.sync_patience:\n",
+        "        if waits and now - part.pace.owed_since >= config.replication.sync_patience:\n",
         "        if waits:\n",
         ZERO_LOSS,
     ),

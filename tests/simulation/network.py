@@ -177,7 +177,7 @@ class Network:
         if pg.state != "up":
             return Local(Server.STARTING, role, vip_held=host.vip), QUICK
         common = {
-            "timeline": pg.timeline,
+            "timeline": pg.told_timeline,
             "slots": tuple(sorted(pg.slots)),
             "vip_held": host.vip,
             "system_identifier": system,
@@ -230,5 +230,5 @@ class Network:
             noted = pg.control("noted") == pg.timeline
             return Peer(Server.UP, role, pg.timeline, system_identifier=pg.system_identifier, noted=noted), QUICK
         return Peer(
-            Server.UP, role, pg.timeline, pg.lsn, replay_lsn=pg.replayed[1], system_identifier=pg.system_identifier
+            Server.UP, role, pg.told_timeline, pg.lsn, replay_lsn=pg.replayed[1], system_identifier=pg.system_identifier
         ), QUICK

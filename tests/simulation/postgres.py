@@ -56,6 +56,7 @@ class Postgres:
         self.life = 0  # changes with every start and stop
         self.sync = Sync(self)
         self.up_at = 0.0
+        self._restartpoint, self._restartpoint_at = 1, 0.0
 
     # --- what is ---------------------------------------------------------------------------------------------
 
@@ -89,6 +90,17 @@ class Postgres:
         """Of its WAL."""
         return self.world.branches.timeline(self.branch)
 
+    @property
+    def told_timeline(self) -> int:
+        """What it says of itself; a standby whose stream has ended knows no more than its last restartpoint."""
+        if not self.is_standby or self.world.stream.streams_to(self) or self.world.kernel.now >= self._restartpoint_at:
+            return self.timeline
+        return self._restartpoint
+
+    def _follows(self, branch: int) -> None:
+        if branch != self.branch:
+            self._restartpoint, self._restartpoint_at = self.timeline, self.world.kernel.now + SPREAD_CHECKPOINT
+
     def settle(self) -> None:
         """Let the commits since the last time be made."""
         now = self.world.kernel.now
@@ -108,6 +120,7 @@ class Postgres:
     def receive(self, position: Position) -> None:
         """A standby gets WAL (or replays what it has, when `position` is its own)."""
         if position[0] != self.branch or position[1] > self.lsn:
+            self._follows(position[0])
             self.branch, self.lsn = position
         if not self.replay_paused and not self.reader:
             target = max(0, self.lsn - int(self.replay_lag / COMMIT_EVERY) * COMMIT_BYTES)
@@ -242,6 +255,7 @@ class Postgres:
     def rewound(self, source: Postgres) -> None:
         """pg_rewind is done: the data directory follows `source`."""
         self.world.settle()
+        self._follows(source.branch)
         self.branch, self.lsn = source.branch, source.lsn
         self.replayed = self.position
         self.is_standby, self.rewinding, self.clean = True, False, True

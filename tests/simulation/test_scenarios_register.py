@@ -389,6 +389,16 @@ class TestAHolderThatIsShutDownResigns:
         world.run(120)
         assert world.primary() is world.node2, story(world)
 
+    def test_soon_after_a_failover_too(self, world):
+        """The heir, once its stream has ended, tells the timeline of its last restartpoint: the one before the failover."""
+        world.node1.switch_off("test")
+        assert world.run_until(lambda: world.primary() is world.node2, 20) is not None
+        converges(world)
+        fences = world.oracles.fence_count
+        world.node2.shut_down()
+        assert world.run_until(lambda: world.primary() is world.node1, 3) is not None, story(world)
+        assert world.oracles.fence_count == fences
+
     def test_not_to_a_standby_that_lacks_something(self, world):
         world.cut("node1", "node2")
         world.run(2)

@@ -11,6 +11,7 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy import book
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.decide import decide
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.decision import Decision
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.row_change import changed
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import (
     Do,
     Done,
@@ -25,8 +26,6 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import 
 )
 from node_samples import NODE1, configured, remembered
 from policy_samples import NOW, PRIMARY, SERVES
-
-from tests.simulation.register import changed
 
 ID = "7301234567890123456"
 REGISTER = {"engine": "vote_host", "address": "198.51.100.35"}
@@ -111,7 +110,7 @@ class Serving:
         return self.row.heir == "node2"
 
     def _answered(self, verb: words.Verb) -> words.Answer:
-        new = self.row if verb.name == "read" else changed(self.row, verb)
+        new = self.row if verb.name == "read" else changed(self.row, ID, verb)
         if new is not None and new.heir != self.row.heir:
             self.log.append(f"heir {new.heir}" if new.heir else "no heir")
         self.row = self.row if new is None else new

@@ -8,7 +8,7 @@ from dataclasses import replace
 from .. import verbs
 from ..config import Config
 from ..margins import RESIGNS_AFTER, START_SETTLES, by_any_clock
-from ..words import Answer, Done, Lost, Missing, Refused, Role, Row, Seen, Server, Sight, Told, Verb
+from ..words import Answer, Done, Lost, Missing, Peer, Refused, Role, Row, Seen, Server, Sight, Told, Verb
 from . import book
 from .belongs import Obstacle
 from .decision import Decision, Wants
@@ -320,7 +320,7 @@ def _resigns(config: Config, memory: Memory, seen: Seen, now: float) -> bool:
     timeline = (
         memory.record.timeline if seen.local.timeline is None else seen.local.timeline
     )  # its control file may be gone
-    if not _may_resign(config, memory, seen) or peer is None or peer.timeline != timeline:
+    if not _may_resign(config, memory, seen) or peer is None or not _may_follow(peer, timeline):
         return False
     if would_resign(config, memory, seen):
         return end is not None and has_received(peer, end)
@@ -328,6 +328,14 @@ def _resigns(config: Config, memory: Memory, seen: Seen, now: float) -> bool:
     written = memory.own.write_lsn
     stays_down = _cannot_start(config, memory, seen, now)
     return stays_down and written > 0 and has_received(peer, max(written, end or 0))
+
+
+def _may_follow(peer: Peer, timeline: int | None) -> bool:
+    """Is the heir, whom this node has named while it followed, still on this timeline, for all that it tells?
+
+    Once its stream has ended it tells the timeline of its last restartpoint, which is an older one for some minutes after a failover.
+    """
+    return peer.timeline is not None and timeline is not None and peer.timeline <= timeline
 
 
 def _cannot_start(config: Config, memory: Memory, seen: Seen, now: float) -> bool:
