@@ -203,9 +203,9 @@ def _named(memory: Memory) -> Memory:
         own = dataclasses.replace(own, up_since=0.0)
     overruled = record.overruled if record.overruled == record.epoch else 0
     record = dataclasses.replace(record, boot="now", served_boot=served, overruled=overruled)
-    sync = memory.sync
-    if sync.owed is None and sync.owed_since:  # since when nothing is owed nobody asks
-        sync = dataclasses.replace(sync, owed_since=0.0)
+    sync, pace = memory.sync, memory.sync.pace
+    if pace.owed is None and pace.owed_since:  # since when nothing is owed nobody asks
+        sync = dataclasses.replace(sync, pace=dataclasses.replace(pace, owed_since=0.0))
     memory = dataclasses.replace(memory, record=record, own=own, register=_held(memory), sync=sync)
     if record.intent is None and memory.fence.row is not None:  # the next failover reads it anew
         memory = dataclasses.replace(memory, fence=dataclasses.replace(memory.fence, row=None, silent_at=None))
