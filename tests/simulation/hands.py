@@ -128,6 +128,12 @@ class Hands:
                 return
         raise WorldError("no primary to write the pause into")
 
+    def doubt_sync(self) -> None:
+        """See ports.Hands."""
+        self._hand("doubt_sync")
+        self.call(self.world.fsync_time)
+        self.host.pg.sync.in_doubt = True
+
     def set_sync(self, name: str) -> None:
         """See ports.Hands."""
         self._hand("set_sync")

@@ -84,7 +84,8 @@ class Oracles:
             paused
             and not stops
             and any(
-                action.do not in (Do.SET_PAUSE, Do.SET_SYNC) and action.value not in (Task.CHECK_BMC, Task.CHECK_RECORD)
+                action.do not in (Do.SET_PAUSE, Do.SET_SYNC, Do.DOUBT_SYNC)
+                and action.value not in (Task.CHECK_BMC, Task.CHECK_RECORD)
                 for action in decision.actions
             )
         ):

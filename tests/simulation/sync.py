@@ -20,6 +20,7 @@ class Sync:
     def __init__(self, pg: Postgres) -> None:
         self.pg = pg
         self.file = ""
+        self.in_doubt = False
         self.names = ""  # as sessions and the walsender have it
         self.waits = False  # as the checkpointer has it: commits wait
         self.checkpointer_late = 0.0  # seconds that it takes to read its settings (it syncs a file)
@@ -30,7 +31,7 @@ class Sync:
 
     def write(self, name: str) -> None:
         """The file is written, and the server is told to read it."""
-        self.file = name
+        self.file, self.in_doubt = name, False
         if self.pg.state == "up":
             self.pg.host.later(RELOADS, self._reload, self.pg.life)
             self.pg.host.later(RELOADS + self.checkpointer_late, self._checkpointer, self.pg.life)
@@ -50,7 +51,9 @@ class Sync:
         self.pg.world.settle()
         self.overridden = name
         self.is_past_skyha = self.is_past_skyha or name is not None
+        in_doubt = self.in_doubt
         self.write(self.file)
+        self.in_doubt = in_doubt
 
     def _reload(self, life: int) -> None:
         if life == self.pg.life:
@@ -101,6 +104,14 @@ class Sync:
     def seen(self) -> Seen:
         """As skyha's look has it."""
         if self.pg.state != "up" or self.pg.is_standby:
-            return Seen(self.file)
+            return Seen(None if self.in_doubt else self.file)
         taken = bool(self.names) and self.names == self.pg.host.peer.name and self.pg.world.stream.streams_from(self.pg)
-        return Seen(self.file, sync_names(self.names), "on", taken, True, self.waits == bool(self._set), self.flushed)
+        return Seen(
+            None if self.in_doubt else self.file,
+            sync_names(self.names),
+            "on",
+            taken,
+            True,
+            self.waits == bool(self._set),
+            self.flushed,
+        )

@@ -186,9 +186,6 @@ class TestChanges:
         converges(world)
         assert world.register.row.heir == "node2"
 
-    @pytest.mark.xfail(
-        strict=True, reason="policy/sync.py lets commits go on alone while the heir stands (is_passed_by)"
-    )
     def test_a_setting_that_was_in_its_way_while_the_register_was_silent(self):
         """What is acknowledged while it stands nobody has promised; what is after it was removed, skyha has."""
         world = ready(**REGISTER, **ZERO_LOSS)

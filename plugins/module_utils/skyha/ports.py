@@ -140,6 +140,9 @@ class Hands(Protocol):
     def set_pause(self, request: Request) -> None:
         """Write pause or resume into the database, through the primary."""
 
+    def doubt_sync(self) -> None:
+        """Note durably that commits may not have waited for the node that was written down; its settings stay."""
+
     def set_sync(self, name: str) -> None:
         """Write down durably for which node commits wait ('': nobody), and let the server here read it, if one runs."""
 

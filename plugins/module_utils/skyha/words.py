@@ -154,7 +154,7 @@ class Reader:
 class Sync:
     """For whom commits wait on this node (zero loss). What is of the server is known of a running primary only."""
 
-    file: str | None = None  # the node that skyha's file names, '': nobody; None: not known
+    file: str | None = None  # the node that skyha's file names, '': nobody; None: not known, or in doubt
     names: str | None = None  # synchronous_standby_names, as a new session has it
     commit: str | None = None  # synchronous_commit, likewise
     taken: bool | None = None  # the peer's walsender has taken those settings: it is the synchronous standby
@@ -413,6 +413,7 @@ class Do(str, Enum):
     SET_SWITCHING = "set_switching"  # tell the database that a switchover begins / is over (value True/False)
     PROMOTE_PEER = "promote_peer"  # switchover: by SQL, after the peer has all WAL
     SET_PAUSE = "set_pause"  # write pause/resume into the database
+    DOUBT_SYNC = "doubt_sync"  # note that commits may not have waited for the heir; those that do wait on
     SET_SYNC = "set_sync"  # let commits wait for that node (value: its name), or for nobody ('')
     RUN = "run"  # start a Task
 

@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The file by which commits wait: durable, read once, and never taken for nobody's when it cannot be read."""
+"""The file by which commits wait: durable, read once, in doubt where it must be, and never taken for nobody's when it cannot be read."""
 
 from __future__ import annotations
 
@@ -115,3 +115,15 @@ def test_a_directory_that_cannot_be_synced_leaves_it_unknown(config: Config, mon
     with pytest.raises(WorldError, match="Input/output error"):
         file.write("node2")
     assert file._name is None
+
+
+def test_one_in_doubt_is_no_later_skyhas_and_commits_wait_on(config: Config, tmp_path: Path) -> None:
+    file = SyncFile(config)
+    file.write(config.peer.name)
+    before = settings(tmp_path)
+    file.doubt()
+    assert file.name is None
+    assert SyncFile(config).name is None
+    assert settings(tmp_path) == before
+    file.write(config.peer.name)
+    assert SyncFile(config).name == config.peer.name

@@ -313,6 +313,7 @@ class Loop:
             Do.RECORD_STANDBY: lambda: hands.record_standby(bool(value)),
             Do.SET_SWITCHING: lambda: hands.set_switching(bool(value)),
             Do.SET_PAUSE: lambda: hands.set_pause(value),  # type: ignore[arg-type]
+            Do.DOUBT_SYNC: hands.doubt_sync,
             Do.SET_SYNC: lambda: hands.set_sync(value),  # type: ignore[arg-type]
             Do.RUN: lambda: self.ports.tasks.start(value),  # type: ignore[arg-type]
         }

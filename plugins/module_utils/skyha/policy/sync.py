@@ -44,7 +44,7 @@ def remember_sync(config: Config, memory: Memory, seen: Seen, now: float) -> Mem
     part = replace(part, pace=_paced(config, part.pace, look, local.write_lsn, now))
     part = _waiting(config, part, memory, look, local.write_lsn, now)
     part = _resumed(config, part, memory, look, is_first)
-    is_deaf = look.names is not None and look.names != sync_names(look.file or "")
+    is_deaf = look.names is not None and look.names != _wanted_names(config, look)
     part = replace(part, deaf_since=(now if part.deaf_since is None else part.deaf_since) if is_deaf else None)
     return replace(memory, sync=_given_up(config, part, look, now))
 
@@ -101,6 +101,10 @@ def _is_in_effect(config: Config, look: Look) -> bool:
     return is_set and waits and look.alone is not False
 
 
+def _wanted_names(config: Config, look: Look) -> str:
+    return sync_names(config.peer.name if look.file is None else look.file)
+
+
 def _was_heir(config: Config, memory: Memory) -> bool:
     hold = memory.register.hold
     return hold is not None and hold.has_heir and hold.row.heir == config.peer.name
@@ -154,7 +158,7 @@ def _rests(part: Sync) -> float:
 def is_waited_for(config: Config, seen: Seen) -> bool:
     """Do commits here wait for the peer, by skyha's file? Without skyha nobody would end that."""
     look, local = seen.local.sync, seen.local
-    return config.zero_loss and local.server is Server.UP and look is not None and look.file not in ("", None)
+    return config.zero_loss and local.server is Server.UP and look is not None and look.file != ""
 
 
 def governed(config: Config, decision: Decision, seen: Seen, now: float) -> Decision:
@@ -171,6 +175,8 @@ def governed(config: Config, decision: Decision, seen: Seen, now: float) -> Deci
             events = _told(config, memory, wish, look)
             memory = _changed(memory)
         memory = replace(memory, sync=replace(memory.sync, told_at=now))
+    elif _is_passed_by(config, memory, look):
+        actions, memory = (Action(Do.DOUBT_SYNC),), _changed(memory)
     memory = _shielded(config, memory, seen, now)
     wants = decision.wants
     if _looks_soon(config, memory, seen):
@@ -194,17 +200,23 @@ def _wish(config: Config, memory: Memory, seen: Seen, now: float) -> str | None:
         return ""
     if local.role is not Role.PRIMARY or hold is None:
         return None
-    if (
-        hold.has_heir
-    ):  # it goes first. Where somebody's setting has let commits pass it by, no later skyha may take it for covered
-        is_passed_by = look.file == config.peer.name and look.names is not None and not _is_in_effect(config, look)
-        return "" if is_passed_by else None
+    if hold.has_heir:
+        return None  # it goes first
     if is_paused(memory.record, now) or seen.leaving or part.given_up_at is not None:
         return ""
     if local.server is Server.DOWN:
         return ""
     is_ready = part.pace.is_level and local.peer_streaming and local.standby_recorded and not memory.register.code
-    return config.peer.name if is_ready else None
+    if not is_ready:
+        return "" if look.file is None else None
+    return config.peer.name
+
+
+def _is_passed_by(config: Config, memory: Memory, look: Look) -> bool:
+    """May commits have passed the heir by, by a setting of somebody's? It is taken back, and no later skyha may take it for covered."""
+    hold = memory.register.hold
+    stands = config.zero_loss and hold is not None and hold.has_heir
+    return stands and look.file == config.peer.name and look.names is not None and not _is_in_effect(config, look)
 
 
 def _is_deaf(memory: Memory, now: float) -> bool:
@@ -277,7 +289,7 @@ def _alarms(config: Config, memory: Memory, seen: Seen, now: float) -> dict[str,
     if not shield.holds and age(now, shield.at) > ALONE_AFTER:
         what = "no failover comes by itself" if part.is_covered else "what is committed now is on this node only"
         found["not_protected"] = f"{what}: {_why_alone(config, memory, local, now)}"
-    names = sync_names(look.file or "")
+    names = _wanted_names(config, look)
     if part.deaf_since is not None and now - part.deaf_since > RELOAD_AGAIN:
         found["sync_overridden"] = (
             f"synchronous_standby_names is {look.names!r}, and skyha set {names!r}: a setting of ALTER SYSTEM, of the command line or of "

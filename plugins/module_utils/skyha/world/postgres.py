@@ -182,6 +182,10 @@ class HostHands:
         )
         self._note("pause or resume", dsn, change)
 
+    def doubt_sync(self) -> None:
+        """See ports.Hands."""
+        self._sync.doubt()
+
     def set_sync(self, name: str) -> None:
         """See ports.Hands."""
         self._sync.write(name)

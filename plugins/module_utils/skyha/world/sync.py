@@ -12,6 +12,7 @@ from .store import sync_directory
 
 NAME = "synchronous.conf"
 _FOR = "# for: "
+_DOUBTED = "# in doubt: "
 _HEAD = "# Written by skyha: for which node commits wait (zero loss). It writes this file whole again.\n"
 
 
@@ -26,18 +27,26 @@ class SyncFile:
 
     @property
     def name(self) -> str | None:
-        """The node that it names, '': nobody; None: not known."""
+        """The node that it names, '': nobody; None: not known, or in doubt."""
         if self._name is None:
             self._name = self._read()
         return self._name
 
     def write(self, name: str) -> None:
         """Let it name this node, or nobody (''), durably; raises WorldError, and then it is not known what it says."""
+        self._put(self._text(name))
+        self._name = name
+
+    def doubt(self) -> None:
+        """Let no skyha take the node that it names for one that commits have always waited for; they wait on. Raises WorldError."""
+        self._put(self._text(self._config.peer.name).replace(_FOR, _DOUBTED))
+
+    def _put(self, text: str) -> None:
         self._name = None
         temporary = self._path + ".new"
         try:
             with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640), "w") as file:
-                file.write(self._text(name))
+                file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, self._path)
@@ -46,7 +55,6 @@ class SyncFile:
             raise WorldError(
                 f"{self._path}: cannot be written: {error}; see to the space and the rights of {self._directory}"
             ) from error
-        self._name = name
 
     def _read(self) -> str | None:
         try:
@@ -58,7 +66,7 @@ class SyncFile:
             return None  # it is written whole with the next change
         named = re.search(f"^{_FOR}(.+)$", text, re.MULTILINE)
         name = "" if named is None else named.group(1)
-        return name if text == self._text(name) else None  # by another configuration, or another hand
+        return name if text == self._text(name) else None  # in doubt, by another configuration, or another hand
 
     def _text(self, name: str) -> str:
         if not name:
