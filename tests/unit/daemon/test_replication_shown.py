@@ -78,7 +78,12 @@ def test_status_of_an_older_skyha_says_nothing_of_it() -> None:
 
 
 def test_what_is_not_protected_is_not_well_before_it_alarms() -> None:
-    assert not is_well(told(protected=False))
+    peer = from_json({**World(STANDBY, "/nonexistent").turn(5), "alarms": {}})
+    around = {"peer_status": shown(Told(100.0, peer), 100.0)}
+    for protected in (True, False):
+        status = told(protected=protected)
+        status = dataclasses.replace(status, around=dataclasses.replace(status.around, **around))
+        assert is_well(status) is protected
     assert wanting(told(protected=False)) == "What is committed is not protected against loss yet"
     assert "loss" not in wanting(told(protected=True))
 
