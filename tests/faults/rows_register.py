@@ -108,7 +108,6 @@ def disk_full(scene: Scene) -> None:
 @row("the register's host stands still for 30 s, the vote proxy with it", "N+A", outage=5)
 def host_stands_still(scene: Scene) -> None:
     faults.frozen_host("vote")
-    scene.later(lab.lab, "unpause", "vote")
     scene.alarm(scene.primary, "register", "stalled", within=25)
     scene.quiet(30)
     assert lab.is_writable(scene.primary)

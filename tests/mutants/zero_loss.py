@@ -32,8 +32,8 @@ MUTANTS = (
     Mutant(
         "commits go on alone before the register has heard that there is no heir",
         "policy/sync.py",
-        'return "" if is_passed_by else None\n',
-        'return ""\n',
+        "        return None  # it goes first\n",
+        '        return ""\n',
         ZERO_LOSS,
     ),
     Mutant(
