@@ -80,6 +80,9 @@ def on_a_small_disk(_primary: str) -> Iterator[None]:
 def fill() -> str:
     """Not a byte is left on that disk, and WAL is written until the register cannot go on; what it said of that."""
     since = time.time()
+    # Else what WAL needs is always there: old segments become new ones.
+    _sql("alter system set wal_keep_size = '4GB'")
+    _sql("select pg_reload_conf()")
     most = f"fallocate -l $(($(df --output=avail -B1 {HOME} | tail -1) - 4000000)) {HOME}/fill"
     lab.on(
         "vote", "sh", "-c", f"mountpoint -q {HOME} && {{ {most}; cat /dev/zero >> {HOME}/fill 2>/dev/null || true; }}"
@@ -93,6 +96,8 @@ def fill() -> str:
 def free() -> None:
     """It has space again."""
     lab.on("vote", "rm", "-f", f"{HOME}/fill")
+    lab.wait_for("the register that keeps no WAL any more", lambda: _sql("alter system reset wal_keep_size") == "", 60)
+    _sql("select pg_reload_conf()")
 
 
 def _said(since: float, words: str) -> str:

@@ -93,8 +93,8 @@ ALARMS: Mapping[str, Alarm] = {
     "lease_over": Alarm(
         _BAD,
         "Neither the register nor the standby let this primary write on, and the standby may take over: PostgreSQL here is stopped.",
-        "see to the register (sky-register.service on the vote host; sky-etcd.service on the members) and the network; it starts again as soon as the register says so, or by "
-        "'skyctl takeover' here where the peer is off for good",
+        "see to the register (sky-register.service on the vote host; sky-etcd.service on the members) and the network; it starts again as soon as "
+        "the register says so, or by 'skyctl takeover' here where the peer is off for good",
     ),
     "watchdog": Alarm(
         _MILD,

@@ -308,8 +308,7 @@ def _alarms(config: Config, memory: Memory, seen: Seen, now: float) -> dict[str,
 
 
 def _why_alone(config: Config, memory: Memory, local: Local, now: float) -> str:
-    part, look, peer = memory.sync, local.sync, config.peer.name
-    assert look is not None
+    part, look, peer = memory.sync, local.sync or Look(), config.peer.name
     if is_paused(memory.record, now):
         return "the cluster is paused"
     if part.given_up_at is not None:

@@ -136,7 +136,8 @@ class Members:
 
     def _send(self, channel: Channel, now: float) -> None:
         """The next call; before the first one, and where the members have forgotten it, the login."""
-        assert self._call is not None
+        if self._call is None:
+            return
         self._logs_in = not self._token
         if not self._logs_in:
             self._sent_at = now if self._sent_at is None else self._sent_at
@@ -169,7 +170,8 @@ class Members:
             self._failed(Failure(Sight.STALLED, reply.error, str(reply.code)), now)
 
     def _next(self, reply: Reply) -> None:
-        assert self._plan is not None
+        if self._plan is None:
+            return
         try:
             self._call, self._is_out = self._plan.send(reply), False
         except StopIteration as ended:

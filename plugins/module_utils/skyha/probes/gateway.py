@@ -136,7 +136,8 @@ class Channel:
 
     def _connected(self, now: float) -> None:
         raw = self._raw
-        assert raw is not None
+        if raw is None:
+            return
         code = raw.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if code:
             raise OSError(code, os.strerror(code))
