@@ -70,6 +70,19 @@ class TestTakeover:
         world.node1.switch_off("its supply fails, and its BMC's")
         fails_over(world, 10)
 
+    def test_an_order_that_acts_after_the_takeover_is_undone(self, world):
+        """The fence was under way when the lease ran out; by the time that its BMC carries it out the old primary is back."""
+        bmc, offs = world.bmcs["node1"], world.node1.boots
+        bmc.latency = 9.5
+        world.node1.mains = False
+        world.node1.switch_off("its supply fails")
+        fails_over(world, 12)
+        world.boot_time, bmc.latency, world.node1.mains = 0.2, 0.05, True
+        world.node1.switch_on("its supply is back")
+        world.run(10)
+        assert world.node1.boots > offs + 1, "the order has come to nothing"
+        converges(world)
+
     def test_without_any_bmc(self):
         world = ready(**LEASE, without_bmc=True)
         world.node1.mains = False

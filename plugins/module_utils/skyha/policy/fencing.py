@@ -111,7 +111,10 @@ def _unproven(config: Config, memory: Memory, intent: Intent, seen: Seen, now: f
     life, paused = life_of(config, intent, seen), is_paused(memory.record, now)
     by_time = None if paused else lease.proof(config, memory, now)
     if by_time is not None and life is None:
-        return proven(config, reads_row(memory), intent, by_time, last_receive=seen.local.receive_lsn)
+        memory = reads_row(memory)
+        if Task.FENCE in seen.running:  # it may act yet, on a host that is back by then
+            memory = replace(memory, record=replace(memory.record, order_out_at=now))
+        return proven(config, memory, intent, by_time, last_receive=seen.local.receive_lsn)
     if Task.FENCE in seen.running:
         # Its skyha renews until the power is gone; what is read without a proof was read before it (R2).
         memory = reads_row(memory)
