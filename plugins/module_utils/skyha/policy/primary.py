@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..config import Config
-from ..words import Action, Do, Event, Local, Order, Path, Role, Seen, Server, Sight
+from ..words import Action, Do, Event, Local, Order, Path, Role, Seen, Server, Sight, Task
 from .armed import bmc_problem, record_problem
 from .belongs import on_own_cluster
 from .boot import PROMOTED_BY_HAND, Step, next_step
@@ -257,7 +257,9 @@ def _alone_for(memory: Memory, now: float) -> float:
 def _keep_power(config: Config, memory: Memory, seen: Seen, now: float) -> tuple[Memory, tuple[Action, ...]]:
     """Switch the fenced peer on again once this node holds the VIP; and the quiet check of its BMC."""
     if memory.record.power_on_due:
-        return power_on(memory, seen, now) if seen.local.vip_held else (memory, ())
+        memory, actions = power_on(memory, seen, now) if seen.local.vip_held else (memory, ())
+        if actions or Task.POWER_ON in seen.running:
+            return memory, actions
     return memory, check_bmc(config, memory, seen, now)
 
 
