@@ -16,7 +16,7 @@ MUTANTS = (
     Mutant(
         "the record is not synced to the disk",
         "world/store.py",
-        "                os.fsync(file.fileno())\n",
+        "        os.fsync(file.fileno())\n",
         "",
         ("tests/unit/world/test_store.py",),
     ),

@@ -28,6 +28,8 @@ RESTART = 2.0
 # A BMC that says 'off' of a host that was on must say so twice, this far apart: some say what was ordered before it is so (power
 # supplies need up to a second, sensors are read once a second).
 SETTLES = 1.5
+# A power that was read as off so lately ends the patience. It proves nothing: the fence reads it again.
+POWER_READ_HOLDS = 3.0
 # How long a proven fence holds. After that the peer may have been switched on again.
 PROOF_FRESH = 6.0
 # A proof that comes so long after its attempt's deadline: this host stood still, it proves nothing of now.

@@ -337,6 +337,9 @@ class Task(str, Enum):
     CHECKPOINT = "checkpoint"  # of this node's PostgreSQL, to its end
 
 
+ONLY_LOOK = (Task.CHECK_BMC, Task.CHECK_RECORD)  # nothing comes of these but knowledge
+
+
 @dataclass(frozen=True)
 class Outcome:
     """How a task ended."""

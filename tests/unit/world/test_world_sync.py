@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import Config
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.errors import WorldError
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.world import sync
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.world import store
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.world.sync import NAME, SyncFile
 
 
@@ -100,7 +100,7 @@ def test_it_is_on_disk_before_it_counts(config: Config, tmp_path: Path, monkeypa
     for name in ("fsync", "replace"):
         honest = getattr(os, name)
         monkeypatch.setattr(os, name, lambda *a, n=name, h=honest: (calls.append(n), h(*a))[1])
-    monkeypatch.setattr(sync, "sync_directory", lambda directory: calls.append(f"sync {directory}"))
+    monkeypatch.setattr(store, "sync_directory", lambda directory: calls.append(f"sync {directory}"))
     SyncFile(config).write("node2")
     assert calls == ["fsync", "replace", f"sync {tmp_path}"]
 
@@ -111,7 +111,7 @@ def test_a_directory_that_cannot_be_synced_leaves_it_unknown(config: Config, mon
     def fails(_directory: str) -> None:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(sync, "sync_directory", fails)
+    monkeypatch.setattr(store, "sync_directory", fails)
     with pytest.raises(WorldError, match="Input/output error"):
         file.write("node2")
     assert file._name is None

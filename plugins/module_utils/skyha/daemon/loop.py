@@ -20,7 +20,7 @@ from ..policy.lease import is_bound
 from ..policy.memory import Memory
 from ..policy.record import Record, adopt
 from ..ports import Clock, Eyes, Guard, Hands, Notes, Pause, Register, Signs, Store, Tasks
-from ..words import Action, Do, Event, Look, Path, Peer, Request, Seen, Task, Told
+from ..words import ONLY_LOOK, Action, Do, Event, Look, Path, Peer, Request, Seen, Task, Told
 from . import evidence_json, record_json
 from .timeline import GOES_ON
 
@@ -32,7 +32,6 @@ TELL_FOR = 10.0  # seconds that a failure stays an alarm after it was last seen,
 CALM_FOR = 15.0  # an alarm that returns sooner is the same one: a password that fails is seen by every fresh look only
 # Actions that stop this node from serving: they are never held back.
 _YIELDING = frozenset({Do.KILL_POSTGRES, Do.DROP_VIP})
-_LOOKS = (Task.CHECK_BMC, Task.CHECK_RECORD)
 # What must not be done where the other was to be done just before and failed. Nothing else waits for anything: a slot that
 # cannot be made is no reason to leave the peer switched off.
 _NEEDS: Mapping[Do, frozenset[Do]] = {
@@ -125,8 +124,10 @@ class Loop:
             self._act(decision, now)
         else:
             # ... but to stop writing needs no announcement, and to look, and remember what was seen, announces nothing.
-            yielding = tuple(action for action in decision.actions if action.do in _YIELDING or action.value in _LOOKS)
-            only_looks = all(action.value in _LOOKS for action in decision.actions)
+            yielding = tuple(
+                action for action in decision.actions if action.do in _YIELDING or action.value in ONLY_LOOK
+            )
+            only_looks = all(action.value in ONLY_LOOK for action in decision.actions)
             harmless = only_looks and decision.memory.record.intent == self.memory.record.intent
             if harmless:
                 self._adopt(decision.memory)

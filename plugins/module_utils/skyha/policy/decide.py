@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..config import Config
-from ..words import Action, Do, Order, Role, Seen, Server, Task
+from ..words import ONLY_LOOK, Action, Do, Order, Role, Seen, Server
 from .armed import readiness
 from .belongs import adopt_cluster, foreign_peer, not_ours, only_own_cluster
 from .boot import decide_down
@@ -24,8 +24,6 @@ from .storage import moved_on_purpose, remember_mounts
 from .sync import governed
 from .upkeep import undo_fence
 from .vip import drop_vip
-
-_LOOKS = (Action(Do.RUN, Task.CHECK_BMC), Action(Do.RUN, Task.CHECK_RECORD))
 
 
 def decide(config: Config, memory: Memory, seen: Seen, now: float) -> Decision:
@@ -62,7 +60,7 @@ def decide(config: Config, memory: Memory, seen: Seen, now: float) -> Decision:
         decision = replace(decision, alarms={**decision.alarms, "failover": text})
     if is_paused(memory.record, now) and "lease_over" not in decision.alarms:
         # These only look, and keep the node armed for the end of the pause.
-        looks = tuple(action for action in decision.actions if action in _LOOKS)
+        looks = tuple(action for action in decision.actions if action.value in ONLY_LOOK)
         decision = replace(decision, actions=looks, alarms={"paused": "the cluster is paused", **decision.alarms})
     elif (
         seen.local.vip_held and seen.local.role is Role.STANDBY and Do.DROP_VIP not in {a.do for a in decision.actions}

@@ -317,9 +317,8 @@ def asks_no_more(config: Config, memory: Memory, seen: Seen, now: float) -> bool
 
 def _resigns(config: Config, memory: Memory, seen: Seen, now: float) -> bool:
     peer, end = seen.peer, seen.local.write_lsn
-    timeline = (
-        memory.record.timeline if seen.local.timeline is None else seen.local.timeline
-    )  # its control file may be gone
+    # (Its control file may be gone.)
+    timeline = memory.record.timeline if seen.local.timeline is None else seen.local.timeline
     if not _may_resign(config, memory, seen) or peer is None or not _may_follow(peer, timeline):
         return False
     if would_resign(config, memory, seen):
@@ -383,7 +382,7 @@ def _question(config: Config, memory: Memory, seen: Seen, now: float) -> tuple[M
             return memory, verbs.take(own, node, row)
         if intent.by_operator or intent.takeover:  # he answers for what this node may lack
             return memory, verbs.found(own, node, row.epoch + 1, row)
-    if seen.local.server is Server.DOWN and seen.local.role is Role.PRIMARY and memory.word.confirmed_off:
+    if _is_down(seen) and memory.word.confirmed_off:
         return memory, verbs.found(own, node, part.row.epoch + 1, part.row)
     return memory, verbs.read()
 

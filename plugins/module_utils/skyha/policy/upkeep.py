@@ -6,14 +6,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..config import Config
-from ..margins import ORDER_ACTS_WITHIN, RECORD_EVERY
+from ..margins import ORDER_ACTS_WITHIN, POWER_READ_HOLDS, RECORD_EVERY
 from ..words import Action, Do, Event, Outcome, Path, Power, Seen, Sight, Task
 from .armed import bmc_problem, is_bmc_belied
 from .memory import Memory, Upkeep, age
 from .record import Stage, is_paused
 
-READ_POWER_EVERY = 0.4
-POWER_READ_HOLDS = 3.0
+READ_POWER_EVERY = 0.4  # seconds between two questions for it, while the peer's host answers nothing
 POWER_ON_EVERY = 15.0
 POWER_ON_TRIES = 20
 RECORD_RETRY = 5.0

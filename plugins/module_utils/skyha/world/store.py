@@ -49,14 +49,8 @@ class FileStore:
 
     def save(self, record: Mapping[str, object]) -> None:
         """See ports.Store."""
-        temporary = self._path + ".new"
         try:
-            with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640), "wb") as file:
-                file.write(_pack(record))
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, self._path)
-            sync_directory(self._directory)
+            put_durably(self._path, _pack(record))
         except (OSError, TypeError, ValueError) as error:
             raise StateError(
                 f"{self._path}: cannot be written: {error}; see to the space and the rights of {self._directory}"
@@ -78,6 +72,17 @@ class FileStore:
         if envelope.get("checksum") != _checksum(record):
             raise StateError(f"{self._path}: is damaged (its checksum does not fit); {_NEXT}")
         return record
+
+
+def put_durably(path: str, data: bytes) -> None:
+    """Put the file there, whole or not at all, and on the disk before this returns; raises OSError."""
+    temporary = path + ".new"
+    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640), "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+    sync_directory(os.path.dirname(path))
 
 
 def sync_directory(path: str) -> None:

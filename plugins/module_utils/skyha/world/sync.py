@@ -8,7 +8,7 @@ import re
 
 from ..config import Config, sync_names
 from ..errors import WorldError
-from .store import sync_directory
+from .store import put_durably
 
 NAME = "synchronous.conf"
 _FOR = "# for: "
@@ -17,7 +17,7 @@ _HEAD = "# Written by skyha: for which node commits wait (zero loss). It writes 
 
 
 class SyncFile:
-    """`NAME` in the state directory. It is read once: nobody else writes it."""
+    """`NAME` in the state directory. It is read until it is known what it says, and no more: nobody else writes it."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
@@ -43,14 +43,8 @@ class SyncFile:
 
     def _put(self, text: str) -> None:
         self._name = None
-        temporary = self._path + ".new"
         try:
-            with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640), "w") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, self._path)
-            sync_directory(self._directory)
+            put_durably(self._path, text.encode())
         except OSError as error:
             raise WorldError(
                 f"{self._path}: cannot be written: {error}; see to the space and the rights of {self._directory}"
