@@ -94,7 +94,8 @@ def loss(args: argparse.Namespace) -> None:
 def heal(args: argparse.Namespace) -> None:
     for item in ALL_HOSTS if args.host == "all" else [host(args.host)]:
         if args.host != "all" or faults.current(item):
-            faults.heal(item, hosts.pid_of(item))
+            with hosts.power_lock(item):  # one that is just being switched on has no cable yet
+                faults.heal(item, hosts.pid_of(item))
 
 
 def bmc_verb(args: argparse.Namespace) -> None:

@@ -96,9 +96,16 @@ MUTANTS = (
     Mutant(
         "a beat in the register is no life",
         "policy/patience.py",
-        "    if not nothing_seen or beat_at is None or beat_at <= trouble.since:\n",
+        "    if beat_at is None or beat_at <= trouble.since or (trouble.beat_at is not None and beat_at <= trouble.beat_at):\n",
         "    if True:\n",
         (REGISTER,),
+    ),
+    Mutant(
+        "a holder that renews, and serves again soon, is fenced like one that is silent",
+        "policy/patience.py",
+        "    if age(now, trouble.beat_at) <= BEAT_FRESH:",
+        "    if False:",
+        LEASE,
     ),
     Mutant(
         "a holder whose PostgreSQL hangs renews on",

@@ -279,6 +279,19 @@ class TestNoFalseAlarm:
         world.heal()
         converges(world)
 
+    @pytest.mark.parametrize("later", [0.3, 1.8])
+    def test_the_switch_dies_and_its_ports_come_up_the_primary_s_last(self, world, later):
+        """Its lease is over by then, so PostgreSQL is down and the VIP is nowhere: it renews, and is let start again."""
+        for name in ("node1", "node2"):
+            world.isolate(name)
+        nobody_is_fenced(world, 10)
+        assert world.node1.pg.state == "down", story(world)
+        world.heal(("node2", "vote"))
+        world.run(later)
+        world.heal()
+        assert world.run_until(lambda: world.node1.pg.state == "up" and world.node1.vip, 4) is not None, story(world)
+        nobody_is_fenced(world, 60)
+
     def test_old_datagrams_that_are_sent_again_change_nothing(self, world):
         """Not even where the peer has booted since, and this skyha has never seen the boot that they are of."""
         recorded = tuple(world.network.recorded)

@@ -57,6 +57,8 @@ WORD_EVERY = 2.0
 STREAM_LINGERS = 30.0
 # WAL that grew so lately still says that the primary's server writes.
 WAL_FRESH = 2.0
+# A holder that has renewed so lately is at work: it starts PostgreSQL, or hands over. It renews about once a second.
+BEAT_FRESH = 2.0
 # An unreachable primary that answered again so lately: the next trouble is the same bad link.
 FLAPPING = 10.0
 # How long a server may shut down: TimeoutStopSec of sky-postgresql.service, after which systemd ends it by force.

@@ -13,6 +13,7 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.patien
     cut_off,
     living,
     not_counted,
+    renewing,
     used_up,
     worsened,
 )
@@ -73,6 +74,20 @@ def test_patience_is_that_of_the_class(timing, vip, vote):
     trouble = Trouble(100.0, 1000)
     assert not used_up(timing, trouble, looks(vip, vote), 100.0 + needed - 0.01)[0]
     assert used_up(timing, trouble, looks(vip, vote), 100.0 + needed)[0]
+
+
+def test_a_holder_that_renews_gets_the_time_of_a_start_and_no_more():
+    seen, grace = looks(Sight.UNREACHABLE, Sight.DROPPED), Timing().restart_grace
+    trouble = renewing(Trouble(100.0, 99), seen, 101.0, 101.0)
+    assert not used_up(Timing(), trouble, seen, 102.9)[0]
+    assert used_up(Timing(), trouble, seen, 103.1)[0], "it has gone silent"
+    trouble = renewing(trouble, seen, 100.0 + grace - 0.1, 100.0 + grace)
+    assert used_up(Timing(), trouble, seen, 100.0 + grace)[0], "it renews on and on, and serves nobody"
+
+
+def test_a_beat_from_before_the_trouble_is_no_life():
+    seen = looks(Sight.UNREACHABLE, Sight.DROPPED)
+    assert used_up(Timing(), renewing(Trouble(100.0, 99), seen, 100.0, 100.5), seen, 100.5)[0]
 
 
 @pytest.mark.parametrize("timing", [Timing(), DOCUMENT])

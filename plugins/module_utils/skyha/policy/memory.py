@@ -69,7 +69,8 @@ class Trouble:
     elsewhere: bool = False  # another host answered for the VIP, and the primary lived, in the last cycle
     stopping_since: float | None = None  # the primary's server said first, on its own address, that it shuts down ...
     stopping_at: float | None = None  # ... and last: patience begins then
-    renewed_at: float | None = None  # nothing else was seen of it, and it renewed in the register last
+    beat_at: float | None = None  # it has renewed in the register since the trouble began, and did so last
+    renewed_at: float | None = None  # ... while nothing else could be seen of it
     blind_for: float = 0.0  # seconds of it in which this node could not look
     blind_since: float | None = None  # since when it cannot
     not_armed: Mapping[str, str] = field(default_factory=dict)  # what spoke against a failover when the trouble began

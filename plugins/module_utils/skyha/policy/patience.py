@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from ..config import Config, Timing
-from ..margins import STOP_LIMIT, WAL_FRESH
+from ..margins import BEAT_FRESH, STOP_LIMIT, WAL_FRESH
 from ..words import Look, Path, Peer, Role, Seen, Server, Sight
 from .decision import Wants
 from .memory import Memory, Trouble, age
@@ -113,18 +113,17 @@ def shutting_down(timing: Timing, trouble: Trouble, peer: Peer | None, now: floa
 
 
 def renewing(trouble: Trouble, looks: Mapping[Path, Look], beat_at: float | None, now: float) -> Trouble:
-    """The trouble, where the holder's beat in the register is all that can be seen of it: the VIP is silent, and the vote host's proxy
-    accepts and says nothing. beat_at: when its newest beat was received.
+    """The trouble, with the holder's newest beat in the register, which was received at `beat_at`: its skyha lives.
 
-    A broken link and a proxy that hangs look like that, beside a healthy primary. One whose PostgreSQL hangs renews no more
+    Where that is all that can be seen of it, the VIP silent, and the vote host's proxy accepts and says nothing, patience begins anew
+    with each: a broken link and a proxy that hangs look like that, beside a healthy primary. One whose PostgreSQL hangs renews no more
     (lease.gives_up); of one that is down the proxy says so; one that has lost its VIP the proxy cannot reach, and says that, too.
     """
+    if beat_at is None or beat_at <= trouble.since or (trouble.beat_at is not None and beat_at <= trouble.beat_at):
+        return trouble
+    trouble = replace(trouble, beat_at=beat_at)
     nothing_seen = looks[Path.VIP].sight is Sight.UNREACHABLE and looks[Path.VOTE].sight is Sight.STALLED
-    if not nothing_seen or beat_at is None or beat_at <= trouble.since:
-        return trouble
-    if trouble.renewed_at is not None and beat_at <= trouble.renewed_at:
-        return trouble
-    return replace(trouble, renewed_at=beat_at, unreachable=0, blind_for=0.0)
+    return replace(trouble, renewed_at=beat_at, unreachable=0, blind_for=0.0) if nothing_seen else trouble
 
 
 def used_up(
@@ -148,6 +147,11 @@ def used_up(
         return elapsed >= timing.hang_timeout, f"stalled or sick for {elapsed:.1f} of {timing.hang_timeout:g} s"
     if vip in (Sight.REFUSED, Sight.DROPPED):
         return elapsed >= timing.restart_grace, f"{vip.value} for {elapsed:.1f} of {timing.restart_grace:g} s"
+    if age(now, trouble.beat_at) <= BEAT_FRESH:  # its lease was over, or its host was reset: it is about to serve again
+        return (
+            elapsed >= timing.restart_grace,
+            f"unreachable, and it renews: for {elapsed:.1f} of {timing.restart_grace:g} s",
+        )
     needed = timing.failures_before_failover
     enough, sentence = trouble.unreachable >= needed, f"unreachable {trouble.unreachable} of {needed} times"
     if trouble.flapping:
