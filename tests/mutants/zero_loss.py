@@ -87,7 +87,7 @@ MUTANTS = (
     ),
     Mutant(
         "skyha ends while commits wait for the standby",
-        "policy/holding.py",
+        "policy/resigning.py",
         "    return stays or is_waited_for(config, seen) or",
         "    return stays or",
         ZERO_LOSS,

@@ -15,10 +15,10 @@ from ..margins import MAX_WAIT, STALE
 from ..policy.decide import decide
 from ..policy.decision import Decision, Wants
 from ..policy.evidence import evidence, in_doubt, resume
-from ..policy.holding import owes
 from ..policy.lease import is_bound
 from ..policy.memory import Memory
 from ..policy.record import Record, adopt
+from ..policy.resigning import owes
 from ..ports import Clock, Eyes, Guard, Hands, Notes, Pause, Register, Signs, Store, Tasks
 from ..words import ONLY_LOOK, Action, Do, Event, Look, Path, Peer, Request, Seen, Task, Told
 from . import evidence_json, record_json

@@ -15,10 +15,11 @@ from ..margins import POWER_KNOWN
 from ..words import Action, Do, Event, Order, Path, Peer, Role, Seen, Server, Task
 from .belongs import Obstacle, not_ours
 from .decision import Decision, Wants
-from .holding import asks_no_more, in_force, keeps_vip, may_start, overruled
+from .holding import in_force, keeps_vip, may_start, overruled
 from .memory import Memory, Restarts, age, begin
 from .orders import confirmed, refused, takeover_answered
 from .record import Intent, Record, Stage, is_paused
+from .resigning import asks_no_more
 from .stages import Found, at_stage
 from .storage import not_whole
 from .vip import drop_vip

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from .. import verbs
 from ..config import Config
-from ..margins import RESIGNS_AFTER, START_SETTLES, by_any_clock
-from ..words import Answer, Done, Lost, Missing, Peer, Refused, Role, Row, Seen, Server, Sight, Told, Verb
+from ..margins import by_any_clock
+from ..words import Answer, Done, Lost, Missing, Refused, Role, Row, Seen, Server, Sight, Told, Verb
 from . import book
 from .belongs import Obstacle
 from .decision import Decision, Wants
@@ -28,9 +28,8 @@ from .lease import (
 )
 from .memory import Memory, Naming, Register, age
 from .record import Record, Stage, is_overruled, is_paused
-from .storage import not_whole
-from .sync import is_waited_for, may_be_heir
-from .wal import has_received
+from .resigning import is_down, resigns
+from .sync import may_be_heir
 
 BEATS = 600  # so many renewals of one holder lie between two notes of the beat on record: each costs an fsync
 TAKES = ("take", "found")
@@ -285,66 +284,6 @@ def _in_a_hurry(wants: Wants, memory: Memory, verb: Verb | None, seen: Seen) -> 
     return replace(wants, delay=min(wants.delay, LEAVING_POLL)) if seen.leaving else wants
 
 
-def owes(config: Config, memory: Memory, seen: Seen) -> bool:
-    """skyha is told to end: is there something that the register must hear first?"""
-    hold = memory.register.hold
-    stays = hold is not None and hold.has_heir and seen.local.server is not Server.DOWN
-    return stays or is_waited_for(config, seen) or would_resign(config, memory, seen)
-
-
-def would_resign(config: Config, memory: Memory, seen: Seen) -> bool:
-    """Is this a holder whose PostgreSQL was shut down cleanly, and skyha is told to end (the host is shut down)? Then the heir may hold
-    at once, if it has everything. Who pauses the cluster first means to come back.
-    """
-    return seen.leaving and seen.local.clean_shutdown is True and _may_resign(config, memory, seen)
-
-
-def _may_resign(config: Config, memory: Memory, seen: Seen) -> bool:
-    if not _is_down(seen) or memory.record.paused or memory.record.intent is not None:
-        return False
-    hold = memory.register.hold
-    return hold is not None and hold.row.heir == config.peer.name
-
-
-def _is_down(seen: Seen) -> bool:
-    return seen.local.server is Server.DOWN and seen.local.role is Role.PRIMARY
-
-
-def asks_no_more(config: Config, memory: Memory, seen: Seen, now: float) -> bool:
-    """Is it to be seen now what came of the starts that were asked for? Only who could resign waits for that."""
-    return _may_resign(config, memory, seen) and age(now, memory.restarts.at) >= RESIGNS_AFTER - START_SETTLES
-
-
-def _resigns(config: Config, memory: Memory, seen: Seen, now: float) -> bool:
-    peer, end = seen.peer, seen.local.write_lsn
-    # (Its control file may be gone.)
-    timeline = memory.record.timeline if seen.local.timeline is None else seen.local.timeline
-    if not _may_resign(config, memory, seen) or peer is None or not _may_follow(peer, timeline):
-        return False
-    if would_resign(config, memory, seen):
-        return end is not None and has_received(peer, end)
-    # The heir has what this node had written when it was last looked at, so it lacks no more than after a fence.
-    written = memory.own.write_lsn
-    stays_down = _cannot_start(config, memory, seen, now)
-    return stays_down and written > 0 and has_received(peer, max(written, end or 0))
-
-
-def _may_follow(peer: Peer, timeline: int | None) -> bool:
-    """Is the heir, whom this node has named while it followed, still on this timeline, for all that it tells?
-
-    Once its stream has ended it tells the timeline of its last restartpoint, which is an older one for some minutes after a failover.
-    """
-    return peer.timeline is not None and timeline is not None and peer.timeline <= timeline
-
-
-def _cannot_start(config: Config, memory: Memory, seen: Seen, now: float) -> bool:
-    """Does PostgreSQL here stay down, and is no start of it under way? One that was stopped on purpose is started first."""
-    restarts, down_for = memory.restarts, age(now, memory.own.down_since)
-    was_tried = age(now, restarts.asked_at) <= down_for or restarts.count >= config.timing.restart_attempts
-    is_hopeless = was_tried or seen.local.timeline is None or not_whole(memory, seen.local) is not None
-    return is_hopeless and RESIGNS_AFTER <= down_for < float("inf") and age(now, restarts.asked_at) >= START_SETTLES
-
-
 def _is_in_no_hurry(memory: Memory, seen: Seen, now: float) -> bool:
     """A standby in quiet times. In trouble it reads with each look: a take names the row from right before the proof."""
     local, part = seen.local, memory.register
@@ -382,7 +321,7 @@ def _question(config: Config, memory: Memory, seen: Seen, now: float) -> tuple[M
             return memory, verbs.take(own, node, row)
         if intent.by_operator or intent.takeover:  # he answers for what this node may lack
             return memory, verbs.found(own, node, row.epoch + 1, row)
-    if _is_down(seen) and memory.word.confirmed_off:
+    if is_down(seen) and memory.word.confirmed_off:
         return memory, verbs.found(own, node, part.row.epoch + 1, part.row)
     return memory, verbs.read()
 
@@ -394,7 +333,7 @@ def _holders_question(
     node, told, intent = config.node.name, seen.register, memory.record.intent
     has_renewed = told is not None and isinstance(told.answer, Done) and told.verb.name in _HOLDS
     is_received = memory.switching.received and intent is not None and intent.stage is Stage.SWITCHING
-    if is_received or _resigns(config, memory, seen, now):
+    if is_received or resigns(config, memory, seen, now):
         # It may be carried out although no answer comes: a renewal must succeed before anything is started again (R1).
         memory = replace(memory, register=replace(memory.register, hold=book.gives_word(hold)))
         return memory, verbs.hand_over(own, node, hold.row)
