@@ -31,9 +31,8 @@ def _offers(given: Mapping[str, Any]) -> Iterator[_Offer]:
         yield _Offer("PostgreSQL: nodes, vote host, monitoring", [*nodes, *vote, *monitoring], port)
         yield _Offer("PostgreSQL: clients", given["os_tuning_client_cidrs"], port)
         yield _Offer("skyha", [*nodes, *monitoring], given["os_tuning_http_port"])
-        if given["pg_cluster_has_lease"]:
-            peers = [node for node in given["pg_cluster_nodes"] if node != given["inventory_hostname"]]
-            yield _Offer("skyha: signs of life", _addresses(given, peers), given["pg_cluster_signs_port"], "udp")
+        peers = [node for node in given["pg_cluster_nodes"] if node != given["inventory_hostname"]]
+        yield _Offer("skyha: signs of life", _addresses(given, peers), given["pg_cluster_signs_port"], "udp")
     for cluster in given["pg_cluster_clusters"]:
         yield from _of_a_member(given, cluster)
     if given["inventory_hostname"] in given["vote_hosts"]:

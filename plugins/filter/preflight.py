@@ -304,9 +304,7 @@ def _members_of_etcd(given: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _signs(given: Mapping[str, Any]) -> Iterator[str]:
-    """Signs of life, which a lease needs, go both ways or not at all."""
-    if not given["pg_cluster_has_lease"]:
-        return
+    """Signs of life go both ways or not at all; so does a lease, which needs them."""
     port = str(given["pg_cluster_signs_port"])
     if not port.isdecimal() or not 1024 <= int(port) <= 65535:
         yield f"pg_cluster_signs_port is '{port}': skyha, which is not root, needs a number from 1024 to 65535"
@@ -317,7 +315,7 @@ def _signs(given: Mapping[str, Any]) -> Iterator[str]:
             f"pg_cluster_signs_port is not the same for {' and '.join(node['name'] for node in nodes)}, and each skyha sends to the port that "
             f"it listens on itself: set it in the variables of the group {group}"
         )
-    for node in nodes:
+    for node in nodes if given["pg_cluster_has_lease"] else ():
         if not node["watchdog_device"]:
             yield (
                 f"pg_cluster_watchdog_device is empty for {node['name']} only: there is a lease for both nodes or for none; set it for both, or to "

@@ -22,6 +22,28 @@ MUTANTS = (
         ("tests/unit/policy/test_patience.py", SCENARIOS),
     ),
     Mutant(
+        "whoever is slow is taken to stand still",
+        "policy/patience.py",
+        "    if age(now, signs.stopped_at) <= SAID_LATELY:\n",
+        "    if True:\n",
+        ("tests/unit/policy/test_patience.py", SCENARIOS),
+        row="slow disk: it stands still for three seconds, less than hang_timeout",
+    ),
+    Mutant(
+        "what the peer's BMC answers once it fell silent disarms this node",
+        "policy/standby.py",
+        "    elif age(now, memory.watch.silent_at) <= SILENT_LATELY:\n",
+        "    elif False:\n",
+        (SCENARIOS,),
+    ),
+    Mutant(
+        "each lost datagram asks the BMC",
+        "policy/upkeep.py",
+        "        is_gone, every = is_silent(seen, now), SILENT_EVERY\n",
+        "        is_gone, every = is_silent(seen, now), 0.0\n",
+        (SCENARIOS,),
+    ),
+    Mutant(
         "a link that goes up and down gets no more patience",
         "policy/patience.py",
         "    if trouble.flapping:\n",

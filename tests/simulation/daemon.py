@@ -48,6 +48,7 @@ class Daemon:
         self.line = Line(self)
         self.notes = Notes(self)
         self.rung = False  # news that end a look came, and were not taken yet
+        self.hushed = False  # the peer fell silent, and nobody was told of it yet
         self.wanted = False  # systemd starts it again when it has ended in good order
         self.lives = 0  # counts its processes
         self.guard, self.signs = Guard(self), Signs(self)
@@ -63,10 +64,11 @@ class Daemon:
             return
         self.lives += 1
         self.rung = False
+        self.hushed = False
         self.guard.forget()
         self.signs.forget()
         self.process = Process(self.world.kernel, self.host, self._body)
-        if self.world.config(self.host.name).has_lease:
+        if self.world.config(self.host.name).signs.port:
             self.signs.begin()
 
     def kill(self, why: str = "kill -9") -> None:
@@ -104,6 +106,11 @@ class Daemon:
         self.rung = True
         self.poke()
 
+    def hush(self) -> None:
+        """What ends a wait, and not a look."""
+        self.hushed = True
+        self.poke()
+
     def order(self, order: Order, seconds: float | None = None) -> None:
         """An operator's skyctl."""
         if self.alive and self.loop is not None:
@@ -123,8 +130,10 @@ class Daemon:
         host = self.host
         try:
             config = self.world.config(host.name)
-            lease = (self.signs, self.guard) if config.has_lease else (None, None)
-            ports = Ports(self, self.eyes, self.hands, self.tasks, self, self.notes, self, self, self.line, *lease)
+            signs, guard = self.signs if config.signs.port else None, self.guard if config.has_lease else None
+            ports = Ports(
+                self, self.eyes, self.hands, self.tasks, self, self.notes, self, self, self.line, signs, guard
+            )
             self.loop = loop = Loop(config, ports, self._requests)
             while True:
                 loop.cycle()
@@ -134,7 +143,7 @@ class Daemon:
                 self.cycles += 1
                 self.world.oracles.cycle_ends(host, loop)
                 if loop.leaving and not loop.stays(self.world.kernel.now - self.told_at):
-                    if config.has_lease:
+                    if config.signs.port:
                         self.signs.end()
                     host.later(0.1, self._starts_again)
                     return
@@ -215,9 +224,9 @@ class Daemon:
     def wait(self, seconds: float) -> bool:
         """See ports.Pause."""
         assert self.process is not None
-        if not self.orders and not self.rung:
+        if not self.orders and not self.rung and not self.hushed:
             self.process.sleep(seconds / self.host.clock_rate, wakeable=True)
-        is_news, self.rung = self.rung, False
+        is_news, self.rung, self.hushed = self.rung or self.hushed, False, False
         return is_news
 
     def wake(self) -> None:

@@ -116,10 +116,10 @@ class Signs:
         assert self._talk is not None
         self._talk.promise(until)
 
-    def tell(self, beat: tuple[int, int] | None) -> None:
+    def tell(self, beat: tuple[int, int] | None, is_stopped: bool) -> None:
         """See ports.Signs."""
         assert self._talk is not None
-        if self._talk.tell(beat):
+        if self._talk.tell(beat, is_stopped):
             self._say()
 
     def told(self) -> words.Signs:
@@ -132,7 +132,7 @@ class Signs:
         self._say()
         now = self.daemon.monotonic()
         if self._talk.falls_silent(now):
-            self.daemon.poke()
+            self.daemon.hush()
         self.host.later(CALM if self._talk.is_trusted(now) else EVERY, self._speaks, life)
 
     def _say(self) -> None:

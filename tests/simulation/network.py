@@ -173,7 +173,7 @@ class Network:
                 sync=pg.sync.seen(),
             ), QUICK
         if pg.hung or pg.slow > deadline:
-            return Local(Server.STALLED, role, vip_held=host.vip), deadline
+            return Local(Server.STALLED, role, vip_held=host.vip, is_stopped=pg.hung), deadline
         if pg.state != "up":
             return Local(Server.STARTING, role, vip_held=host.vip), QUICK
         common = {

@@ -37,7 +37,7 @@ SETTLE = 300.0  # within so long after the last repair the cluster must be in go
 
 REGISTER = {"register": {"engine": "vote_host", "address": "198.51.100.35"}}
 ZERO_LOSS = {"replication": {"mode": "zero_loss"}}
-LEASE = {**REGISTER, "watchdog": {"device": "/dev/watchdog0"}, "signs": {"port": 8009}}
+LEASE = {**REGISTER, "watchdog": {"device": "/dev/watchdog0"}}
 
 
 def make_world(

@@ -126,7 +126,7 @@ class TestStumblingOnTheWay:
     @pytest.mark.parametrize("after", [0.5, 1.0, 1.5, 2.0, 2.5])
     def test_skyha_killed_before_the_fencing_began(self, world, after):
         world.node1.switch_off("test")
-        assert world.run_until(lambda: "trouble" in world.alarms("node2"), 10) is not None
+        assert world.run_until(lambda: "trouble" in world.events("node2"), 10) is not None
         world.run(after - 0.5)
         world.node2.daemon.kill()
         assert world.run_until(lambda: world.primary() is world.node2, 20) is not None, story(world)

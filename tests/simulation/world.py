@@ -14,6 +14,7 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import
     Config,
     Node,
     Peer,
+    Signs,
     Timing,
     Vip,
     Vote,
@@ -212,5 +213,6 @@ def _config(name: str, timing: Timing, sections: Mapping[str, Mapping[str, Any]]
         Vote("198.51.100.35"),
         agents=(Agent("bmc", "ipmi", "198.51.100.212"),),
         timing=timing,
+        signs=Signs(8009),
     )
     return laid_over(config, sections)

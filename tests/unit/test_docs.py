@@ -157,7 +157,14 @@ def test_timing_is_described_as_it_is() -> None:
     """The table of docs/failover.md."""
     text = (ROOT / "docs/failover.md").read_text()
     rows = dict(re.findall(r"^\| (\w+) \| ([\w. ]+ \| [\w. ]+) \|$", text, re.MULTILINE))
-    for name in ("interval", "failures_before_failover", "restart_grace", "hang_timeout", "flap_guard"):
+    for name in (
+        "interval",
+        "failures_before_failover",
+        "restart_grace",
+        "hang_timeout",
+        "standstill_timeout",
+        "flap_guard",
+    ):
         for shown, profile in zip(rows[name].split(" | "), ("fast", "document")):
             number = 0.0 if shown == "none" else float(shown.split()[0])
             assert getattr(docs_variables.config.PROFILES[profile], name) == number, (name, profile)

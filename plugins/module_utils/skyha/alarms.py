@@ -103,7 +103,8 @@ ALARMS: Mapping[str, Alarm] = {
     ),
     "signs": Alarm(
         _MILD,
-        "The nodes' signs of life do not arrive. The lease goes on by the register alone: the primary would stop if that were lost.",
+        "The nodes' signs of life do not arrive: a primary that dies is seen up to a second later. A lease goes on by the register alone: the "
+        "primary would stop if that were lost.",
         "see that the UDP port is open both ways, skyha runs on both nodes, and /etc/skyha/signs.key is the same there",
     ),
     "register_missing": _against(

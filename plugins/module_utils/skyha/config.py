@@ -204,7 +204,7 @@ class Watchdog:
 
 @dataclass(frozen=True)
 class Signs:
-    """[signs]: the datagrams by which both skyhas tell each other that they live. The lease needs them."""
+    """[signs]: the datagrams by which both skyhas tell each other that they live. A lease needs them; without one they make looks quicker."""
 
     port: int = 0  # UDP, the same on both nodes; 0: none
     keyfile: str = "/etc/skyha/signs.key"  # what signs them: the same text on both nodes; mode 0600
@@ -276,6 +276,7 @@ class Timing:
     failures_before_failover: Count = 3  # looks in a row that found the primary unreachable
     restart_grace: float = 5.0  # refused / dropped: time for a restart in place
     hang_timeout: float = 6.0  # stalled: time for a slow server to answer
+    standstill_timeout: float = 2.0  # stalled, and its skyha is silent, too, or says that PostgreSQL is stopped
     fresh_every: Seconds = 5.0  # the standby: a new connection along one path; the primary: a look along its own
     arming_window: Seconds = 15.0  # how long a good sign keeps a node armed
     bmc_check_interval: Seconds = 60.0  # between two checks of the peer's BMC
@@ -351,6 +352,7 @@ DOCUMENT = Timing(
     failures_before_failover=10,
     restart_grace=20.0,
     hang_timeout=20.0,
+    standstill_timeout=20.0,
     arming_window=60.0,
     flap_guard=0.0,
 )

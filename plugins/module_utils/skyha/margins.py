@@ -28,6 +28,9 @@ RESTART = 2.0
 # A BMC that says 'off' of a host that was on must say so twice, this far apart: some say what was ordered before it is so (power
 # supplies need up to a second, sensors are read once a second).
 SETTLES = 1.5
+# Without a datagram of the peer's for so long it is silent. It proves nothing: this node looks at once, not up to a second later, and
+# reads the peer's power meanwhile.
+SILENCE = 0.3
 # A power that was read as off so lately ends the patience. It proves nothing: the fence reads it again.
 POWER_READ_HOLDS = 3.0
 # How long a proven fence holds. After that the peer may have been switched on again.
@@ -38,6 +41,9 @@ PROOF_LATE = 2.0
 ORDER_TAKES = 1.0
 # A promotion that was given up is taken back within this time (PostgreSQL is killed, and was killed again where that failed).
 TAKEN_BACK = 10.0
+# After the proof it is listened whether anything still answers, for silence_deadline; where nothing answered in the looks right before it,
+# for so long. A host that lives answers within a round trip.
+LISTEN_AGAIN = 0.1
 # Something accepts connections so long after the BMC said 'off': the BMC is asked again.
 LISTEN_LIMIT = 5.0
 # A host that was read 'off' cannot serve again so soon: if it does, the BMC's word was wrong.
@@ -88,7 +94,7 @@ ECHO_FRESH = 3.0
 ALONE_GAP = 10.0
 # How long a primary trusts that nobody else has the VIP, beyond the time that listening for it takes.
 FREE_TRUSTED = 1.0
-# How long a standby in a switchover counts the VIP as free. Not longer than a primary trusts it.
+# How long a standby that is about to be promoted counts the VIP as free. Not longer than a primary trusts it.
 FREE_HOLDS = 1.0
 
 # A start of PostgreSQL that was asked for so long ago has come by now, or does not come: nothing of it is under way any more.

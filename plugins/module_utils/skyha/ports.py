@@ -69,8 +69,9 @@ class Signs(Protocol):
         """Bring the peer's marks back, as promises to take nothing by the lease, until then (monotonic) at the latest; a time that
         is past: not any more, from this call's return on."""
 
-    def tell(self, beat: tuple[int, int] | None) -> None:
-        """Say by each datagram from now on which epoch and beat of the register's row this node knows; None: none."""
+    def tell(self, beat: tuple[int, int] | None, is_stopped: bool) -> None:
+        """Say by each datagram from now on which epoch and beat of the register's row this node knows, None: none, and whether PostgreSQL
+        here is stopped by a signal."""
 
     def told(self) -> words.Signs:
         """What they have told so far."""

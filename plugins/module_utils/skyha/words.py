@@ -198,6 +198,7 @@ class Local:
     wal: Wal | None = None  # looked at now and then
     readers: tuple[Reader, ...] = ()  # standby: sessions that replay waits for; looked for only while it stands still
     sync: Sync | None = None
+    is_stopped: bool = False  # with STALLED: its postmaster is stopped by a signal
 
 
 @dataclass(frozen=True)
@@ -303,6 +304,9 @@ class Signs:
     promised_at: float | None = None  # this node's own last promise left then, or later
     beat: tuple[int, int] | None = None  # epoch and beat of the register's row, as the peer last told them ...
     beat_at: float | None = None  # ... and when it first did
+    stopped_at: float | None = (
+        None  # PostgreSQL there is stopped by a signal, its skyha said last then; None: its newest one does not
+    )
     problem: str = ""  # why none can come or go, or why the last one was not taken for the peer's
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import DOCUMENT, Timing
@@ -14,10 +15,20 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.patien
     living,
     not_counted,
     renewing,
+    stands_still,
     used_up,
     worsened,
 )
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Look, Path, Sight
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import (
+    Local,
+    Look,
+    Path,
+    Role,
+    Seen,
+    Server,
+    Sight,
+    Signs,
+)
 
 DEAD = (Sight.STALLED, Sight.REFUSED, Sight.DROPPED, Sight.UNREACHABLE)
 ALIVE = (Sight.OK, Sight.ALIVE, Sight.SICK)
@@ -83,6 +94,39 @@ def test_a_holder_that_renews_gets_the_time_of_a_start_and_no_more():
     assert used_up(Timing(), trouble, seen, 103.1)[0], "it has gone silent"
     trouble = renewing(trouble, seen, 100.0 + grace - 0.1, 100.0 + grace)
     assert used_up(Timing(), trouble, seen, 100.0 + grace)[0], "it renews on and on, and serves nobody"
+
+
+class TestStandstill:
+    """Stalled, and nothing of the primary moves: that needs less patience than a slow one."""
+
+    STALLED = looks(Sight.STALLED, Sight.STALLED)
+
+    @pytest.mark.parametrize(
+        ("signs", "is_still"),
+        [
+            (Signs(heard_at=99.2), True),  # it fell silent right before
+            (Signs(heard_at=100.3), False),  # it lives
+            (
+                Signs(heard_at=90.0),
+                False,
+            ),  # it has been silent for long: its skyha was stopped, or a firewall drops them
+            (Signs(), False),
+            (Signs(heard_at=101.9, stopped_at=101.9), True),  # it lives, and says so
+            (Signs(heard_at=101.9, stopped_at=100.5), False),  # not any more
+        ],
+    )
+    def test_by_what_its_skyha_says_or_does_not(self, signs, is_still):
+        seen = Seen(Local(Server.UP, Role.STANDBY), self.STALLED, signs=signs)
+        assert stands_still(seen, Trouble(100.0), 102.0) is is_still
+
+    def test_its_patience_is_shorter_and_never_longer_than_that_of_one_that_hangs(self):
+        timing = Timing()
+        assert not used_up(timing, Trouble(100.0), self.STALLED, 101.9, is_still=True)[0]
+        assert used_up(timing, Trouble(100.0), self.STALLED, 102.0, is_still=True)[0]
+        assert not used_up(timing, Trouble(100.0), self.STALLED, 102.0)[0]
+        assert used_up(replace(timing, hang_timeout=1.0), Trouble(100.0), self.STALLED, 101.0, is_still=True)[0]
+        document = (DOCUMENT.hang_timeout, DOCUMENT.standstill_timeout)
+        assert document[0] == document[1], "the document knows of no such thing"
 
 
 def test_a_beat_from_before_the_trouble_is_no_life():

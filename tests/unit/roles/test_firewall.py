@@ -67,22 +67,14 @@ def test_an_etcd_that_is_given_opens_nothing() -> None:
 
 
 def test_signs_of_life_come_from_the_peer_only() -> None:
-    assert rules("node1", "udp", pg_cluster_register="vote_host") == [("skyha: signs of life", NODES[1:], 8009)]
+    assert rules("node1", "udp") == [("skyha: signs of life", NODES[1:], 8009)]
     given = {"pg_cluster_register": "external", "pg_cluster_signs_port": 9009}
     assert rules("node2", "udp", **given) == [("skyha: signs of life", NODES[:1], 9009)]
 
 
-@pytest.mark.parametrize(
-    ("host", "given"),
-    [
-        ("node1", {}),
-        ("node1", {"pg_cluster_register": "vote_host", "pg_cluster_watchdog_device": ""}),
-        ("vote", {"pg_cluster_register": "vote_host"}),
-        ("monitor", {"pg_cluster_register": "vote_host"}),
-    ],
-)
-def test_no_port_is_opened_for_signs_of_life_that_nobody_sends(host: str, given: dict[str, Any]) -> None:
-    assert rules(host, "udp", **given) == []
+@pytest.mark.parametrize("host", ["vote", "monitor"])
+def test_no_port_is_opened_for_signs_of_life_that_nobody_sends(host: str) -> None:
+    assert rules(host, "udp", pg_cluster_register="vote_host") == []
 
 
 def test_monitoring_host_is_asked_by_monitoring_only() -> None:

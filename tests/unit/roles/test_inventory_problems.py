@@ -208,8 +208,7 @@ def test_bmc_that_is_named_must_be_usable_with_a_lease_too() -> None:
 
 @pytest.mark.parametrize("port", [0, 1023, 65536, "high"])
 def test_port_of_the_signs_of_life_must_be_one(port: object) -> None:
-    assert f"pg_cluster_signs_port is '{port}'" in "\n".join(problems(**WITH_REGISTER, pg_cluster_signs_port=port))
-    assert problems(pg_cluster_signs_port=port) == [], "nobody sends any"
+    assert f"pg_cluster_signs_port is '{port}'" in "\n".join(problems(pg_cluster_signs_port=port))
 
 
 def test_zero_loss_needs_a_register() -> None:

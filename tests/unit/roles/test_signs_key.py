@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Where a lease is, skyha is told of the signs of life, and both nodes have one key for them, made by the role (signs.yml)."""
+"""skyha is told of the signs of life, and both nodes have one key for them, made by the role (signs.yml)."""
 
 from __future__ import annotations
 
@@ -30,20 +30,12 @@ def tasks(name: str) -> list[dict[str, Any]]:
 # --- what skyha is told -------------------------------------------------------------------------------------------
 
 
-def test_skyha_is_told_of_port_and_key_where_a_lease_is() -> None:
-    config = config_file.parse(template("skyha_daemon", "skyha.conf.j2", variables("skyha_daemon", **LEASE)))
-    assert (config.has_lease, config.signs.port, config.signs.keyfile) == (True, 8009, "/etc/skyha/signs.key")
+@pytest.mark.parametrize(("given", "has_lease"), [({}, False), (LEASE, True)])
+def test_skyha_is_told_of_port_and_key(given: dict[str, Any], has_lease: bool) -> None:
+    config = config_file.parse(template("skyha_daemon", "skyha.conf.j2", variables("skyha_daemon", **given)))
+    assert (config.has_lease, config.signs.port, config.signs.keyfile) == (has_lease, 8009, "/etc/skyha/signs.key")
     known = variables("skyha_daemon", pg_cluster_signs_port=9009, **LEASE)
     assert config_file.parse(template("skyha_daemon", "skyha.conf.j2", known)).signs.port == 9009
-
-
-@pytest.mark.parametrize("given", [{}, {**LEASE, "pg_cluster_watchdog_device": ""}])
-def test_without_a_lease_there_are_no_signs_and_no_key(given: dict[str, Any]) -> None:
-    known = variables("skyha_daemon", **given)
-    assert "[signs]" not in template("skyha_daemon", "skyha.conf.j2", known)
-    by_name = {task["name"]: task for task in tasks("configure.yml")}
-    assert not value(by_name["Signs of life"]["when"], known)
-    assert value(by_name["Key of signs of life that are no more"]["when"], known)
 
 
 def without_bmc(**given: Any) -> dict[str, Any]:

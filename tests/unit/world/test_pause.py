@@ -58,7 +58,7 @@ def test_another_thread_may_wake_it_even_before_it_waits() -> None:
 
 def test_it_says_whether_it_was_news_that_end_a_look_too() -> None:
     news = Bell()
-    pause = PollPause([], news=news)
+    pause = PollPause([], news=[Bell(), news])
     pause.wake()
     assert pause.wait(10) is False
     news.ring()

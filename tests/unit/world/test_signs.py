@@ -183,7 +183,7 @@ def test_two_nodes_hear_each_other_and_one_promises(configs: tuple[Config, Confi
     try:
         until(lambda: holder.told().heard_at is not None and heir.told().heard_at is not None)
         assert holder.told().promise is None
-        holder.tell((3, 70))
+        holder.tell((3, 70), False)
         heir.promise(time.monotonic() + FAR)
         until(lambda: holder.told().promise is not None and heir.told().beat == (3, 70))
         heir.promise(PAST)
@@ -329,11 +329,11 @@ def test_another_holder_is_news_and_a_beat_is_none(node: Node1) -> None:
 
 
 def test_another_holder_is_told_at_once(node: Node1) -> None:
-    node.signs.tell((3, 70))
-    node.signs.tell((3, 71))
+    node.signs.tell((3, 70), False)
+    node.signs.tell((3, 71), False)
     assert node.wire.is_quiet()
     node.clock.now += EVERY / 4
-    node.signs.tell((4, 72))
+    node.signs.tell((4, 72), False)
     assert node.wire.next().epoch == 4
 
 
@@ -353,7 +353,7 @@ def test_a_peer_that_falls_silent_wakes_the_loop_once(node: Node1) -> None:
 
 def test_what_it_knew_at_its_end_is_told_once_more(node: Node1) -> None:
     """A node that has handed over ends at once: the heir is not to wait for its next look."""
-    node.signs.tell((4, 72))
+    node.signs.tell((4, 72), False)
     node.signs.close()
     last = node.wire.next()
     assert (last.epoch, last.beat) == (4, 72)

@@ -120,7 +120,7 @@ class TestSentAgain:
         earlier = Side("node1")
         meet(earlier, before)
         before.talk.promise(FAR)
-        before.talk.tell((3, 70))
+        before.talk.tell((3, 70), False)
         before.says()
         one, other = Side("node1", now=earlier.now + 1), Side("node2", now=3.0)
         for sign in before.sent:
@@ -268,19 +268,34 @@ class TestWhatIsNotThePeers:
         refuses(one, other.says()._replace(**what), reason)
 
 
+class TestStopped:
+    """What a skyha says of its PostgreSQL: it is stopped by a signal."""
+
+    def test_it_counts_from_its_newest_word_on_and_until_it_says_otherwise(self, sides: tuple[Side, Side]) -> None:
+        one, other = sides
+        other.talk.tell(None, True)
+        for _ in range(2):
+            one.now += EVERY
+            one.hears(other.says())
+            assert one.told.stopped_at == one.now
+        other.talk.tell(None, False)
+        one.hears(other.says())
+        assert one.told.stopped_at is None
+
+
 class TestNews:
     def test_beat_counts_from_when_it_was_told_first(self, sides: tuple[Side, Side]) -> None:
         one, other = sides
         assert (one.told.beat, one.told.beat_at) == (None, None)
-        other.talk.tell((3, 70))
+        other.talk.tell((3, 70), False)
         one.hears(other.says())
         at = one.now
         one.now += 1
         one.hears(other.says())
-        other.talk.tell(None)
+        other.talk.tell(None, False)
         one.hears(other.says())
         assert (one.told.beat, one.told.beat_at) == ((3, 70), at)
-        other.talk.tell((4, 71))
+        other.talk.tell((4, 71), False)
         one.hears(other.says())
         assert (one.told.beat, one.told.beat_at) == ((4, 71), one.now)
 
@@ -288,7 +303,7 @@ class TestNews:
         one, other = sides
         news = []
         for beat in ((3, 70), (3, 71), (4, 72), None, (4, 73)):
-            other.talk.tell(beat)
+            other.talk.tell(beat, False)
             news.append(one.hears(other.says()))
         assert news == [False, False, True, False, False]
 

@@ -98,7 +98,11 @@ def _steps(config: Config | None, status: Status) -> list[str]:
             "  - ",
         ),
         wrap(f"PostgreSQL gone, host alive: {timing.restart_grace:g} s for a restart in place", "  - "),
-        wrap(f"PostgreSQL hangs: {timing.hang_timeout:g} s", "  - "),
+        wrap(
+            f"PostgreSQL hangs: {timing.hang_timeout:g} s; {min(timing.standstill_timeout, timing.hang_timeout):g} s where its skyha stands "
+            "still, too, or says that PostgreSQL is stopped",
+            "  - ",
+        ),
         *_proofs(config, status, fence),
         wrap("then: promotion; the VIP", "  - "),
     ]

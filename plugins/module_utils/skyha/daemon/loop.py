@@ -194,7 +194,7 @@ class Loop:
         """Before the record, that may take its time: a watchdog does not wait."""
         if self.ports.signs is not None:
             self.ports.signs.promise(wants.promise_until)
-            self.ports.signs.tell(wants.beat)
+            self.ports.signs.tell(wants.beat, self.seen is not None and self.seen.local.is_stopped)
         if self.ports.guard is None:
             return
         if wants.food is None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..config import Config
-from ..margins import SOON
+from ..margins import FREE_HOLDS, SOON
 from ..words import Action, Do, Event, Outcome, Power, Role, Seen, Task
 from . import lease
 from .decision import Decision, Wants
@@ -38,7 +38,13 @@ def fence_once(config: Config, memory: Memory, intent: Intent, now: float) -> De
     memory = replace(memory, record=record, fence=replace(memory.fence, at=now))
     sentence = f"standby, fencing {config.peer.name} (attempt {intent.attempts + 1} of {config.timing.fence_attempts})"
     alarms = _alarms(config, intent.attempts)
-    return Decision(memory, sentence, Wants(TASK_POLL), (Action(Do.RUN, Task.FENCE),), (), alarms)
+    return Decision(memory, sentence, _meanwhile(memory, now), (Action(Do.RUN, Task.FENCE),), (), alarms)
+
+
+def _meanwhile(memory: Memory, now: float) -> Wants:
+    """While an attempt runs it is listened whether anybody still answers for the VIP: after the promotion clients wait for that."""
+    listen = age(now, memory.vip.free_at) > FREE_HOLDS / 2
+    return Wants(0.0 if listen and not memory.vip.taken else TASK_POLL, vip_conflict=listen)
 
 
 def _wait_for_lease(config: Config, memory: Memory, intent: Intent, now: float) -> Decision:
@@ -119,7 +125,7 @@ def _unproven(config: Config, memory: Memory, intent: Intent, seen: Seen, now: f
         # Its skyha renews until the power is gone; what is read without a proof was read before it (R2).
         memory = reads_row(memory)
         sentence = f"standby, fencing {config.peer.name} (attempt {intent.attempts} of {config.timing.fence_attempts})"
-        return Decision(memory, sentence, Wants(TASK_POLL), (), (), _alarms(config, intent.attempts - 1))
+        return Decision(memory, sentence, _meanwhile(memory, now), (), (), _alarms(config, intent.attempts - 1))
     if life is not None and is_younger(memory.fence.proof, SOON, now):
         return answers_after_all(config, memory, intent, now, life)
     if life is not None:

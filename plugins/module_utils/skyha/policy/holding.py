@@ -16,17 +16,17 @@ from .lease import (
     beat_to_tell,
     food,
     gives_up,
-    is_bound,
     is_guarded,
     may_write_now,
+    no_signs,
     promise_until,
     promising,
     remember_lease,
-    stands,
     term,
     with_signs,
 )
 from .memory import Memory, Naming, Register, age
+from .patience import is_silent
 from .record import Record, Stage, is_overruled, is_paused
 from .resigning import is_down, resigns
 from .sync import may_be_heir
@@ -254,9 +254,12 @@ def _serves_both(memory: Memory, seen: Seen) -> bool:
 def asking(config: Config, decision: Decision, seen: Seen, now: float) -> Decision:
     """With what the next cycle shall ask the register."""
     if not config.has_register:
-        return decision
+        wants = replace(decision.wants, promise_until=promise_until(config, decision.memory, seen, now))
+        return replace(
+            decision, wants=wants, alarms={**decision.alarms, **no_signs(config, decision.memory, seen, now)}
+        )
     memory, verb = decision.memory, None
-    if not _is_in_no_hurry(memory, seen, now):
+    if not _is_in_no_hurry(config, memory, seen, now):
         memory, verb = _question(config, memory, seen, now)
     wants = decision.wants
     if any(look.starting for look in seen.looks.values()):  # it shuts down, perhaps, and hands over
@@ -284,12 +287,14 @@ def _in_a_hurry(wants: Wants, memory: Memory, verb: Verb | None, seen: Seen) -> 
     return replace(wants, delay=min(wants.delay, LEAVING_POLL)) if seen.leaving else wants
 
 
-def _is_in_no_hurry(memory: Memory, seen: Seen, now: float) -> bool:
-    """A standby in quiet times. In trouble it reads with each look: a take names the row from right before the proof."""
+def _is_in_no_hurry(config: Config, memory: Memory, seen: Seen, now: float) -> bool:
+    """An heir in quiet times. In trouble it reads with each look: a take names the row from right before the proof."""
     local, part = seen.local, memory.register
+    if part.row is None or part.row.heir != config.node.name:
+        return False
     quiet = local.server is Server.UP and local.role is Role.STANDBY and memory.record.intent is None
     quiet = quiet and memory.watch.trouble is None and memory.own.switching_since is None
-    quiet = quiet and all(look.sight is Sight.OK for look in seen.looks.values())
+    quiet = quiet and all(look.sight is Sight.OK for look in seen.looks.values()) and not is_silent(seen, now)
     quiet = quiet and other_holder(memory, seen) is None
     return quiet and not part.code and age(now, part.answered_at) < READ_EVERY
 
@@ -381,11 +386,4 @@ def _alarms(config: Config, memory: Memory, seen: Seen, now: float) -> dict[str,
     if config.has_lease and memory.lease.problem:
         text = f"there is no lease while this node is the primary, so {config.peer.name} cannot take over by time"
         found["watchdog"] = f"{memory.lease.problem}; {text}"
-    silent = age(now, memory.started_at if seen.signs.heard_at is None else seen.signs.heard_at) > TELL_AFTER
-    if config.has_lease and silent and (is_bound(memory) or stands(config, memory)):
-        why = seen.signs.problem or "nothing arrives: is its skyha up, does a firewall drop it?"
-        found["signs"] = (
-            f"no sign of life comes from {config.peer.name} to UDP port {config.signs.port} ({why}): were the register lost now, the primary "
-            "would have to stop"
-        )
-    return found
+    return {**found, **no_signs(config, memory, seen, now)}

@@ -19,6 +19,7 @@ from .record import is_overruled
 from .vip import drop_vip
 
 KILL_POLL = 0.2
+TELL_AFTER = 5.0  # seconds of silence
 TRY_EVERY = 30.0  # seconds between two attempts at a watchdog that could not be used
 
 
@@ -49,6 +50,23 @@ def with_signs(part: Register, signs: Signs) -> Register:
     if part.watch is not None and signs.beat is not None and signs.beat_at is not None:
         part = replace(part, watch=book.heard(part.watch, *signs.beat, signs.beat_at))
     return part
+
+
+def no_signs(config: Config, memory: Memory, seen: Seen, now: float) -> dict[str, str]:
+    """The alarm where no datagram comes of a peer that is there otherwise."""
+    silent = age(now, memory.started_at if seen.signs.heard_at is None else seen.signs.heard_at) > TELL_AFTER
+    streams, has_lease = seen.local.streaming or seen.local.peer_streaming, is_bound(memory) or stands(config, memory)
+    if not config.signs.port or not silent or not (streams or has_lease):
+        return {}
+    why = seen.signs.problem or "nothing arrives: is its skyha up, does a firewall drop it?"
+    at_stake = (
+        "were the register lost now, the primary would have to stop"
+        if has_lease
+        else "its death would be seen up to a second later"
+    )
+    return {
+        "signs": f"no sign of life comes from {config.peer.name} to UDP port {config.signs.port} ({why}): {at_stake}"
+    }
 
 
 # --- the holder --------------------------------------------------------------------------------------------------------------
@@ -149,10 +167,14 @@ def stands(config: Config, memory: Memory) -> bool:
 
 
 def promise_until(config: Config, memory: Memory, seen: Seen, now: float) -> float:
-    """Until when this heir promises to take nothing by the lease; past: not any more. In trouble it promises nothing (R4)."""
+    """Until when this heir promises to take nothing by the lease; past: not any more. In trouble it promises nothing (R4).
+
+    Without a register there is nothing to take: then it says that it is calm, and both send half as often.
+    """
     quiet = memory.watch.trouble is None and memory.record.intent is None
     quiet = quiet and seen.local.server is Server.UP and seen.local.role is Role.STANDBY
-    return now + PROMISES_FOR if quiet and _row_of_an_heir(config, memory) is not None else 0.0
+    quiet = quiet and (not config.has_register or _row_of_an_heir(config, memory) is not None)
+    return now + PROMISES_FOR if quiet else 0.0
 
 
 def proof(config: Config, memory: Memory, now: float) -> Proof | None:

@@ -80,6 +80,8 @@ class Trouble:
 class Watch:
     """The watch over the primary. Written by standby.py; a failover that is called off, and a server that was down, end a trouble."""
 
+    silent_at: float | None = None  # the primary's datagrams stayed away ...
+    silent_evidence: Mapping[str, str] = field(default_factory=dict)  # ... and this spoke against a failover then
     trouble: Trouble | None = None
     recovered_at: float | None = None  # when an unreachable primary last answered again
     fresh_at: float | None = None  # last time a new connection was asked for ...

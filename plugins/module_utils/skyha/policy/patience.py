@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from ..config import Config, Timing
-from ..margins import BEAT_FRESH, STOP_LIMIT, WAL_FRESH
+from ..margins import BEAT_FRESH, SILENCE, STOP_LIMIT, WAL_FRESH
 from ..words import Look, Path, Peer, Role, Seen, Server, Sight
 from .decision import Wants
 from .memory import Memory, Trouble, age
 
 BOTH = (Path.VIP, Path.VOTE)
+SILENT_LATELY, SAID_LATELY = 3.0, 1.0  # seconds
 
 
 def living(looks: Mapping[Path, Look], tablespace_policy: str = "alarm", but_standbys: bool = False) -> str | None:
@@ -29,6 +30,19 @@ def living(looks: Mapping[Path, Look], tablespace_policy: str = "alarm", but_sta
         if look is not None and look.shows_life:
             return f"{path.value} path: {look.sight.value}" + (f" ({look.detail})" if look.detail else "")
     return None
+
+
+def is_silent(seen: Seen, now: float) -> bool:
+    """Have the peer's datagrams just stayed away? What it means when they do so for longer, looks have told by then."""
+    return SILENCE <= age(now, seen.signs.heard_at) <= SILENT_LATELY
+
+
+def stands_still(seen: Seen, trouble: Trouble, now: float) -> bool:
+    """Is all of the primary still, not only slow? Its skyha fell silent with it, or says that PostgreSQL there is stopped by a signal."""
+    signs = seen.signs
+    if age(now, signs.stopped_at) <= SAID_LATELY:
+        return True
+    return signs.heard_at is not None and trouble.since - SILENT_LATELY <= signs.heard_at < trouble.since
 
 
 def blind(looks: Mapping[Path, Look]) -> str | None:
@@ -127,12 +141,17 @@ def renewing(trouble: Trouble, looks: Mapping[Path, Look], beat_at: float | None
 
 
 def used_up(
-    timing: Timing, trouble: Trouble, looks: Mapping[Path, Look], now: float, is_off: bool = False
+    timing: Timing,
+    trouble: Trouble,
+    looks: Mapping[Path, Look],
+    now: float,
+    is_off: bool = False,
+    is_still: bool = False,
 ) -> tuple[bool, str]:
     """Whether the trouble has lasted long enough, and a sentence that says how long it has and must.
 
     is_off: the peer's BMC has said so since it began, and nothing belies it. Beside the silence of all paths that needs no patience: nobody
-    is waited for who has no power.
+    is waited for who has no power. is_still: see stands_still.
 
     The class on the VIP path picks the patience; `stalled` on the vote path raises it to hang_timeout, since a proxy
     with a connect timeout below the look's deadline tells a dead backend (dropped) from a slow one (stalled). A link
@@ -144,7 +163,9 @@ def used_up(
     if is_off and vip is Sight.UNREACHABLE and trouble.unreachable > 0 and vote in (Sight.DROPPED, Sight.STALLED):
         return True, "unreachable, and its BMC says that the power is off"
     if Sight.STALLED in (vip, vote) or Sight.SICK in (vip, vote):
-        return elapsed >= timing.hang_timeout, f"stalled or sick for {elapsed:.1f} of {timing.hang_timeout:g} s"
+        patience = min(timing.standstill_timeout, timing.hang_timeout) if is_still else timing.hang_timeout
+        what = "standing still" if is_still else "stalled or sick"
+        return elapsed >= patience, f"{what} for {elapsed:.1f} of {patience:g} s"
     if vip in (Sight.REFUSED, Sight.DROPPED):
         return elapsed >= timing.restart_grace, f"{vip.value} for {elapsed:.1f} of {timing.restart_grace:g} s"
     if age(now, trouble.beat_at) <= BEAT_FRESH:  # its lease was over, or its host was reset: it is about to serve again

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..config import Config
-from ..margins import WORD_EVERY
+from ..margins import FREE_HOLDS, WORD_EVERY
 from ..words import Action, Do, Event, Role, Seen
 from .decision import Decision, Wants
 from .failover import checked, claim, told, without_proof
@@ -61,7 +61,7 @@ def promote(config: Config, memory: Memory, intent: Intent, seen: Seen, now: flo
     memory = replace(memory, fence=replace(memory.fence, promote_at=now))
     event = Event("fenced", f"{claim(config, intent)} and is silent: promoting", "warning", facts(seen))
     ended, events = _out_of_the_way(seen)
-    actions, wants = (*ended, Action(Do.PROMOTE)), Wants(0.0, vip_conflict=True)
+    actions, wants = (*ended, Action(Do.PROMOTE)), Wants(0.0, vip_conflict=memory.vip.free_at is None)
     return Decision(memory, "standby, the fence is proven: promoting", wants, actions, (event, *events))
 
 
@@ -83,7 +83,8 @@ def invited(config: Config, memory: Memory, seen: Seen, now: float) -> Decision 
 def _to_promote(memory: Memory, intent: Intent) -> Memory:
     record = replace(memory.record, intent=intent, role=Role.PRIMARY, standby_recorded=False)
     # What was seen of the old primary is no sign of trouble on the way to the new one.
-    return unheard(replace(memory, record=record, heard=replace(memory.heard, vote_look=None)))
+    memory = replace(memory, record=record, heard=replace(memory.heard, vote_look=None))
+    return memory if age(intent.at, memory.vip.free_at) <= FREE_HOLDS else unheard(memory)
 
 
 def _out_of_the_way(seen: Seen) -> tuple[tuple[Action, ...], tuple[Event, ...]]:

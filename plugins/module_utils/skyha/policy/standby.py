@@ -19,10 +19,12 @@ from .memory import Memory, Trouble, age, ended
 from .orders import INSTEAD, not_followed, takeover_answered
 from .patience import (
     BOTH,
+    SILENT_LATELY,
     blind,
     cut_off,
     cut_off_why,
     facts,
+    is_silent,
     led_elsewhere,
     living,
     look_at_primary,
@@ -30,6 +32,7 @@ from .patience import (
     renewing,
     shutting_down,
     signs,
+    stands_still,
     used_up,
     wal_grows,
     worsened,
@@ -75,7 +78,7 @@ def decide_standby(config: Config, memory: Memory, seen: Seen, now: float) -> De
         return Decision(memory, "standby, a switchover is under way", Wants(SWITCH_POLL, vip_conflict=listen))
     life = living(seen.looks, config.failover.tablespace_policy)
     if not seen.looks:
-        return _about_to_look(config, memory, seen)
+        return _about_to_look(config, memory, seen, now)
     if life is None and blind(seen.looks):
         return _blind(config, memory, seen, now)
     if life is None:
@@ -83,13 +86,24 @@ def decide_standby(config: Config, memory: Memory, seen: Seen, now: float) -> De
     return _quiet(config, memory, seen, now, life)
 
 
-def _about_to_look(config: Config, memory: Memory, seen: Seen) -> Decision:
+def _about_to_look(config: Config, memory: Memory, seen: Seen, now: float) -> Decision:
     """Nothing was looked at, perhaps since news ended the look. Of another holder the register is asked first, once: it may be this node."""
     epoch = other_holder(memory, seen)
     if epoch is None or epoch <= memory.watch.asked_for:
-        return Decision(memory, "standby: about to look at the primary", look_at_primary(config, 0.0))
+        wants = replace(look_at_primary(config, 0.0), peer=True)
+        memory, reads = _fell_silent(config, memory, seen, now)
+        return Decision(memory, "standby: about to look at the primary", wants, reads)
     memory = replace(memory, watch=replace(memory.watch, asked_for=epoch))
     return Decision(memory, f"standby: {config.peer.name} tells of another holder: asking the register", Wants(0.0))
+
+
+def _fell_silent(config: Config, memory: Memory, seen: Seen, now: float) -> tuple[Memory, tuple[Action, ...]]:
+    """Where the primary's datagrams stay away its power is read beside the look. What comes of that speaks of the trouble, should there be
+    one: whether this node was armed is judged before."""
+    if is_silent(seen, now) and age(now, memory.watch.silent_at) > SILENT_LATELY:
+        missing = evidence_missing(config, memory, now)
+        memory = replace(memory, watch=replace(memory.watch, silent_at=now, silent_evidence=missing))
+    return memory, reads_power(config, memory, seen, now)
 
 
 def _quiet(config: Config, memory: Memory, seen: Seen, now: float, life: str) -> Decision:
@@ -227,7 +241,8 @@ def _troubled(config: Config, memory: Memory, seen: Seen, now: float) -> Decisio
         return _elsewhere(config, memory, now, lives, wants, events)
     against = _against(config, memory, trouble, seen, now)
     obstacles = tuple(against.values())
-    waited, patience = used_up(config.timing, trouble, seen.looks, now, says_off(memory, trouble.since, now))
+    is_off, is_still = says_off(memory, trouble.since, now), stands_still(seen, trouble, now)
+    waited, patience = used_up(config.timing, trouble, seen.looks, now, is_off, is_still)
     if obstacles:
         why = "; ".join(obstacles)
         memory, told = not_followed(memory, why)
@@ -321,6 +336,8 @@ def _trouble_begins(config: Config, memory: Memory, seen: Seen, now: float) -> M
         missing = memory.watch.switch_evidence
     elif age(now, memory.watch.starting_at) <= config.timing.arming_window:
         missing = memory.watch.start_evidence
+    elif age(now, memory.watch.silent_at) <= SILENT_LATELY:
+        missing = memory.watch.silent_evidence
     else:
         missing = evidence_missing(config, memory, now)
     flapping = age(now, memory.watch.recovered_at) <= FLAPPING

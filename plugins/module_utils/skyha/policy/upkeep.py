@@ -10,9 +10,11 @@ from ..margins import ORDER_ACTS_WITHIN, POWER_READ_HOLDS, RECORD_EVERY
 from ..words import Action, Do, Event, Outcome, Path, Power, Seen, Sight, Task
 from .armed import bmc_problem, is_bmc_belied
 from .memory import Memory, Upkeep, age
+from .patience import is_silent
 from .record import Stage, is_paused
 
-READ_POWER_EVERY = 0.4  # seconds between two questions for it, while the peer's host answers nothing
+READ_POWER_EVERY = 0.4  # seconds between two questions for it, while the peer's host answers nothing ...
+SILENT_EVERY = 5.0  # ... and while only its datagrams stay away: a link that loses some must not keep its BMC busy
 POWER_ON_EVERY = 15.0
 POWER_ON_TRIES = 20
 RECORD_RETRY = 5.0
@@ -29,18 +31,28 @@ def check_bmc(config: Config, memory: Memory, seen: Seen, now: float) -> tuple[A
 
 
 def reads_power(config: Config, memory: Memory, seen: Seen, now: float) -> tuple[Action, ...]:
-    """Ask the BMC of a peer whose host answers nothing, at once and again: a power that is off ends all patience."""
-    is_gone = seen.looks[Path.VIP].sight is Sight.UNREACHABLE
-    is_known = age(now, memory.upkeep.bmc_asked_at) < READ_POWER_EVERY
+    """Ask the BMC of a peer whose host answers nothing, at once and again: a power that is off ends all patience. Where its datagrams stay
+    away it is asked before the look, since that may last for as long as the BMC's answer."""
+    if seen.looks:
+        is_gone, every = seen.looks[Path.VIP].sight is Sight.UNREACHABLE, READ_POWER_EVERY
+    else:
+        is_gone, every = is_silent(seen, now), SILENT_EVERY
+    is_known = age(now, memory.upkeep.bmc_asked_at) < every
     if not is_gone or is_known or not config.agents or Task.CHECK_BMC in seen.running:
         return ()
     return (Action(Do.RUN, Task.CHECK_BMC),)
 
 
 def says_off(memory: Memory, since: float, now: float) -> bool:
-    """Has the peer's BMC said since then that the power is off, and does nothing belie it? It said 'on' before, or nothing is armed."""
+    """Has the peer's BMC said, since then or right before, that the power is off, and does nothing belie it? It said 'on' before, or
+    nothing is armed."""
     upkeep = memory.upkeep
-    if upkeep.bmc_off_at is None or upkeep.bmc_off_at < since or upkeep.bmc_error or is_bmc_belied(memory):
+    if (
+        upkeep.bmc_off_at is None
+        or upkeep.bmc_off_at < since - POWER_READ_HOLDS
+        or upkeep.bmc_error
+        or is_bmc_belied(memory)
+    ):
         return False
     return age(now, upkeep.bmc_ok_at) <= POWER_READ_HOLDS
 

@@ -228,7 +228,7 @@ def local_without_sql(answer: Answer, disk: Disk) -> Local:
     role, running, control = disk.role, disk.postmaster, disk.control
     detail = "; ".join(part for part in (answer.detail, disk.problem) if part)
     if running is not None and running.stopped:
-        return Local(Server.STALLED, role, f"postmaster {running.pid} is stopped by a signal")
+        return Local(Server.STALLED, role, f"postmaster {running.pid} is stopped by a signal", is_stopped=True)
     if answer.sight in (Sight.ALIVE, Sight.SICK):
         is_starting = answer.code == STARTING or (running is not None and running.status in ("starting", "stopping"))
         return Local(Server.STARTING if is_starting else Server.UP, role, detail)

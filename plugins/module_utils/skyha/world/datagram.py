@@ -1,7 +1,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """What one datagram between both skyhas says, and how it is written and signed. It is no secret.
 
-It is the version and the flags (a byte each; flag 1: it is a promise), two times (the mark and the echo), two counts (the epoch and the
+It is the version and the flags (a byte each; flag 1: it is a promise; 2: PostgreSQL there is stopped by a signal), two times (the mark and the echo), two counts (the epoch and the
 beat of the register's row, -1: none is told), four texts with a NUL between them (the cluster, the sender, its boot, and the boot that
 the echo is of; empty: nothing is echoed), and at the end what signs all that.
 """
@@ -19,7 +19,7 @@ from ..errors import ConfigError, may_pass
 VERSION = 2
 MOST_BYTES = 2048
 _HEAD = struct.Struct(">BBddqq")
-_PROMISE = 1
+_PROMISE, _STOPPED = 1, 2
 _SIGNATURE = 32
 
 
@@ -35,12 +35,13 @@ class Sign(NamedTuple):
     is_promise: bool = False
     epoch: int = -1
     beat: int = -1
+    is_stopped: bool = False
 
 
 def sealed(sign: Sign, key: hmac.HMAC) -> bytes:
     """The datagram."""
     texts = "\0".join((sign.cluster, sign.sender, sign.boot, sign.echoed_boot))
-    flags = _PROMISE if sign.is_promise else 0
+    flags = (_PROMISE if sign.is_promise else 0) | (_STOPPED if sign.is_stopped else 0)
     body = _HEAD.pack(VERSION, flags, sign.mark, sign.echo, sign.epoch, sign.beat) + texts.encode()
     return body + _signature(body, key)
 
@@ -59,7 +60,9 @@ def unsealed(data: bytes, key: hmac.HMAC) -> Sign:
         raise ValueError("it is signed, but garbled") from None
     if not (math.isfinite(mark) and math.isfinite(echo)):
         raise ValueError("it is signed, but its times are none")
-    return Sign(cluster, sender, boot, mark, echoed_boot, echo, bool(flags & _PROMISE), epoch, beat)
+    return Sign(
+        cluster, sender, boot, mark, echoed_boot, echo, bool(flags & _PROMISE), epoch, beat, bool(flags & _STOPPED)
+    )
 
 
 def _signature(body: bytes, key: hmac.HMAC) -> bytes:

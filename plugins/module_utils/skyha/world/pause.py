@@ -49,12 +49,12 @@ class PollPause:
     """Waits on all sources at once. Only `wake` may be called by another thread, or by a signal's handler."""
 
     def __init__(
-        self, sources: Sequence[Source], poll: Callable[[], select.poll] = select.poll, news: Bell | None = None
+        self, sources: Sequence[Source], poll: Callable[[], select.poll] = select.poll, news: Sequence[Bell] = ()
     ) -> None:
-        """news: a bell that ends a look as well."""
+        """news: bells of which it is told that they ended the wait."""
         self._sources = tuple(sources)
         self._poll = poll
-        self._woken, self._news = Bell(), news or Bell()
+        self._woken, self._news = Bell(), {bell.fileno(): bell for bell in news}
 
     def wake(self) -> None:
         """See ports.Pause."""
@@ -64,7 +64,8 @@ class PollPause:
         """See ports.Pause."""
         poller, owners, is_news = self._poll(), {}, False
         poller.register(self._woken.fileno(), select.POLLIN)
-        poller.register(self._news.fileno(), select.POLLIN)
+        for fd in self._news:
+            poller.register(fd, select.POLLIN)
         for source in self._sources:
             for fd, events in source.descriptors().items():
                 poller.register(fd, events)
@@ -72,8 +73,8 @@ class PollPause:
         for fd, _events in poller.poll(max(0.0, seconds) * 1000):
             if fd in owners:
                 owners[fd].absorb(fd)
-            elif fd == self._news.fileno():
-                self._news.absorb()
+            elif fd in self._news:
+                self._news[fd].absorb()
                 is_news = True
             else:
                 self._woken.absorb()

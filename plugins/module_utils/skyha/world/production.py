@@ -49,10 +49,10 @@ class Production:
 def build(config: Config) -> Production:
     """The real world of the node that `config` describes; its directories must exist. Raises OSError, ConfigError or StateError."""
     clock = HostClock(config.paths.run_dir)
-    sync, news = SyncFile(config), Bell()
+    sync, news, silence = SyncFile(config), Bell(), Bell()
     eyes, tasks = ProbeEyes(config, governed=lambda: sync.name, news=news), ProcessTasks(config)
-    pause = PollPause([eyes, tasks], news=news)
-    signs = Datagrams(config, clock.boot(), wake=pause.wake, news=news.ring) if config.signs.port else None
+    pause = PollPause([eyes, tasks], news=(news, silence))
+    signs = Datagrams(config, clock.boot(), silence=silence.ring, news=news.ring) if config.signs.port else None
     guard = _guard(config, signs) if config.has_lease else None
     return Production(
         clock,

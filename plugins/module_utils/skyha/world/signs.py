@@ -31,16 +31,16 @@ class Datagrams:
         config: Config,
         boot: str,
         clock: Callable[[], float] = time.monotonic,
-        wake: Callable[[], None] = lambda: None,
+        silence: Callable[[], None] = lambda: None,
         news: Callable[[], None] = lambda: None,
     ) -> None:
-        """boot: as clock.boot() names this one. To be called: wake where the peer falls silent, news where it tells of another holder
+        """boot: as clock.boot() names this one. To be called: silence where the peer falls silent, news where it tells of another holder
         than before.
 
         Raises ConfigError where there is no key; all else is tried again and again."""
         self._key = read_key(config.signs.keyfile)
         self._from, self._to = (config.node.address, config.signs.port), (config.peer.address, config.signs.port)
-        self._clock, self._wake, self._news = clock, wake, news
+        self._clock, self._silence, self._news = clock, silence, news
         self._over = threading.Event()
         self._problem = ""
         # Of all that follows. It is held while a datagram is sent, so that told() and promise() cannot come between.
@@ -56,10 +56,10 @@ class Datagrams:
         with self._lock:
             self._talk.promise(until)
 
-    def tell(self, beat: tuple[int, int] | None) -> None:
+    def tell(self, beat: tuple[int, int] | None, is_stopped: bool) -> None:
         """See ports.Signs."""
         with self._lock:
-            is_other_holder = self._talk.tell(beat)
+            is_other_holder = self._talk.tell(beat, is_stopped)
             if is_other_holder and self._line is not None:
                 self._send(self._line)
 
@@ -131,7 +131,7 @@ class Datagrams:
         with self._lock:
             falls_silent = self._talk.falls_silent(now)
         if falls_silent:
-            self._wake()
+            self._silence()
 
     def _send(self, line: socket.socket) -> bool:
         """Was it a promise? Call it with the lock held."""

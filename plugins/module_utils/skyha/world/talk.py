@@ -11,12 +11,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ..margins import ECHO_FRESH
+from ..margins import ECHO_FRESH, SILENCE
 from ..words import Signs
 from .datagram import Sign
 
 EVERY = 0.1
-SILENCE = 0.3  # it proves nothing: the loop only looks at once, not up to a second later
 NEVER = float("-inf")
 _NO_BEAT = (-1, -1)
 
@@ -43,7 +42,7 @@ class Talk:
         """boot: of this node; its marks from before `now` are another process's."""
         self._cluster, self._name, self._peer, self._boot = cluster, name, peer, boot
         self._until = NEVER
-        self._own_beat = _NO_BEAT
+        self._own_beat, self._own_is_stopped = _NO_BEAT, False
         self._newest: Mark | None = None  # of the boot that is believed
         self._came_back = now  # this node's newest mark that did, by the peer's word
         self._promised: Mark | None = None  # by this node: each mark once
@@ -54,20 +53,22 @@ class Talk:
         self._promised_at: float | None = None
         self._beat: tuple[int, int] | None = None
         self._beat_at: float | None = None
+        self._stopped_at: float | None = None
         self._trusted_at = NEVER  # the peer's newest promise came then
 
     def promise(self, until: float) -> None:
         """See ports.Signs."""
         self._until = until
 
-    def tell(self, beat: tuple[int, int] | None) -> bool:
+    def tell(self, beat: tuple[int, int] | None, is_stopped: bool) -> bool:
         """See ports.Signs. Is that another holder than before? Then the peer waits for it."""
+        self._own_is_stopped = is_stopped
         before, self._own_beat = self._own_beat, beat or _NO_BEAT
         return _NO_BEAT not in (before, self._own_beat) and before[0] != self._own_beat[0]
 
     def told(self) -> Signs:
         """See ports.Signs."""
-        return Signs(self._heard_at, self._promise, self._promised_at, self._beat, self._beat_at)
+        return Signs(self._heard_at, self._promise, self._promised_at, self._beat, self._beat_at, self._stopped_at)
 
     def next(self, now: float) -> Sign:
         """What is to leave now. Call `left` once it has."""
@@ -89,6 +90,7 @@ class Talk:
         peer now; nothing has changed then."""
         self._newest = self._believed(sign, now)
         self._heard_at, self._is_silent = now, False
+        self._stopped_at = now if sign.is_stopped else None
         if sign.echoed_boot == self._boot:
             self._came_back = max(self._came_back, sign.echo)
             if sign.is_promise and (self._promise is None or sign.echo > self._promise):
@@ -112,7 +114,9 @@ class Talk:
 
     def _sign(self, now: float, echo: Mark | None, is_promise: bool) -> Sign:
         boot, at = ("", 0.0) if echo is None else echo
-        return Sign(self._cluster, self._name, self._boot, now, boot, at, is_promise, *self._own_beat)
+        return Sign(
+            self._cluster, self._name, self._boot, now, boot, at, is_promise, *self._own_beat, self._own_is_stopped
+        )
 
     def _believed(self, sign: Sign, now: float) -> Mark:
         """Its mark; raises ValueError where it is not the peer's, or not of now."""
