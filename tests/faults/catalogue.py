@@ -7,6 +7,7 @@ import os
 
 from tests.faults import (  # noqa: F401  (each enters its rows)
     rows_document,
+    rows_hiccup,
     rows_host,
     rows_links,
     rows_operator,
@@ -28,6 +29,7 @@ ORDER = (
     "postgres",
     "host",
     "links",
+    "hiccup",
     "vote",
     "register",
     "lease",

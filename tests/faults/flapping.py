@@ -12,7 +12,7 @@ from tests.lab import lab
 
 def flap(host: str, times: int, every: float = 1.0) -> None:
     """Down for `every` seconds, then up for as long, so many times."""
-    port = _port(host)
+    port = port_of(host)
     try:
         for _ in range(times):
             for state in ("down", "up"):
@@ -22,7 +22,7 @@ def flap(host: str, times: int, every: float = 1.0) -> None:
         subprocess.run(["ip", "link", "set", port, "up"], check=True)
 
 
-def _port(host: str) -> str:
+def port_of(host: str) -> str:
     """The machine's end of the host's cable."""
     index = int(lab.on(host, "cat", "/sys/class/net/eth0/iflink"))
     links = json.loads(subprocess.run(["ip", "-j", "link"], check=True, capture_output=True, text=True).stdout)

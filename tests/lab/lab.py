@@ -70,10 +70,19 @@ def on(host: str, *command: str, stdin: str | None = None, check: bool = True, t
     return done.stdout
 
 
-def sql(host: str, query: str, database: str = "postgres") -> str:
+def sql(host: str, query: str, database: str = "postgres", timeout: float = 60.0) -> str:
     """Run `query` as the superuser over the node's own socket; the rows without decoration."""
     return on(
-        host, "runuser", "-u", "postgres", "--", "bash", "-lc", f"psql -X -w -At -d {database} -f -", stdin=query
+        host,
+        "runuser",
+        "-u",
+        "postgres",
+        "--",
+        "bash",
+        "-lc",
+        f"psql -X -w -At -d {database} -f -",
+        stdin=query,
+        timeout=timeout,
     ).strip()
 
 
