@@ -3,6 +3,7 @@
 
 python -m tests.lab.bench outages [--runs 10] [--fault 'power loss']
 LAB_REGISTER=vote_host python -m tests.lab.bench register [--runs 10] [--fault 'host and BMC gone']     (on a lab whose clusters have a register)
+LAB_REGISTER=vote_host LAB_REPLICATION=zero_loss python -m tests.lab.bench latency [--runs 10]       (with zero loss on)
 python -m tests.lab.bench switchover|rejoin|rebuild [--runs 10]
 """
 
@@ -16,7 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.lab import comeback, cost, faults, lab
+from tests.lab import comeback, cost, faults, lab, latency
 from tests.lab.watch import Watch
 
 RESULTS = lab.ROOT / ".cache/bench"
@@ -147,7 +148,7 @@ def plot(results: dict[str, list[dict[str, Any]]], target: Path) -> None:
 def main() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["outages", "register", "cost", "report", *comeback.ALL])
+    parser.add_argument("what", choices=["outages", "register", "latency", "cost", "report", *comeback.ALL])
     parser.add_argument("--runs", type=int, default=10)
     parser.add_argument("--fault", choices=[*faults.ALL, *faults.BY_REGISTER], action="append")
     options = parser.parse_args()
@@ -155,6 +156,8 @@ def main() -> int:
         outages(options.runs, options.fault or list(faults.ALL), "outages")
     if options.what == "register":
         outages(options.runs, options.fault or list(faults.BY_REGISTER), "register")
+    if options.what == "latency":
+        latency.measure(RESULTS, options.runs)
     if options.what == "cost":
         cost.measure(RESULTS, options.runs)
     if options.what in comeback.ALL:
@@ -173,6 +176,9 @@ def report() -> None:
         text = between(text, "outages", table(results))
     if (RESULTS / "register.jsonl").exists():
         text = between(text, "register", table(load("register")))
+    if (RESULTS / "latency.jsonl").exists():
+        found = map(json.loads, (RESULTS / "latency.jsonl").read_text().splitlines())
+        text = between(text, "latency", latency.table(found))
     files = {kind: RESULTS / f"{kind}.jsonl" for kind in comeback.ALL}
     back = {kind: list(map(json.loads, file.read_text().splitlines())) for kind, file in files.items() if file.exists()}
     if back:
