@@ -75,7 +75,7 @@ def play(one: Row, noted: bool = True) -> None:
             scene, failure = _watched(one)
     except Exception as error:
         if noted:
-            matrix.note(one.name, "", f"broke off: {error}"[:150], 0.0, 0, [], time.monotonic() - began)
+            matrix.note(one.name, seen="", broken=f"broke off: {error}"[:150], took=time.monotonic() - began)
         raise
     report = scene.watch.report
     seen, broken = seen_in(one, report, scene), ""
@@ -90,7 +90,16 @@ def play(one: Row, noted: bool = True) -> None:
     finally:
         took = time.monotonic() - began
         if noted:
-            matrix.note(one.name, seen, broken, report.outage, len(report.lost), scene.named, took)
+            matrix.note(
+                one.name,
+                seen=seen,
+                broken=broken,
+                outage=report.outage,
+                acknowledged=len(report.acknowledged),
+                lost=len(report.lost),
+                named=scene.named,
+                took=took,
+            )
 
 
 def _watched(one: Row) -> tuple[Scene, AssertionError | None]:
