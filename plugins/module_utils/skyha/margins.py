@@ -41,9 +41,6 @@ PROOF_LATE = 2.0
 ORDER_TAKES = 1.0
 # A promotion that was given up is taken back within this time (PostgreSQL is killed, and was killed again where that failed).
 TAKEN_BACK = 10.0
-# After the proof it is listened whether anything still answers, for silence_deadline; where nothing answered in the looks right before it,
-# for so long. A host that lives answers within a round trip.
-LISTEN_AGAIN = 0.1
 # Something accepts connections so long after the BMC said 'off': the BMC is asked again.
 LISTEN_LIMIT = 5.0
 # A host that was read 'off' cannot serve again so soon: if it does, the BMC's word was wrong.

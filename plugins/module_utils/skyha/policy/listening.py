@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..config import Config
-from ..margins import LISTEN_AGAIN, LISTEN_LIMIT, ORDER_TAKES
+from ..margins import LISTEN_LIMIT, ORDER_TAKES
 from ..words import Event, Path, Refused, Role, Seen, Sight
 from .decision import Decision, Wants
 from .failover import answers_after_all, call_off, checked, claim, life_of, prove_again, told, without_proof
@@ -34,14 +34,11 @@ def proven(config: Config, memory: Memory, intent: Intent, proof: Proof, last_re
     memory = confirmed(replace(memory, fence=replace(memory.fence, proof=proof, last_receive=last_receive)), None)
     event = Event("fence_read_back", f"{claim(config, intent)}: {proof.how}", "warning")
     sentence = f"standby, {claim(config, intent)}; listening whether anything still answers"
-    return Decision(memory, sentence, _listen(config, memory, intent), (), (event,))
+    return Decision(memory, sentence, _listen(config, intent), (), (event,))
 
 
-def _listen(config: Config, memory: Memory, intent: Intent) -> Wants:
-    trouble = memory.watch.trouble
-    was_silent = trouble is not None and trouble.unreachable > 0 and not intent.by_operator
-    deadline = min(LISTEN_AGAIN, config.timing.silence_deadline) if was_silent else config.timing.silence_deadline
-    return Wants(LISTEN_POLL, BOTH, deadline, fresh=BOTH, peer=intent.by_operator)
+def _listen(config: Config, intent: Intent) -> Wants:
+    return Wants(LISTEN_POLL, BOTH, config.timing.silence_deadline, fresh=BOTH, peer=intent.by_operator)
 
 
 def listening(config: Config, memory: Memory, intent: Intent, seen: Seen, now: float) -> Decision:
@@ -58,7 +55,7 @@ def _listening(config: Config, memory: Memory, intent: Intent, seen: Seen, now: 
     if not seen.looks or (intent.by_operator and seen.peer is None):
         memory = replace(memory, fence=replace(memory.fence, last_receive=seen.local.receive_lsn))
         sentence = f"standby, listening whether {config.peer.name} still answers"
-        return Decision(memory, sentence, _listen(config, memory, intent))
+        return Decision(memory, sentence, _listen(config, intent))
     life = life_of(config, intent, seen)
     if life is not None:
         return answers_after_all(config, memory, intent, now, life)
@@ -84,7 +81,7 @@ def _listening(config: Config, memory: Memory, intent: Intent, seen: Seen, now: 
 def _goes_on(config: Config, memory: Memory, intent: Intent, why: str) -> Decision:
     """It listens on; an alarm says what is in the way."""
     sentence = f"standby, {why}"
-    return Decision(memory, sentence, _listen(config, memory, intent), (), (), {"listening": sentence})
+    return Decision(memory, sentence, _listen(config, intent), (), (), {"listening": sentence})
 
 
 def _silent(config: Config, memory: Memory, intent: Intent, seen: Seen, now: float) -> Decision:

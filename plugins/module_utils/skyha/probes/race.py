@@ -116,7 +116,7 @@ class Race:
         self.answer: Answer | None = None
         self._line = line
         self._began, self._until, self._fresh = now, now + deadline, fresh
-        self._stagger = max(min(0.1, deadline / 4), 0.12 * deadline)
+        self._stagger = max(0.1, 0.12 * deadline)
         self._count = 0
         self._knocks: list[Knock] = []
         self._failures: list[Failure] = []
