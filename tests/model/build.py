@@ -16,7 +16,7 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import
 )
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.record_json import from_json, to_json
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.margins import TAKEN_BACK, by_any_clock
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy import book, holding
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy import book, resigning
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy import decide as room
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.lease import is_bound
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.memory import Memory, Register
@@ -252,7 +252,7 @@ def decided(node: int, memory: Memory, told: Told) -> Decided:
         wants.register,
         wants.promise_until,
         wants.food,
-        config.has_register and holding.owes(config, decision.memory, picture),
+        config.has_register and resigning.owes(config, decision.memory, picture),
         is_bound(decision.memory),
     )
 
