@@ -187,6 +187,16 @@ def test_the_other_only_reads_and_rarely_while_it_sees_the_primary() -> None:
     assert decision.memory.register.watch.row_at == NOW
 
 
+@pytest.mark.parametrize("row", [{"heir": None}, {"term": 0.0}])
+def test_who_waits_for_its_right_reads_with_each_look(row: dict[str, object]) -> None:
+    config = configured(
+        NODE2, register={"engine": "vote_host"}, watchdog={"device": "/dev/watchdog0"}, signs={"port": 8009}
+    )
+    told = Seen(STANDBY, CALM, register=Told(verbs.read(), Done(dataclasses.replace(ROW, **row), NOW - 0.1)))
+    decision = decide(config, remembered(FOLLOWS), told, NOW)
+    assert decide(config, decision.memory, Seen(STANDBY, CALM), NOW + 1).wants.register == verbs.read()
+
+
 def test_who_is_no_holder_any_more_knows_so() -> None:
     memory = on_primary(Done(ROW, NOW), verbs.renew(ID, "node1", 3)).memory
     other = Refused(Row(ID, "node2", 4, 20, None), NOW)

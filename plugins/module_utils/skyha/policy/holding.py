@@ -288,9 +288,10 @@ def _in_a_hurry(wants: Wants, memory: Memory, verb: Verb | None, seen: Seen) -> 
 
 
 def _is_in_no_hurry(config: Config, memory: Memory, seen: Seen, now: float) -> bool:
-    """An heir in quiet times. In trouble it reads with each look: a take names the row from right before the proof."""
+    """An heir in quiet times, whose peer goes by a lease where there is to be one: whoever waits for that wants to know at once. In trouble it
+    reads with each look: a take names the row from right before the proof."""
     local, part = seen.local, memory.register
-    if part.row is None or part.row.heir != config.node.name:
+    if part.row is None or part.row.heir != config.node.name or (config.has_lease and part.row.term <= 0):
         return False
     quiet = local.server is Server.UP and local.role is Role.STANDBY and memory.record.intent is None
     quiet = quiet and memory.watch.trouble is None and memory.own.switching_since is None
