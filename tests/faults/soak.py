@@ -18,9 +18,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tests.faults import flapping
+from tests.faults.catalogue import HAS_REGISTER
 from tests.faults.rows_skyha import KILL
 from tests.faults.scene import Scene
-from tests.lab import faults, lab
+from tests.lab import faults, lab, register
 from tests.lab.watch import Report, Watch
 
 Fault = Callable[[Scene, str], object]
@@ -73,6 +74,16 @@ FAULTS: dict[str, tuple[int, Fault]] = {
     "BMC slow": (1, _bmc("slow", "2")),
     "switchover": (4, lambda scene, node: lab.on(scene.primary, "skyctl", "switchover", check=False)),
 }
+
+# Where the lab has a register these are in the mix, too.
+OF_THE_REGISTER: dict[str, tuple[int, Fault]] = {
+    "host and BMC lose power": (3, lambda scene, node: faults.power_loss_with_bmc(node)),
+    "register stopped": (3, lambda scene, _node: (scene.later(register.heal), register.stopped())),
+    "register hangs": (2, lambda scene, _node: (scene.later(register.heal), register.hung())),
+    "host is shut down": (2, lambda scene, node: faults.host_shut_down(node)),
+}
+if HAS_REGISTER:
+    FAULTS.update(OF_THE_REGISTER)
 
 
 @dataclass(frozen=True)
@@ -152,7 +163,7 @@ def main() -> int:
     options = parser.parse_args()
     chance = random.Random(options.seed)
     ends = time.monotonic() + options.minutes * 60
-    number = failovers = lost = 0
+    number = failovers = acknowledged = lost = 0
     faults.make_whole()
     while time.monotonic() < ends:
         number += 1
@@ -163,13 +174,16 @@ def main() -> int:
         report, broken = play(one)
         promoted = len(report.happened("promoted"))
         failovers, lost = failovers + promoted, lost + len(report.lost)
+        acknowledged += len(report.acknowledged)
         end = "failed over" if promoted else "no failover"
         print(f"           {end}, outage {report.outage:.1f} s, lost {len(report.lost)}", flush=True)
         if broken:
             print(f"\n{broken}\n\n{report.story()}\n")
             print(f"again: make soak SEED={options.seed} SOAK_FROM={number}")
             return 1
-    print(f"{number} rounds of seed {options.seed}, {failovers} failovers, {lost} commits lost, no rule broken")
+    print(
+        f"{number} rounds of seed {options.seed}, {failovers} failovers, {lost} of {acknowledged:,} acknowledged commits lost, no rule broken"
+    )
     return 0
 
 
