@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import os
-
 from tests.faults import (  # noqa: F401  (each enters its rows)
     rows_document,
     rows_hiccup,
@@ -19,10 +17,11 @@ from tests.faults import (  # noqa: F401  (each enters its rows)
     rows_vote,
 )
 from tests.faults.rows import ROWS as _ENTERED
+from tests.lab import register
 
-HAS_REGISTER = os.environ.get("LAB_REGISTER", "none") != "none"
+HAS_REGISTER = register.ENGINE != "none"
 if HAS_REGISTER:  # its own faults are played, too
-    from tests.faults import rows_lease, rows_register, rows_resign  # noqa: F401
+    from tests.faults import rows_etcd, rows_lease, rows_register, rows_resign  # noqa: F401
 
 ORDER = (
     "document",
@@ -34,11 +33,14 @@ ORDER = (
     "register",
     "lease",
     "resign",
+    "etcd",
     "standby",
     "storage",
     "skyha",
     "switchover",
     "operator",
 )
-_PLAYED = [one for one in _ENTERED if not (HAS_REGISTER and one.without_register)]
+_PLAYED = [
+    one for one in _ENTERED if not (HAS_REGISTER and one.without_register) and one.engine in ("", register.ENGINE)
+]
 ROWS = sorted(_PLAYED, key=lambda one: ORDER.index(one.group))

@@ -36,6 +36,7 @@ class Row:
     tried: bool = False  # N: a fence that fails, or is called off, belongs to the story
     before: Stage | None = None  # what is set up on the primary beforehand, and taken away afterwards
     without_register: str = ""  # why it is not played where the lab has a register, and so a lease
+    engine: str = ""  # the only engine of a register with which it is played
 
     @property
     def slug(self) -> str:
@@ -55,12 +56,13 @@ def row(
     tried: bool = False,
     before: Stage | None = None,
     without_register: str = "",
+    engine: str = "",
 ) -> Callable[[Story], Story]:
     """Enter the story that follows as a row."""
 
     def enter(story: Story) -> Story:
         group = story.__module__.rsplit("rows_", 1)[-1]
-        ROWS.append(Row(name, expect, story, group, selection, outage, tried, before, without_register))
+        ROWS.append(Row(name, expect, story, group, selection, outage, tried, before, without_register, engine))
         return story
 
     return enter

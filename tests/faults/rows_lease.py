@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Time takes the place of the fence: the lease, and the watchdogs that it leans on; played where the lab has a register
-(LAB_REGISTER=vote_host)."""
+(LAB_REGISTER)."""
 
 from __future__ import annotations
 
@@ -230,7 +230,12 @@ def standby_then_vote_lost(scene: Scene) -> None:
     assert register.bites(scene.primary) == before
 
 
-@row("the vote host is lost, for long: the primary serves on by the standby's promises", "N+A", outage=5)
+@row(
+    "the vote host is lost, for long: the primary serves on by the standby's promises",
+    "N+A",
+    outage=5,
+    engine="vote_host",
+)
 def vote_lost_for_long(scene: Scene) -> None:
     scene.leased()
     before = register.bites(scene.primary)

@@ -1,11 +1,11 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The register itself fails, or cannot be reached, or decides; played where the lab has one (LAB_REGISTER=vote_host)."""
+"""The register itself fails, or cannot be reached, or decides; played where the lab has one (LAB_REGISTER)."""
 
 from __future__ import annotations
 
 from tests.faults.rows import row
 from tests.faults.scene import Scene
-from tests.lab import faults, lab, pause_points, register
+from tests.lab import faults, lab, pause_points, register, register_sql
 
 
 @row("the register is stopped", "N+A", outage=5)
@@ -89,23 +89,23 @@ def only_the_holder_comes_back(scene: Scene) -> None:
     scene.commits()
 
 
-@row("the register's disk is full", "N+A", outage=5, before=register.on_a_small_disk)
+@row("the register's disk is full", "N+A", outage=5, before=register_sql.on_a_small_disk, engine="vote_host")
 def disk_full(scene: Scene) -> None:
     """It cannot write, so it renews nothing; with space it comes back by itself."""
-    scene.later(register.free)
-    register.fill()
+    scene.later(register_sql.free)
+    register_sql.fill()
     scene.alarm(scene.primary, "register")
     scene.alarm(scene.standby, "register")
     before = register.beat()
     scene.quiet()
     assert register.beat() in (None, before), "it has renewed: its disk is not full"
     assert lab.is_writable(scene.primary)
-    register.free()
+    register_sql.free()
     lab.wait_for("renewals again", lambda: (register.beat() or 0) > (before or 0), 60, every=0.5)
     lab.wait_for("the end of the alarm", lambda: "register" not in lab.status(scene.primary)["alarms"], 30, every=0.5)
 
 
-@row("the register's host stands still for 30 s, the vote proxy with it", "N+A", outage=5)
+@row("the register's host stands still for 30 s, the vote proxy with it", "N+A", outage=5, engine="vote_host")
 def host_stands_still(scene: Scene) -> None:
     faults.frozen_host("vote")
     scene.alarm(scene.primary, "register", "stalled", within=25)
@@ -125,7 +125,7 @@ LINKS = (
 def _one_way(sender: str, receiver: str, who: str, port: int) -> None:
     what = "the register's port" if port else "all traffic, the register's too"
 
-    @row(f"one way cut: {sender} to {receiver}, {what}", "N+A", outage=5)
+    @row(f"one way cut: {sender} to {receiver}, {what}", "N+A", outage=5, engine="vote_host")
     def story(scene: Scene) -> None:
         names = {"primary": scene.primary, "standby": scene.standby, "vote": "vote"}
         scene.cut(names[sender], names[receiver], port=port)
@@ -134,7 +134,7 @@ def _one_way(sender: str, receiver: str, who: str, port: int) -> None:
         assert lab.is_writable(scene.primary)
 
 
-for _port in (register.PORT, 0):
+for _port in (register_sql.PORT, 0):
     for _link in LINKS:
         _one_way(*_link, _port)
 

@@ -1,125 +1,23 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Faults of the register on the lab's vote host (LAB_REGISTER=vote_host), done for real; and what the hosts' watchdogs did."""
+"""The lab's register, whichever engine it has (LAB_REGISTER): its faults, done for real, what it holds, and what skyha makes of it; and
+what the hosts' watchdogs did."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+import os
 from pathlib import Path
 from typing import Any
 
-from tests.lab import lab
+from tests.lab import lab, register_etcd, register_sql
 
-HOME = "/var/lib/sky-register"
-COPY = "/var/lib/sky-register.copy"
-UNIT = "sky-register"
-PORT = 11920
-IMAGE = "/var/lib/sky-register.img"
-SMALL = "/var/lib/sky-register.small"
+ENGINE = os.environ.get("LAB_REGISTER", "none")
 WATCHDOGS = Path("/run/sky-lab/watchdog")
+_OF = register_etcd if ENGINE == "etcd" else register_sql
 
-
-def stopped() -> None:
-    """The register is stopped."""
-    lab.on("vote", "systemctl", "stop", UNIT)
-
-
-def hung() -> None:
-    """All its processes stand still; its kernel still accepts TCP."""
-    lab.on("vote", "systemctl", "kill", "-s", "STOP", UNIT)
-
-
-def copied() -> None:
-    """A copy is made as it is now, which `restored` brings back."""
-    _while_down(f"rm -rf {COPY} && cp -a {HOME} {COPY}")
-
-
-def restored() -> None:
-    """The register is again what it was when it was copied."""
-    _while_down(f"find {HOME} -mindepth 1 -delete && cp -a {COPY}/. {HOME}/")
-
-
-def other_password(password: str = "another") -> None:
-    """The cluster's login has another password than the nodes know; sessions that are open end."""
-    login = f"register_{lab.CLUSTER}"
-    _sql(
-        f"alter role \"{login}\" password '{password}'; select pg_terminate_backend(pid) from pg_stat_activity where usename = '{login}'"
-    )
-
-
-def right_password() -> None:
-    """The inventory's again."""
-    _sql(f"alter role \"register_{lab.CLUSTER}\" password '{lab.SETTINGS['pg_cluster_register_password']}'")
-
-
-def heal() -> None:
-    """What hangs goes on, and what is stopped is started."""
-    lab.on("vote", "sh", "-c", f"systemctl kill -s CONT {UNIT}; systemctl start {UNIT}")
-
-
-@contextmanager
-def on_a_small_disk(_primary: str) -> Iterator[None]:
-    """The register lives on a file system of its own meanwhile, of some 250 MB, as `before` of a row wants it."""
-    make = f"truncate -s 250M {IMAGE} && mkfs.ext4 -q -m 0 {IMAGE} && mkdir -p {SMALL} && mount -o loop {IMAGE} {SMALL}"
-    move = f"cp -a {HOME}/. {SMALL}/ && chown --reference={HOME} {SMALL} && chmod --reference={HOME} {SMALL}"
-    _while_down(f"{make} && {move} && rm -rf {SMALL}/lost+found && umount {SMALL} && mount -o loop {IMAGE} {HOME}")
-    lab.wait_for("the cluster with the register on that disk", lab.is_whole, 60, every=0.5)
-    try:
-        yield
-    finally:
-        free()
-        back = f"mount -o loop {IMAGE} {SMALL} && cp -a {SMALL}/. {HOME}/ && umount {SMALL}"
-        clean = f"find {HOME} -mindepth 1 -delete"
-        # After a reboot of the vote host it is not mounted, and the register has lived on in what was there before.
-        _while_down(
-            f"if mountpoint -q {HOME}; then umount {HOME} && {clean} && {back}; fi; rm -rf {IMAGE} {SMALL}/lost+found {SMALL}"
-        )
-
-
-def fill() -> str:
-    """Not a byte is left on that disk, and WAL is written until the register cannot go on; what it said of that."""
-    since = time.time()
-    # Else what WAL needs is always there: old segments become new ones.
-    _sql("alter system set wal_keep_size = '4GB'")
-    _sql("select pg_reload_conf()")
-    most = f"fallocate -l $(($(df --output=avail -B1 {HOME} | tail -1) - 4000000)) {HOME}/fill"
-    lab.on(
-        "vote", "sh", "-c", f"mountpoint -q {HOME} && {{ {most}; cat /dev/zero >> {HOME}/fill 2>/dev/null || true; }}"
-    )
-    step = "select pg_logical_emit_message(true, 'lab', 'x'); select pg_switch_wal();"  # a segment of 16 MB each
-    psql = ("psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-h", "/run/sky-register", "-p", str(PORT), "-d", "postgres")
-    lab.on("vote", "runuser", "-u", "postgres", "--", *psql, stdin=step * 40, check=False)
-    return lab.wait_for("the register without space", lambda: _said(since, "No space left on device"), 20, every=0.5)
-
-
-def free() -> None:
-    """It has space again."""
-    lab.on("vote", "rm", "-f", f"{HOME}/fill")
-    lab.wait_for("the register that keeps no WAL any more", lambda: _sql("alter system reset wal_keep_size") == "", 60)
-    _sql("select pg_reload_conf()")
-
-
-def _said(since: float, words: str) -> str:
-    told = lab.on("vote", "journalctl", "-u", UNIT, "--no-pager", "-o", "cat", "--since", f"@{int(since)}")
-    return "\n".join(line for line in told.splitlines() if words in line)
-
-
-def beat() -> int | None:
-    """The beat in this cluster's row, asked on the vote host itself; None: the register does not tell."""
-    try:
-        return int(_of_row("beat"))
-    except (RuntimeError, ValueError):
-        return None
-
-
-def holder() -> str:
-    """Who holds, asked on the vote host itself."""
-    return _of_row("holder")
-
-
-def _of_row(column: str) -> str:
-    return _sql(f"select {column} from sky_register.register where cluster = '{lab.CLUSTER}'", "sky_register")
+stopped, hung, heal = _OF.stopped, _OF.hung, _OF.heal
+copied, restored = _OF.copied, _OF.restored
+other_password, right_password = _OF.other_password, _OF.right_password
+beat, holder = _OF.beat, _OF.holder
 
 
 def told(node: str) -> dict[str, Any]:
@@ -146,12 +44,3 @@ def is_at_rest(node: str) -> bool:
 def bites(node: str) -> int:
     """How many times the host's watchdog has reset it."""
     return (WATCHDOGS / node / "log").read_text().count(" bites: ")
-
-
-def _while_down(command: str) -> None:
-    lab.on("vote", "sh", "-c", f"systemctl stop {UNIT} && {command}; done=$?; systemctl start {UNIT}; exit $done")
-
-
-def _sql(sql: str, database: str = "postgres") -> str:
-    psql = ("psql", "-XAtq", "-h", "/run/sky-register", "-p", str(PORT), "-d", database, "-c", sql)
-    return lab.on("vote", "runuser", "-u", "postgres", "--", *psql).strip()

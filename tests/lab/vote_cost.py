@@ -21,7 +21,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.lab import lab, register
+from tests.lab import lab
+from tests.lab import register_sql as register
 
 MINUTE = 60.0
 SETTLES = 15.0  # they connect, and the others' connections end
@@ -38,7 +39,7 @@ UNIT = "/sys/fs/cgroup/system.slice/sky-register.service"
 LOOK_AT_REGISTER = f"""
 awk '/^usage_usec/ {{print "usec", $2}}' {UNIT}/cpu.stat
 for pid in $(cat {UNIT}/cgroup.procs); do awk '/^Pss:/ {{print "kb", $2}}' /proc/$pid/smaps_rollup 2>/dev/null; done
-echo connections $(ss -Htn state established "( sport = :{register.PORT} )" | wc -l)
+echo connections $(ss -Htn state established "( sport = :{register_sql.PORT} )" | wc -l)
 """
 # Must reach, for ten clusters.
 MOST_MB, MOST_PERCENT = 40.0, 0.5
@@ -95,7 +96,7 @@ def made_up(number: int) -> Iterator[dict[str, str]]:
 
 def _order(**what: Any) -> None:
     """As role vote_host_register makes logins, and takes them away."""
-    order = {"psql": "psql", "socket": "/run/sky-register", "port": register.PORT, "check": False, **what}
+    order = {"psql": "psql", "socket": "/run/sky-register", "port": register_sql.PORT, "check": False, **what}
     script = (SCRIPTS / "clusters.py").read_text()
     lab.on("vote", "runuser", "-u", "postgres", "--", "python3", "-c", script, stdin=json.dumps(order))
 
@@ -104,7 +105,7 @@ def ask(node: str, passwords: dict[str, str], holds: bool, seconds: float) -> di
     """That node stands for these clusters' holders, or for their standbys."""
     dsn = {
         "hostaddr": lab.VOTE,
-        "port": register.PORT,
+        "port": register_sql.PORT,
         "dbname": "sky_register",
         "sslmode": "disable",
         "gssencmode": "disable",

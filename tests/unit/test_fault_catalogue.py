@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from tests.faults import catalogue, rows_lease, rows_register, rows_resign, soak  # noqa: F401  (all enter their rows)
+from tests.faults import catalogue, rows_etcd, rows_lease, rows_register, rows_resign, soak  # noqa: F401  (all enter their rows)
 from tests.faults.rows import ROWS
 from tests.faults.rows_links import LINKS
 from tests.mutants.catalogue import MUTANTS
