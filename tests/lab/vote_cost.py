@@ -21,8 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.lab import lab
-from tests.lab import register_sql as register
+from tests.lab import lab, register_sql
 
 MINUTE = 60.0
 SETTLES = 15.0  # they connect, and the others' connections end
