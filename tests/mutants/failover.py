@@ -17,9 +17,23 @@ MUTANTS = (
     Mutant(
         "no patience",
         "policy/patience.py",
-        "    enough, sentence = trouble.unreachable >= needed,",
-        "    enough, sentence = trouble.unreachable >= 1,",
+        "    enough = trouble.unreachable >= needed and age(now, trouble.gone_since) >= waits\n",
+        "    enough = trouble.unreachable >= 1\n",
         ("tests/unit/policy/test_patience.py", SCENARIOS),
+    ),
+    Mutant(
+        "shorter looks make a shorter patience",
+        "policy/patience.py",
+        " and age(now, trouble.gone_since) >= waits\n",
+        "\n",
+        ("tests/unit/policy/test_patience.py",),
+    ),
+    Mutant(
+        "a look is shorter than the proxy needs",
+        "policy/rhythm.py",
+        "max(LEAST_LOOK, SLACK * slowest)",
+        "SLACK * slowest",
+        ("tests/unit/policy/test_rhythm.py",),
     ),
     Mutant(
         "whoever is slow is taken to stand still",

@@ -35,7 +35,7 @@ class VoteHost:
     def __init__(self) -> None:
         self.power = True
         self.proxy = "ok"  # ok, down, hung (accepts, forwards nothing), refused (no way to the VIP)
-        self.connect_timeout = 0.5  # of the proxy to the VIP
+        self.connect_timeout = 0.3  # of the proxy to the VIP (role vote_host_balance)
         self.leads_to: str | None = None  # a node's own address, in the place of the VIP
 
 

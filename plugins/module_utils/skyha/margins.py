@@ -62,6 +62,9 @@ STREAM_LINGERS = 30.0
 WAL_FRESH = 2.0
 # A holder that has renewed so lately is at work: it starts PostgreSQL, or hands over. It renews about once a second.
 BEAT_FRESH = 2.0
+# A look along the paths lasts so long at the least, however quick the network is: the vote host's proxy gives an unreachable VIP up after
+# 0.3 s, and says so only then (*dropped*, not *stalled*).
+LEAST_LOOK = 0.45
 # An unreachable primary that answered again so lately: the next trouble is the same bad link.
 FLAPPING = 10.0
 # How long a server may shut down: TimeoutStopSec of sky-postgresql.service, after which systemd ends it by force.

@@ -27,6 +27,10 @@ class Sight(str, Enum):
     UNKNOWN = "unknown"  # the look itself failed on this node (no file descriptor ...): proves nothing
 
 
+# Answers along a path are counted by how long they took, in seconds, up to each of these; the last count is of what took longer.
+ANSWER_BOUNDS = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512)
+
+
 class Path(str, Enum):
     """The two ways from a node to the primary's PostgreSQL."""
 

@@ -175,7 +175,7 @@ def test_failover_under_way_is_shown_by_its_stage() -> None:
     def die(world: World) -> None:
         world.eyes.looks = {Path.VIP: SILENT, Path.VOTE: DROPPED}
 
-    text = shown(view(STANDBY, die, turns=12))
+    text = shown(view(STANDBY, die, turns=16))
     assert row(text, "under way").startswith("fencing, ")
 
 

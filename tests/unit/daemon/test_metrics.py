@@ -34,21 +34,26 @@ def parse(text: str) -> dict[str, dict[str, float]]:
         elif line.startswith("# TYPE "):
             name, kind = line[7:].split(" ")
             assert name == current
-            assert kind in ("gauge", "counter")
+            assert kind in ("gauge", "counter", "histogram")
             kinds[name] = kind
         else:
             match = SAMPLE.fullmatch(line)
             assert match, line
             name, labels, value = match.groups()
-            assert name == current, "samples stand together, after HELP and TYPE"
+            of_one = (
+                (f"{current}_bucket", f"{current}_sum", f"{current}_count")
+                if kinds[current] == "histogram"
+                else (current,)
+            )
+            assert name in of_one, "samples stand together, after HELP and TYPE"
             assert labels not in found.setdefault(name, {}), f"{line} twice"
             found[name][labels or ""] = float(value)
     for name, kind in kinds.items():
         assert name.startswith("skyha_")
         assert (kind == "counter") == name.endswith("_total"), name
         assert not re.search(r"_(ms|milliseconds|kb|percent|gauge|counter)$", name)
-        assert found.get(name), f"{name} has no sample"
-    assert helped == set(kinds) == set(found)
+        assert found.get(f"{name}_count" if kind == "histogram" else name), f"{name} has no sample"
+    assert helped == set(kinds) == {re.sub("_(bucket|sum|count)$", "", name) for name in found}
     return found
 
 

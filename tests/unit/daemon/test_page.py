@@ -263,7 +263,7 @@ def test_fencing_under_way_is_the_headline() -> None:
     world = World(STANDBY, "/nonexistent")
     world.turn(3)
     world.eyes.looks = {Way.VIP: SILENT, Way.VOTE: DROPPED}
-    status = world.turn(12)
+    status = world.turn(20)
     assert status["intent"]["stage"] == "fencing"
     reader = read(page_of(status, 0.5))
     assert ("class", "banner bad") in reader.attributes

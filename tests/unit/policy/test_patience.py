@@ -96,6 +96,26 @@ def test_a_holder_that_renews_gets_the_time_of_a_start_and_no_more():
     assert used_up(Timing(), trouble, seen, 100.0 + grace)[0], "it renews on and on, and serves nobody"
 
 
+def test_shorter_looks_make_no_shorter_patience():
+    seen, timing = looks(Sight.UNREACHABLE, Sight.DROPPED), Timing()
+    trouble = Trouble(100.0)
+    for now in (100.0, 100.5, 101.0):  # each look ended after 0.4 s
+        trouble = worsened(trouble, seen, now)
+    assert trouble.unreachable == timing.failures_before_failover
+    assert not used_up(timing, trouble, seen, 101.0)[0]
+    assert used_up(timing, trouble, seen, 101.4)[0]
+    assert used_up(timing, trouble, seen, 101.0, is_off=True)[0]
+
+
+def test_patience_with_one_that_is_unreachable_begins_when_it_became_so():
+    seen, timing = looks(Sight.UNREACHABLE, Sight.DROPPED), Timing()
+    trouble = worsened(Trouble(100.0), looks(Sight.REFUSED, Sight.DROPPED), 100.0)
+    for now in (103.0, 103.5, 104.0):
+        trouble = worsened(trouble, seen, now)
+    assert not used_up(timing, trouble, seen, 104.0)[0]
+    assert used_up(timing, trouble, seen, 104.4)[0]
+
+
 class TestStandstill:
     """Stalled, and nothing of the primary moves: that needs less patience than a slow one."""
 

@@ -7,6 +7,7 @@ from ..alarms import of as meaning_of
 from ..config import Config
 from ..daemon.published import Status
 from ..margins import by_any_clock
+from .answers import answers
 from .sources import View
 from .table import not_running
 from .text import Paint, clock, duration, wrap
@@ -52,6 +53,7 @@ def _standby(config: Config | None, status: Status, paint: Paint) -> list[str]:
             paint(wrap(f"Nothing would stop {node} from taking over if {peer} died now."), "good"),
             *_complete(status),
             *_steps(config, status),
+            *answers(config, status),
         ]
     lines = [paint(wrap(f"{node} would NOT take over if {peer} died now:"), "bad")]
     for code, reason in status.verdict.not_armed.items():
@@ -94,7 +96,8 @@ def _steps(config: Config | None, status: Status) -> list[str]:
     fence = "reset" if config.fence.action == "reset" else "switched off and read back until it is off"
     return [
         wrap(
-            f"host gone: {looks} looks without an answer, about {looks * (timing.look_deadline + timing.retry_interval):.1f} s",
+            f"host gone: {looks} looks without an answer, about {looks * (timing.look_deadline + timing.retry_interval):.1f} s; none of it where "
+            "its BMC says that the power is off",
             "  - ",
         ),
         wrap(f"PostgreSQL gone, host alive: {timing.restart_grace:g} s for a restart in place", "  - "),

@@ -11,7 +11,7 @@ from typing import Any
 from ..alarms import ALARMS
 from ..alarms import of as meaning_of
 from ..policy.record import Stage
-from ..words import Path, Role, Server, Sight, Task
+from ..words import ANSWER_BOUNDS, Path, Role, Server, Sight, Task
 from .published import Status
 from .status import STALE_AFTER, is_serving
 
@@ -42,6 +42,19 @@ class _Text:
     def counter(self, name: str, text: str, value: Any) -> None:
         """A counter of one sample."""
         self.family(name, "counter", text, [({}, value)])
+
+    def histogram(
+        self, name: str, text: str, samples: list[tuple[Mapping[str, object], tuple[int, ...], float]]
+    ) -> None:
+        """samples: labels, the counts as words.ANSWER_BOUNDS has them, the sum of the values."""
+        if not samples:
+            return
+        self.lines += [f"# HELP skyha_{name} {text}", f"# TYPE skyha_{name} histogram"]
+        for labels, counts, total in samples:
+            for number, bound in enumerate((*map(str, ANSWER_BOUNDS), "+Inf")):
+                self.lines.append(f"skyha_{name}_bucket{_labels({**labels, 'le': bound})} {sum(counts[: number + 1])}")
+            self.lines.append(f"skyha_{name}_sum{_labels(labels)} {_number(total)}")
+            self.lines.append(f"skyha_{name}_count{_labels(labels)} {sum(counts)}")
 
     def states(self, name: str, text: str, label: str, states: list[str], current: object) -> None:
         """One sample per state: 1 for the current one."""
@@ -167,6 +180,13 @@ def _paths(out: _Text, status: Status, wall: float) -> None:
     )
     latency = {name: path.latency for name, path in paths.items()}
     out.each("path_latency_seconds", "gauge", "How long the last look along a path took.", "path", latency)
+    out.histogram(
+        "answer_seconds",
+        "How long the answers along a path took, since skyha plays this role.",
+        [({"path": name}, path.answers, path.answers_seconds) for name, path in paths.items() if any(path.answers)],
+    )
+    deadlines = {name: path.gives_up_after for name, path in paths.items()}
+    out.each("look_deadline_seconds", "gauge", "How long a look along a path waits for an answer.", "path", deadlines)
     heard = {name: None if path.ok_age is None else round(wall - path.ok_age, 3) for name, path in paths.items()}
     text = "When a heartbeat was last committed along a path."
     out.each("path_last_heartbeat_timestamp_seconds", "gauge", text, "path", heard)

@@ -140,6 +140,11 @@ class Way:  # a path to the primary: the last look along it, and the age of the 
     reached: bool | None = None
     age: float | None = None
     ok_age: float | None = None
+    answers: tuple[int, ...] = ()  # counted as words.ANSWER_BOUNDS has it, since skyha plays this role ...
+    answers_seconds: float = 0.0  # ... how long they took together ...
+    recent: tuple[int, ...] = ()  # ... and the recent ones of them ...
+    usual: float | None = None  # ... of which nearly all came within so many seconds
+    gives_up_after: float | None = None  # seconds that a look along it lasts at the longest
 
 
 @dataclass(frozen=True)

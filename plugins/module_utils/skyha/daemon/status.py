@@ -21,6 +21,7 @@ from ..policy.armed import bmc_problem, lag_bytes, lag_seconds
 from ..policy.decision import Decision
 from ..policy.memory import Memory, guard_left
 from ..policy.record import Intent, Record, is_paused
+from ..policy.rhythm import Answers, look_deadline
 from ..words import Local, Path, Role, Seen, Server
 from ..world.notes import put
 from . import published as form
@@ -61,7 +62,7 @@ def snapshot(
         _postgres(config, memory, local, now),
         form.Around(
             vip=form.Vip(config.vip.address, config.vip.interface, local.vip_held, memory.vip.taken),
-            paths=form.Paths(**{path.value: _way(board, memory, path, now) for path in Path}),
+            paths=form.Paths(**{path.value: _way(config, board, memory, path, now) for path in Path}),
             peer_seen=_peer(board, now),
             peer_status=peer_status,
             bmc=_bmc(config, memory, board, now),
@@ -244,12 +245,23 @@ def _replication(config: Config, memory: Memory, local: Local, now: float) -> fo
     return told
 
 
-def _way(board: Board, memory: Memory, path: Path, now: float) -> form.Way:
+def _way(config: Config, board: Board, memory: Memory, path: Path, now: float) -> form.Way:
     at, look = board.looks.get(path, (None, None))
-    age, ok_age = _since(now, at), _since(now, memory.heard.at.get(path))
+    answers, deadline = memory.heard.answers.get(path, Answers()), look_deadline(config, memory.heard.answers)
+    way = form.Way(
+        age=_since(now, at),
+        ok_age=_since(now, memory.heard.at.get(path)),
+        answers=answers.counts,
+        answers_seconds=round(answers.seconds, 5),
+        recent=answers.recent,
+        usual=answers.usual,
+        gives_up_after=deadline,
+    )
     if look is None:
-        return form.Way(age=age, ok_age=ok_age)
-    return form.Way(look.sight.value, look.detail, round(look.latency, 5), look.reached, age, ok_age)
+        return way
+    return replace(
+        way, sight=look.sight.value, detail=look.detail, latency=round(look.latency, 5), reached=look.reached
+    )
 
 
 def _peer(board: Board, now: float) -> form.PeerSeen | None:

@@ -44,7 +44,7 @@ def prove_again(
     memory = begin(memory, replace(intent, stage=Stage.FENCING, at=now, proven_by=None))
     sentence = f"standby, {why}: fencing {config.peer.name} again"
     event = Event("proof_old", sentence, "warning")
-    return Decision(memory, sentence, look_at_primary(config, 0.0), (), (event,), {"fencing": sentence})
+    return Decision(memory, sentence, look_at_primary(config, memory, 0.0), (), (event,), {"fencing": sentence})
 
 
 def call_off(
@@ -63,7 +63,9 @@ def call_off(
         record = replace(record, fence_distrusted=distrust)
     memory = confirmed(replace(memory, record=record, watch=watch), None)
     event = Event("called_off", f"failover called off: {why}", "alarm" if distrust else "warning")
-    return Decision(memory, f"standby, failover called off: {why}", look_at_primary(config, 0.0), actions, (event,))
+    return Decision(
+        memory, f"standby, failover called off: {why}", look_at_primary(config, memory, 0.0), actions, (event,)
+    )
 
 
 def life_of(config: Config, intent: Intent, seen: Seen) -> str | None:

@@ -56,7 +56,7 @@ def _wait_for_lease(config: Config, memory: Memory, intent: Intent, now: float) 
     memory = begin(memory, replace(intent, stage=Stage.FENCING, at=now))
     until = "no lease of it is known" if left is None else f"its lease has run out in {left:.1f} s"
     sentence = f"standby, {config.peer.name} has no BMC to switch it off by: {until}"
-    look = look_at_primary(config, config.timing.retry_interval)
+    look = look_at_primary(config, memory, config.timing.retry_interval)
     return Decision(
         memory, sentence, look, (), (), {"fencing": f"{config.peer.name} has no BMC: its lease must run out first"}
     )
@@ -143,7 +143,7 @@ def _unproven(config: Config, memory: Memory, intent: Intent, seen: Seen, now: f
 
 def _waits(config: Config, memory: Memory, intent: Intent, why: str, code: str = "") -> Decision:
     """No attempt now. code: of the alarm that says why."""
-    look = look_at_primary(config, config.timing.retry_interval)
+    look = look_at_primary(config, memory, config.timing.retry_interval)
     alarms = _alarms(config, intent.attempts)
     sentence = f"standby, {why}"
     return Decision(memory, sentence, look, (), (), {**alarms, code: sentence} if code else alarms)
@@ -153,7 +153,7 @@ def _cannot_see(config: Config, memory: Memory, intent: Intent, seen: Seen, now:
     """Nobody is fenced without a look just before, by a node that sees."""
     if not seen.looks:
         waits = _waits(config, memory, intent, f"about to fence {config.peer.name}: one more look")
-        return replace(waits, wants=look_at_primary(config, 0.0))
+        return replace(waits, wants=look_at_primary(config, memory, 0.0))
     why = blind(seen.looks)
     is_recent = _unseen_for(config, intent, now) <= config.timing.arming_window
     if why is not None and is_recent and not memory.word.confirmed_off:

@@ -108,7 +108,7 @@ def _not_silent(config: Config, memory: Memory, intent: Intent, seen: Seen, now:
         return goes_on
     event = Event("not_silent", f"{goes_on.sentence}; asking the BMC again", "alarm", facts(seen))
     memory = begin(memory, replace(intent, stage=Stage.FENCING, at=now))
-    return replace(goes_on, memory=memory, wants=look_at_primary(config, 0.0), events=(event,))
+    return replace(goes_on, memory=memory, wants=look_at_primary(config, memory, 0.0), events=(event,))
 
 
 def _told_by_register(config: Config, memory: Memory, intent: Intent, seen: Seen, now: float) -> Decision | None:

@@ -11,6 +11,7 @@ from ..words import Guard, Look, Path, Peer, Request, Role
 from . import book
 from .proof import Proof
 from .record import Intent, Record
+from .rhythm import Answers
 
 MAX_SAMPLES = 128
 
@@ -45,6 +46,7 @@ class Heard:
     vote_look: Look | None = None  # the last along the vote path; a primary looks only now and then
     peer: Peer | None = None  # what was seen when it was last looked at directly ...
     peer_at: float | None = None  # ... and when that was
+    answers: Mapping[Path, Answers] = field(default_factory=dict)  # how quickly they came
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,8 @@ class Trouble:
     """A run of cycles in which the primary showed no life on any path."""
 
     since: float
-    unreachable: int = 0  # looks in a row along the VIP path that found it unreachable
+    unreachable: int = 0  # looks in a row along the VIP path that found it unreachable ...
+    gone_since: float | None = None  # ... since the first of them ended
     flapping: bool = False  # the link was just back from the last one
     held_back: bool = False  # the history has it that the failover is held back, since this node is not the heir
     elsewhere: bool = False  # another host answered for the VIP, and the primary lived, in the last cycle

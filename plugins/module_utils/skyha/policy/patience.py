@@ -11,6 +11,7 @@ from ..margins import BEAT_FRESH, SILENCE, STOP_LIMIT, WAL_FRESH
 from ..words import Look, Path, Peer, Role, Seen, Server, Sight
 from .decision import Wants
 from .memory import Memory, Trouble, age
+from .rhythm import look_deadline
 
 BOTH = (Path.VIP, Path.VOTE)
 SILENT_LATELY, SAID_LATELY = 3.0, 1.0  # seconds
@@ -96,9 +97,11 @@ def worsened(trouble: Trouble, looks: Mapping[Path, Look], now: float) -> Troubl
     """The trouble with one more cycle counted."""
     unreachable = looks[Path.VIP].sight is Sight.UNREACHABLE
     unseen = 0.0 if trouble.blind_since is None else now - trouble.blind_since
+    since = trouble.gone_since if trouble.unreachable else now
     return replace(
         trouble,
         unreachable=trouble.unreachable + 1 if unreachable else 0,
+        gone_since=since if unreachable else None,
         blind_for=trouble.blind_for + unseen,
         blind_since=None,
     )
@@ -174,16 +177,21 @@ def used_up(
             f"unreachable, and it renews: for {elapsed:.1f} of {timing.restart_grace:g} s",
         )
     needed = timing.failures_before_failover
-    enough, sentence = trouble.unreachable >= needed, f"unreachable {trouble.unreachable} of {needed} times"
+    # So long at the least as that many looks last when none is cut short (rhythm.py).
+    waits = (needed - 1) * (timing.look_deadline + timing.retry_interval / 2)
+    enough = trouble.unreachable >= needed and age(now, trouble.gone_since) >= waits
+    sentence = f"unreachable {trouble.unreachable} of {needed} times"
+    if trouble.unreachable >= needed and not enough:
+        sentence += f", for {age(now, trouble.gone_since):.1f} of {waits:g} s"
     if trouble.flapping:
         enough = enough and elapsed >= timing.hang_timeout
         sentence += f", again so soon: for {elapsed:.1f} of {timing.hang_timeout:g} s"
     return enough, sentence
 
 
-def look_at_primary(config: Config, delay: float, fresh: tuple[Path, ...] = BOTH) -> Wants:
+def look_at_primary(config: Config, memory: Memory, delay: float, fresh: tuple[Path, ...] = BOTH) -> Wants:
     """The wish to look at the primary along both paths after `delay` seconds, along those in `fresh` by new connections."""
-    return Wants(delay, BOTH, config.timing.look_deadline, fresh, yields=True)
+    return Wants(delay, BOTH, look_deadline(config, memory.heard.answers), fresh, yields=True)
 
 
 def signs(looks: Mapping[Path, Look]) -> str:

@@ -11,6 +11,7 @@ from ..words import Local, Path, Role, Seen, Server, Sight
 from .holding import remember_register
 from .memory import MAX_SAMPLES, Heard, Memory, Own, Stream, Watch, age
 from .orders import remember_orders
+from .rhythm import noted
 from .sync import remember_sync
 from .upkeep import remember_outcome
 from .vip import remember_vip
@@ -66,6 +67,7 @@ def _remember_own(own: Own, local: Local, now: float) -> Own:
 def _remember_heard(heard: Heard, seen: Seen, now: float) -> Heard:
     answered = {path: now for path, look in seen.looks.items() if look.sight is Sight.OK}
     if answered:
+        heard = replace(heard, answers=noted(heard.answers, seen.looks))
         beats = [look.beat for look in seen.looks.values() if look.beat is not None]
         notes = [beat.standby_recorded for beat in beats if beat.standby_recorded is not None]
         recorded = (now if any(notes) else None) if notes else heard.recorded_at

@@ -90,7 +90,7 @@ def _about_to_look(config: Config, memory: Memory, seen: Seen, now: float) -> De
     """Nothing was looked at, perhaps since news ended the look. Of another holder the register is asked first, once: it may be this node."""
     epoch = other_holder(memory, seen)
     if epoch is None or epoch <= memory.watch.asked_for:
-        wants = replace(look_at_primary(config, 0.0), peer=True)
+        wants = replace(look_at_primary(config, memory, 0.0), peer=True)
         memory, reads = _fell_silent(config, memory, seen, now)
         return Decision(memory, "standby: about to look at the primary", wants, reads)
     memory = replace(memory, watch=replace(memory.watch, asked_for=epoch))
@@ -152,7 +152,7 @@ def _quiet(config: Config, memory: Memory, seen: Seen, now: float, life: str) ->
     verdict = "armed" if ready.armed else "NOT armed: " + "; ".join(ready.reasons.values())
     besides = [text for code, text in alarms.items() if code not in ready.reasons]
     sentence = "; ".join([f"standby, {answers}, lag {lag_seconds(memory):.1f} s, {verdict}", *besides])
-    wants = look_at_primary(config, config.timing.interval, fresh)
+    wants = look_at_primary(config, memory, config.timing.interval, fresh)
     return Decision(memory, sentence, wants, actions, events, {**ready.reasons, **alarms}, ready)
 
 
@@ -164,7 +164,7 @@ def _blind(config: Config, memory: Memory, seen: Seen, now: float) -> Decision:
         memory = replace(memory, watch=replace(memory.watch, trouble=not_counted(memory.watch.trouble, now)))
         delay = config.timing.retry_interval
     actions = check_bmc(config, memory, seen, now)
-    return Decision(memory, f"standby, {text}", look_at_primary(config, delay), actions, (), {"blind": text})
+    return Decision(memory, f"standby, {text}", look_at_primary(config, memory, delay), actions, (), {"blind": text})
 
 
 def _newly(config: Config, memory: Memory, seen: Seen, now: float) -> tuple[Memory, tuple[Path, ...]]:
@@ -226,7 +226,7 @@ def _troubled(config: Config, memory: Memory, seen: Seen, now: float) -> Decisio
     trouble = shutting_down(config.timing, trouble, seen.peer, now)
     trouble = renewing(trouble, seen.looks, beat_of_peer(memory), now)
     memory = replace(memory, watch=replace(memory.watch, trouble=trouble))
-    wants = replace(look_at_primary(config, config.timing.retry_interval), peer=True)
+    wants = replace(look_at_primary(config, memory, config.timing.retry_interval), peer=True)
     if cut_off(seen.looks) and not majority_answers(config, memory, seen, trouble.since, now):
         # What is seen from here proves nothing meanwhile: patience and evidence begin again when the vote port accepts.
         why, memory = cut_off_why(config), _over_again(config, memory, now)

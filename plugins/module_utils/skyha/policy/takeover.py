@@ -32,13 +32,13 @@ def take_over(config: Config, memory: Memory, seen: Seen, now: float) -> Decisio
     if old is not None and old.stage in UNDER_WAY:
         return None
     if not seen.looks or seen.peer is None:
-        look = replace(look_at_primary(config, 0.0), peer=True)
+        look = replace(look_at_primary(config, memory, 0.0), peer=True)
         return Decision(memory, f"standby, ordered to take over: one more look for {config.peer.name}", look)
     why = obstacle(config, memory, seen, now)
     memory = takeover_answered(memory)
     if why is not None:
         event = refused(Order.TAKEOVER, why)
-        return Decision(memory, f"standby, {event.text}", look_at_primary(config, 0.0), (), (event,))
+        return Decision(memory, f"standby, {event.text}", look_at_primary(config, memory, 0.0), (), (event,))
     since = now if memory.watch.trouble is None else memory.watch.trouble.since
     attempts = 0 if old is None else old.attempts
     intent = Intent(Stage.FENCING, now, since, "an operator ordered it", attempts, takeover=True)
