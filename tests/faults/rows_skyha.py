@@ -167,7 +167,7 @@ def standby_clock_ahead(scene: Scene) -> None:
 
     lab.wait_for("the trouble noticed", lambda: troubled_for(0.0), 5, every=0.05)
     clock.set_to(scene.standby, 60)
-    lab.wait_for("looks after the jump", lambda: troubled_for(2.5), 5, every=0.05)
+    lab.wait_for("looks after the jump", lambda: troubled_for(1.0), 5, every=0.05)
     lab.lab("unpause", scene.primary)
     scene.quiet()
 

@@ -19,7 +19,7 @@ class TestPrimaryDies:
         assert world.node1.pg.is_standby
 
     def test_power_that_is_off_needs_no_patience(self, world):
-        world.run(0.5)
+        world.run(60.5)  # so that it is known how quick this network is
         world.node1.switch_off("test")
         began = world.now
         assert world.run_until(lambda: "fenced" in world.events("node2"), 10) is not None
