@@ -161,9 +161,12 @@ STANDBYS = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming' A
 
 
 def is_whole() -> bool:
-    """One primary with the VIP, its peer streaming, skyha armed on the standby."""
+    """One primary with the VIP, its peer streaming, skyha armed on the standby; where a register is, the primary names that as its heir."""
     node = primary()
-    return sql(node, STANDBYS) == "1" and holds_vip(node) and bool(status(other(node)).get("armed"))
+    if sql(node, STANDBYS) != "1" or not holds_vip(node) or not status(other(node)).get("armed"):
+        return False
+    told = status(node).get("register")
+    return told is None or told.get("heir") == other(node)
 
 
 def playbook(name: str, *arguments: str, timeout: float = 900.0) -> str:
