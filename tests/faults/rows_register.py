@@ -89,18 +89,18 @@ def only_the_holder_comes_back(scene: Scene) -> None:
     scene.commits()
 
 
-@row("the register's disk is full", "N+A", outage=5, before=register_sql.on_a_small_disk, engine="vote_host")
+@row("the register's disk is full", "N+A", outage=5, before=register.on_a_small_disk)
 def disk_full(scene: Scene) -> None:
     """It cannot write, so it renews nothing; with space it comes back by itself."""
-    scene.later(register_sql.free)
-    register_sql.fill()
+    scene.later(register.free)
+    register.fill()
     scene.alarm(scene.primary, "register")
     scene.alarm(scene.standby, "register")
     before = register.beat()
     scene.quiet()
     assert register.beat() in (None, before), "it has renewed: its disk is not full"
     assert lab.is_writable(scene.primary)
-    register_sql.free()
+    register.free()
     lab.wait_for("renewals again", lambda: (register.beat() or 0) > (before or 0), 60, every=0.5)
     lab.wait_for("the end of the alarm", lambda: "register" not in lab.status(scene.primary)["alarms"], 30, every=0.5)
 

@@ -52,12 +52,12 @@ def killed_after_the_promotion(scene: Scene) -> None:
 
 
 def _killed_after(scene: Scene, kind: str) -> None:
-    _after(scene, kind, KILL[2])
+    after(scene, kind, KILL[2])
     faults.power_loss(scene.primary)
     scene.took_over()
 
 
-def _after(scene: Scene, kind: str, command: str) -> None:
+def after(scene: Scene, kind: str, command: str) -> None:
     """A shell in the standby waits for that line of the history, and does it at once."""
     file = "/var/lib/skyha/history.jsonl"
     wait = f"n=$(wc -l < {file}); for i in $(seq 4000); do tail -n +$((n+1)) {file} | grep -q '\"{kind}\"' && break; sleep 0.005; done; "
@@ -86,7 +86,7 @@ def stopped_while_promoting(scene: Scene) -> None:
 
 
 def _stopped_after(scene: Scene, kind: str) -> None:
-    _after(scene, kind, "p=$(systemctl show -p MainPID --value skyha); kill -STOP $p; sleep 60; kill -CONT $p")
+    after(scene, kind, "p=$(systemctl show -p MainPID --value skyha); kill -STOP $p; sleep 60; kill -CONT $p")
     faults.power_loss(scene.primary)
     scene.took_over(45)  # before the 60 s are over
     lab.wait_for("skyha started again by its watchdog", lambda: _restarts(scene.standby) > 0, 30)

@@ -2,7 +2,7 @@
 """Measures outages: faults on the primary under a writing client, N runs each; a table and a plot into docs/.
 
 python -m tests.lab.bench outages [--runs 10] [--fault 'power loss']
-LAB_REGISTER=vote_host python -m tests.lab.bench register [--runs 10] [--fault 'host and BMC gone']     (on a lab whose clusters have a register)
+LAB_REGISTER=vote_host python -m tests.lab.bench register [--runs 10] [--fault 'host and BMC gone']     (on a lab whose clusters have a register; or etcd)
 LAB_REGISTER=vote_host LAB_REPLICATION=zero_loss python -m tests.lab.bench latency [--runs 10]       (with zero loss on)
 python -m tests.lab.bench switchover|rejoin|rebuild [--runs 10]
 """
@@ -17,10 +17,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.lab import comeback, cost, faults, lab, latency
+from tests.lab import comeback, cost, faults, lab, latency, register
 from tests.lab.watch import Watch
 
 RESULTS = lab.ROOT / ".cache/bench"
+BY_ENGINE = {"vote_host": "register", "etcd": "register_etcd"}  # where its figures are kept, and the page's mark
 PHASES = ("detect", "fence", "promote", "VIP", "client")
 
 
@@ -155,7 +156,7 @@ def main() -> int:
     if options.what == "outages":
         outages(options.runs, options.fault or list(faults.ALL), "outages")
     if options.what == "register":
-        outages(options.runs, options.fault or list(faults.BY_REGISTER), "register")
+        outages(options.runs, options.fault or list(faults.BY_REGISTER), BY_ENGINE.get(register.ENGINE, "register"))
     if options.what == "latency":
         latency.measure(RESULTS, options.runs)
     if options.what == "cost":
@@ -174,8 +175,13 @@ def report() -> None:
         results = load("outages")
         plot(results, lab.ROOT / "docs/outages.svg")
         text = between(text, "outages", table(results))
-    if (RESULTS / "register.jsonl").exists():
-        text = between(text, "register", table(load("register")))
+    for kept in BY_ENGINE.values():
+        if not (RESULTS / f"{kept}.jsonl").exists():
+            continue
+        if f"<!-- {kept}: begin -->" in text:
+            text = between(text, kept, table(load(kept)))
+        else:  # the page has no place for it yet
+            print(f"{kept}\n{table(load(kept))}")
     if (RESULTS / "latency.jsonl").exists():
         found = map(json.loads, (RESULTS / "latency.jsonl").read_text().splitlines())
         text = between(text, "latency", latency.table(found))

@@ -10,13 +10,14 @@ from typing import Any
 
 from tests.lab import lab, register_etcd, register_sql
 
-ENGINE = os.environ.get("LAB_REGISTER", "none")
+ENGINE = os.environ.get("LAB_REGISTER") or "none"  # or vote_host, etcd
 WATCHDOGS = Path("/run/sky-lab/watchdog")
 _OF = register_etcd if ENGINE == "etcd" else register_sql
 
-stopped, hung, heal = _OF.stopped, _OF.hung, _OF.heal
+stopped, hung, heal, is_whole = _OF.stopped, _OF.hung, _OF.heal, _OF.is_whole
 copied, restored = _OF.copied, _OF.restored
 other_password, right_password = _OF.other_password, _OF.right_password
+on_a_small_disk, fill, free = _OF.on_a_small_disk, _OF.fill, _OF.free
 beat, holder = _OF.beat, _OF.holder
 
 

@@ -7,14 +7,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.lab import lab
+from tests.lab import lab, small_disk
 
 HOME = "/var/lib/sky-register"
 COPY = "/var/lib/sky-register.copy"
 UNIT = "sky-register"
 PORT = 11920
-IMAGE = "/var/lib/sky-register.img"
-SMALL = "/var/lib/sky-register.small"
 
 
 def stopped() -> None:
@@ -55,23 +53,21 @@ def heal() -> None:
     lab.on("vote", "sh", "-c", f"systemctl kill -s CONT {UNIT}; systemctl start {UNIT}")
 
 
+def is_whole() -> bool:
+    """It has no parts that could be missing. (Whether it answers its rows see for themselves.)"""
+    return True
+
+
 @contextmanager
 def on_a_small_disk(_primary: str) -> Iterator[None]:
     """The register lives on a file system of its own meanwhile, of some 250 MB, as `before` of a row wants it."""
-    make = f"truncate -s 250M {IMAGE} && mkfs.ext4 -q -m 0 {IMAGE} && mkdir -p {SMALL} && mount -o loop {IMAGE} {SMALL}"
-    move = f"cp -a {HOME}/. {SMALL}/ && chown --reference={HOME} {SMALL} && chmod --reference={HOME} {SMALL}"
-    _while_down(f"{make} && {move} && rm -rf {SMALL}/lost+found && umount {SMALL} && mount -o loop {IMAGE} {HOME}")
+    _while_down(small_disk.onto(HOME, 250))
     lab.wait_for("the cluster with the register on that disk", lab.is_whole, 60, every=0.5)
     try:
         yield
     finally:
         free()
-        back = f"mount -o loop {IMAGE} {SMALL} && cp -a {SMALL}/. {HOME}/ && umount {SMALL}"
-        clean = f"find {HOME} -mindepth 1 -delete"
-        # After a reboot of the vote host it is not mounted, and the register has lived on in what was there before.
-        _while_down(
-            f"if mountpoint -q {HOME}; then umount {HOME} && {clean} && {back}; fi; rm -rf {IMAGE} {SMALL}/lost+found {SMALL}"
-        )
+        _while_down(small_disk.back(HOME))
 
 
 def fill() -> str:
@@ -80,10 +76,7 @@ def fill() -> str:
     # Else what WAL needs is always there: old segments become new ones.
     _sql("alter system set wal_keep_size = '4GB'")
     _sql("select pg_reload_conf()")
-    most = f"fallocate -l $(($(df --output=avail -B1 {HOME} | tail -1) - 4000000)) {HOME}/fill"
-    lab.on(
-        "vote", "sh", "-c", f"mountpoint -q {HOME} && {{ {most}; cat /dev/zero >> {HOME}/fill 2>/dev/null || true; }}"
-    )
+    lab.on("vote", "sh", "-c", small_disk.fill(HOME))
     step = "select pg_logical_emit_message(true, 'lab', 'x'); select pg_switch_wal();"  # a segment of 16 MB each
     psql = ("psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-h", "/run/sky-register", "-p", str(PORT), "-d", "postgres")
     lab.on("vote", "runuser", "-u", "postgres", "--", *psql, stdin=step * 40, check=False)
@@ -92,7 +85,7 @@ def fill() -> str:
 
 def free() -> None:
     """It has space again."""
-    lab.on("vote", "rm", "-f", f"{HOME}/fill")
+    lab.on("vote", "sh", "-c", small_disk.free(HOME))
     lab.wait_for("the register that keeps no WAL any more", lambda: _sql("alter system reset wal_keep_size") == "", 60)
     _sql("select pg_reload_conf()")
 

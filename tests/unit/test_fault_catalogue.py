@@ -35,8 +35,18 @@ def test_the_register_is_cut_off_along_every_directed_link():
     assert {link[:2] for link in rows_register.LINKS} == {link[:2] for link in LINKS if "vote" in link}
 
 
+def test_the_members_of_an_etcd_are_cut_off_from_each_other_along_every_directed_link():
+    members = ("primary", "standby", "vote")
+    assert set(rows_etcd.LINKS) == {(one, other) for one in members for other in members if one != other}
+
+
 def test_every_row_has_its_place_in_the_order():
     assert {one.group for one in ROWS} == set(catalogue.ORDER)
+
+
+def test_a_row_of_one_engine_names_one_that_there_is():
+    assert {one.engine for one in ROWS} == {"", "vote_host", "etcd"}
+    assert {one.engine for one in ROWS if one.group == "etcd"} == {"etcd"}
 
 
 def test_a_soak_is_the_same_again_with_the_same_seed():
