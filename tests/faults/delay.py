@@ -71,8 +71,8 @@ def hold_back(port: str, mac: str, seconds: float) -> None:
     cable.bind((port, 0))
     for one in (port, TAP):  # what the host sends is not to come back to it
         _ip("link", "set", one, "type", "bridge_slave", "isolated", "on")
-    chain = f'chain held {{ type filter hook ingress device "{port}" priority 0; fwd to "{TAP}"; }}'
-    _nft(f"table netdev {TABLE} {{ {chain} }}\n")
+    hook = f'type filter hook ingress device "{port}" priority 0'
+    _nft(f'table netdev {TABLE} {{\n chain held {{\n {hook}\n fwd to "{TAP}"\n }}\n}}\n')
     print("at work", flush=True)
     waiting: deque[tuple[float, bytes]] = deque()
     while True:

@@ -51,12 +51,7 @@ def _host_and_bmc_gone(scene: Scene) -> None:
     assert not lab.is_writable(scene.standby)
 
 
-@row(
-    "host frozen",
-    "F",
-    selection=True,
-    without_register="with a lease its watchdog resets it: a row of its own",
-)
+@row("host frozen", "F", selection=True)
 def host_frozen(scene: Scene) -> None:
     faults.frozen_host(scene.primary)
     scene.took_over()

@@ -36,16 +36,6 @@ def bmc_lies(scene: Scene) -> None:
     assert register.bites(scene.primary) == before, "it had stopped in time, and was reset all the same"
 
 
-@row("host frozen: its watchdog resets it, and whoever is quicker serves", "F or R", outage=15)
-def frozen(scene: Scene) -> None:
-    """A lab host is back within a second or two, as a virtual machine would be; a server takes minutes, and is replaced."""
-    scene.leased()
-    before = register.bites(scene.primary)
-    faults.frozen_host(scene.primary)
-    lab.wait_for("the watchdog's bite", lambda: register.bites(scene.primary) > before, 20, every=0.05)
-    scene.commits()
-
-
 @row("the primary's host freezes, and its BMC is dead: its watchdog resets it, the standby takes over", "F")
 def frozen_without_bmc(scene: Scene) -> None:
     """After the reset it stays off, as one that hangs in its firmware: where it is back in time, it renews and serves on."""
