@@ -1,9 +1,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """What one datagram between both skyhas says, and how it is written and signed. It is no secret.
 
-It is the version and the flags (a byte each; flag 1: it is a promise; 2: PostgreSQL there is stopped by a signal), two times (the mark and the echo), two counts (the epoch and the
-beat of the register's row, -1: none is told), four texts with a NUL between them (the cluster, the sender, its boot, and the boot that
-the echo is of; empty: nothing is echoed), and at the end what signs all that.
+It is the version and the flags (a byte each; flag 1: it is a promise; 2: PostgreSQL there is stopped by a signal), two times (the mark and
+the echo), two counts (the epoch and the beat of the register's row, -1: none is told), four texts with a NUL between them (the cluster,
+the sender, its boot, and the boot that the echo is of; empty: nothing is echoed), and at the end what signs all that.
 """
 
 from __future__ import annotations
