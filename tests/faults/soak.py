@@ -134,6 +134,7 @@ def play(one: Round) -> tuple[Report, str | None]:
             except RuntimeError as error:  # the host is off already, or its PostgreSQL is down
                 print(f"           {strike.name}: not possible now ({str(error)[:90]})", flush=True)
         time.sleep(one.seconds)
+        faults.heal()  # first of all power: much of the rest is undone inside the hosts
         scene.undo()
         try:
             _repair()

@@ -196,6 +196,14 @@ def test_members_that_have_forgotten_the_login_are_told_again(etcd: real_etcd.Et
     assert row_of(ask(line, renew(ID, "node1", 1))).beat == 2
 
 
+def test_token_from_before_the_etcd_was_restored_is_given_up(etcd: real_etcd.Etcd, line: Members) -> None:
+    """It was given out at a revision that these members have not reached, so they wait with their answer and refuse nothing."""
+    ask(line, read())
+    line._token = line._token.partition(".")[0] + ".99999999"
+    assert isinstance(ask(line, read(), SHORT), Lost)
+    assert isinstance(ask(line, read()), Done)
+
+
 def test_member_with_another_ca_is_not_trusted(etcd: real_etcd.Etcd, tmp_path: Path) -> None:
     real_etcd.certificates(tmp_path)
     answer = ask(members(etcd, cafile=str(tmp_path / "ca.crt")), read())

@@ -205,6 +205,10 @@ class Members:
         detail = details[0] if len(details) == 1 else "; ".join(f"{place}: {one.detail}" for place, one in said)
         self.answer = Lost(Failure(failure.sight, detail, failure.code), self._is_acting, self._reached, at)
         self._key.forget()
+        if failure.sight is Sight.STALLED and not failure.code:  # not a word came
+            # A token names the revision that it was given out at. An etcd that was restored to an older one waits with its answer until it
+            # gets there, which may be never.
+            self._token = ""
         self.close()
         self._at = (self._at + 1) % len(self._places)
 
