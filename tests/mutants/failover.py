@@ -29,6 +29,20 @@ MUTANTS = (
         ("tests/unit/policy/test_patience.py",),
     ),
     Mutant(
+        "seconds in which nothing was seen are patience with one that is unreachable",
+        "policy/patience.py",
+        "        since += unseen\n",
+        "        since += 0.0\n",
+        ("tests/unit/policy/test_patience.py",),
+    ),
+    Mutant(
+        "a slow network makes no longer looks",
+        "policy/rhythm.py",
+        "max(LEAST_LOOK, SLACK * slowest)",
+        "LEAST_LOOK",
+        ("tests/unit/policy/test_rhythm.py", SCENARIOS),
+    ),
+    Mutant(
         "a look is shorter than the proxy needs",
         "policy/rhythm.py",
         "max(LEAST_LOOK, SLACK * slowest)",

@@ -116,6 +116,16 @@ def test_patience_with_one_that_is_unreachable_begins_when_it_became_so():
     assert used_up(timing, trouble, seen, 104.4)[0]
 
 
+def test_seconds_in_which_this_node_could_not_look_make_no_shorter_patience_with_one_that_is_unreachable():
+    seen, timing = looks(Sight.UNREACHABLE, Sight.DROPPED), Timing()
+    trouble = not_counted(worsened(Trouble(100.0), seen, 100.0), 100.1)
+    for now in (102.6, 103.1):  # the first of them ends 2.5 s in which nothing was seen
+        trouble = worsened(trouble, seen, now)
+    assert trouble.unreachable == timing.failures_before_failover
+    assert not used_up(timing, trouble, seen, 103.1)[0]
+    assert used_up(timing, trouble, seen, 103.9)[0]
+
+
 class TestStandstill:
     """Stalled, and nothing of the primary moves: that needs less patience than a slow one."""
 

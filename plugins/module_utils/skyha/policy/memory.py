@@ -66,7 +66,7 @@ class Trouble:
 
     since: float
     unreachable: int = 0  # looks in a row along the VIP path that found it unreachable ...
-    gone_since: float | None = None  # ... since the first of them ended
+    gone_since: float | None = None  # ... since the first of them ended, what was not seen taken off
     flapping: bool = False  # the link was just back from the last one
     held_back: bool = False  # the history has it that the failover is held back, since this node is not the heir
     elsewhere: bool = False  # another host answered for the VIP, and the primary lived, in the last cycle

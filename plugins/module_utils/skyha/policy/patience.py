@@ -98,6 +98,8 @@ def worsened(trouble: Trouble, looks: Mapping[Path, Look], now: float) -> Troubl
     unreachable = looks[Path.VIP].sight is Sight.UNREACHABLE
     unseen = 0.0 if trouble.blind_since is None else now - trouble.blind_since
     since = trouble.gone_since if trouble.unreachable else now
+    if trouble.unreachable and since is not None:
+        since += unseen
     return replace(
         trouble,
         unreachable=trouble.unreachable + 1 if unreachable else 0,
@@ -177,7 +179,8 @@ def used_up(
             f"unreachable, and it renews: for {elapsed:.1f} of {timing.restart_grace:g} s",
         )
     needed = timing.failures_before_failover
-    # So long at the least as that many looks last when none is cut short (rhythm.py).
+    # So long at the least as that many looks last when none is cut short (rhythm.py). Only half of each pause: news end pauses early, and with
+    # whole ones those looks would have to be one more.
     waits = (needed - 1) * (timing.look_deadline + timing.retry_interval / 2)
     enough = trouble.unreachable >= needed and age(now, trouble.gone_since) >= waits
     sentence = f"unreachable {trouble.unreachable} of {needed} times"
