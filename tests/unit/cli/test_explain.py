@@ -47,9 +47,9 @@ def test_standby_that_is_armed_names_its_patience_and_how_it_would_fence() -> No
     assert "Alarms" not in text
 
 
-def quick(vip: tuple[float, ...], turns: int = 70) -> str:
+def quick(vip: tuple[float, ...], turns: int = 70, local: Local = STANDBY) -> str:
     """What a standby tells whose primary answered like that along the VIP, again and again, and in 4 ms through the vote host."""
-    world = World(STANDBY, "/nonexistent")
+    world = World(local, "/nonexistent")
     for number in range(turns):
         good = {path: dataclasses.replace(look, latency=0.004) for path, look in world.eyes.looks.items()}
         good[Path.VIP] = dataclasses.replace(good[Path.VIP], latency=vip[number % len(vip)])
@@ -67,13 +67,19 @@ def test_how_quickly_the_primary_answered_is_drawn_with_where_a_look_gives_up() 
     assert any(line and line[-1] == "#" * 30 for line in lines)
     assert "-- 450 ms: a look gives up" in text
     assert "-- 600 ms: look_deadline" in text
-    assert "99 % came within 8 ms" in text
+    assert "99 % came within 8 ms, and a look gives up after 450 ms" in " ".join(text.split())
 
 
 def test_a_primary_that_answers_slowly_is_told_as_one() -> None:
     text = " ".join(quick((0.003, 0.9)).split())
     assert "More than one answer in a hundred took over 512 ms" in text
     assert "-- 600 ms: a look gives up" in text
+
+
+def test_a_standby_that_would_not_take_over_draws_it_as_well() -> None:
+    text = quick((0.003,), local=dataclasses.replace(STANDBY, streaming=False))
+    assert "would NOT take over" in text
+    assert "-- 450 ms: a look gives up" in text
 
 
 def test_before_there_are_enough_answers_nothing_is_drawn() -> None:

@@ -20,7 +20,7 @@ def answers(config: Config | None, status: Status) -> list[str]:
     lines = ["", "How quickly the primary answered lately:"]
     for name, way in ways.items():
         lines += _picture(config, name, way)
-    return [*lines, wrap(_meaning(ways))]
+    return [*lines, wrap(_meaning(config, ways))]
 
 
 def _picture(config: Config, name: str, way: Way) -> list[str]:
@@ -51,7 +51,7 @@ def _before(place: int) -> float:
     return ANSWER_BOUNDS[place - 1] if place else 0.0
 
 
-def _meaning(ways: dict[str, Way]) -> str:
+def _meaning(config: Config, ways: dict[str, Way]) -> str:
     usual = [way.usual for way in ways.values()]
     slowest = max((one for one in usual if one is not None), default=None)
     if slowest is None or None in usual:
@@ -59,7 +59,9 @@ def _meaning(ways: dict[str, Way]) -> str:
             f"More than one answer in a hundred took over {ANSWER_BOUNDS[-1] * 1000:.0f} ms: a look waits as long as it may. What makes them so "
             "slow (the disk under the WAL, the network, the processor) makes a failover slow, too."
         )
+    gives_up = max(way.gives_up_after or config.timing.look_deadline for way in ways.values())
     return (
-        f"99 % came within {slowest * 1000:.0f} ms. A smaller failures_before_failover would fence sooner, and for a link that is away for as "
-        "long; a larger one later, and for less."
+        f"99 % came within {slowest * 1000:.0f} ms, and a look gives up after {gives_up * 1000:.0f} ms. With a look_deadline below "
+        f"{slowest * 1000:.0f} ms one look in a hundred or more could fail. A smaller failures_before_failover would fence sooner, and for a "
+        "shorter break of the link; a larger one later, and only for a longer break."
     )

@@ -58,7 +58,7 @@ def _standby(config: Config | None, status: Status, paint: Paint) -> list[str]:
     lines = [paint(wrap(f"{node} would NOT take over if {peer} died now:"), "bad")]
     for code, reason in status.verdict.not_armed.items():
         lines += _reason(code, reason)
-    return lines
+    return [*lines, *answers(config, status)]
 
 
 def _complete(status: Status) -> list[str]:
