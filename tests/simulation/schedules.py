@@ -63,7 +63,7 @@ def make_world(
         host.pg.stop_time = chance.choice([0.1, 1.0, 1.0, 15.0])
         host.clock_rate = chance.choice([1.0, 1.0, 0.955, 1.045])
     world.stream.delay = chance.choice([0.002, 0.05, 0.4])
-    world.network.vote.connect_timeout = chance.choice([0.5, 0.5, 3.0])
+    world.network.vote.connect_timeout = chance.choice([0.3, 0.5, 3.0])  # shorter than each look, than some, than none
     if zero_loss:
         for host in world.hosts.values():
             host.pg.sync.checkpointer_late = chance.choice([0.0, 0.2, 4.0])

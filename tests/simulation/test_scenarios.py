@@ -25,6 +25,26 @@ class TestPrimaryDies:
         assert world.run_until(lambda: "fenced" in world.events("node2"), 10) is not None
         assert world.now - began < 2.0, story(world)
 
+    def test_where_the_network_is_quick_that_is_seen_sooner_whenever_it_happens(self):
+        took = []
+        for tenth in range(10):  # of the second between two looks
+            world = ready()
+            world.run(60 + tenth / 10)
+            world.node1.switch_off("test")
+            began = world.now
+            assert world.run_until(lambda w=world: "fenced" in w.events("node2"), 10) is not None, story(world)
+            took.append(world.now - began)
+        assert max(took) < 1.9, took  # with looks of look_deadline up to 2.1
+
+    def test_where_it_is_slow_a_look_waits_as_long_as_is_set(self, world):
+        """1.5 s are more than three quick looks wait for an answer, and less than three that last as long as is set."""
+        world.node1.pg.slow = 0.2
+        world.run(120)
+        troubles = world.events("node2").count("trouble")
+        world.node1.pg.slow = 1.5
+        world.run(20)
+        assert world.events("node2").count("trouble") == troubles, story(world)
+
     def test_a_bmc_that_fails_in_that_moment_disarms_nobody(self, world):
         """It is asked before the trouble begins, and what it answers then speaks of the trouble."""
         world.bmcs["node1"].password_ok = False

@@ -101,6 +101,13 @@ class TestWithinASettingsTimes:
     def test_evidence_outlasts_all_restarts_in_place(self, profile: str) -> None:
         assert PROFILES[profile].restart_attempts * PROFILES[profile].start_deadline < margins.START_HOLDS
 
+    def test_the_shortest_look_outlasts_the_proxys_patience_and_none_that_is_set(self, profile: str) -> None:
+        """With room for a round trip and the proxy's own scheduling."""
+        defaults = (ROOT / "roles/vote_host_balance/defaults/main.yml").read_text()
+        told = re.search(r"^vote_host_balance_connect_timeout: (\d+)ms$", defaults, re.MULTILINE)
+        assert told is not None
+        assert int(told[1]) / 1000 + 0.1 <= margins.LEAST_LOOK <= PROFILES[profile].look_deadline
+
     def test_late_answer_is_over_when_a_pause_has_settled(self, profile: str) -> None:
         assert PROFILES[profile].look_deadline < margins.PAUSE_SETTLES
 

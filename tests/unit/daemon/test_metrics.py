@@ -13,7 +13,7 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.publis
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.status import Moment, broken
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Path as Way
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Slot, Wal
-from daemon_samples import PRIMARY, SILENT, STANDBY, World
+from daemon_samples import CONFIG, PRIMARY, SILENT, STANDBY, World
 
 SAMPLE = re.compile(r'([a-z][a-z0-9_]*)(?:\{((?:[a-z_]+="(?:[^"\\\n]|\\[\\"n])*",?)*)\})? (\S+)')
 
@@ -72,6 +72,24 @@ def test_standby() -> None:
     assert found["skyha_path_looks_total"]['path="vip",sight="ok"'] >= 4
     assert found["skyha_tasks_total"]['task="check_bmc",result="ok"'] == 1
     assert found["skyha_resident_memory_bytes"][""] > 1e6
+
+
+def test_how_long_the_answers_took_is_a_histogram() -> None:
+    world = World(STANDBY, "/nonexistent")
+    world.turn()  # nothing was looked at yet
+    for took in (0.0005, 0.003, 0.003, 0.9):
+        world.eyes.looks = {path: dataclasses.replace(look, latency=took) for path, look in world.eyes.looks.items()}
+        status = world.turn()
+    found = of(status)
+    buckets = found["skyha_answer_seconds_bucket"]
+    told = {bound: buckets[f'path="vip",le="{bound}"'] for bound in ("0.001", "0.002", "0.004", "0.512", "+Inf")}
+    count, total = (found[f"skyha_answer_seconds_{one}"]['path="vip"'] for one in ("count", "sum"))
+    assert told["+Inf"] == count
+    assert told["+Inf"] - told["0.512"] == 1
+    assert told["0.004"] - told["0.002"] == 2
+    assert told["0.001"] == told["0.002"] == count - 3 >= 1
+    assert total == pytest.approx(0.9065)
+    assert found["skyha_look_deadline_seconds"]['path="vip"'] == CONFIG.timing.look_deadline, "few answers tell nothing"
 
 
 def test_primary() -> None:

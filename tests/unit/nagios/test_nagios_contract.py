@@ -18,6 +18,7 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.metric
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.published import from_json, to_json
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.decision import Decision, Readiness, Wants
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.record import Record
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.rhythm import noted
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import (
     Local,
     Look,
@@ -58,6 +59,7 @@ def real(role: Role, failover: dict[str, Any] | None = None) -> dict[str, Any]:
             "recorded_at": NOW - 1,
             "sampled_at": NOW - 1,
             "covered_at": NOW - 1,
+            "answers": noted({}, {path: Look(Sight.OK, latency=0.003) for path in Path}),
         },
         stream={"at": NOW - 1},
         upkeep={"bmc_ok_at": NOW - 20, "bmc_on_at": NOW - 20, "record_ok_at": NOW - 20},
@@ -141,6 +143,7 @@ def test_alerts_fire_when_they_should_and_only_then() -> None:
 @pytest.mark.parametrize("role", [Role.PRIMARY, Role.STANDBY])
 def test_promtool_finds_nothing_wrong_with_the_metrics(role: Role) -> None:
     text = metrics(from_json(real(role, {"wall": 1.7e9, "seconds": 4.0, "phases": {"fence": 1.0}})), 0.5)
+    assert "# TYPE skyha_answer_seconds histogram" in text
     done = subprocess.run(
         [program("promtool"), "check", "metrics"], input=text, capture_output=True, text=True, check=False
     )
