@@ -21,7 +21,7 @@ from tests.lab import register
 
 HAS_REGISTER = register.ENGINE != "none"
 if HAS_REGISTER:  # its own faults are played, too
-    from tests.faults import rows_etcd, rows_lease, rows_register, rows_resign  # noqa: F401
+    from tests.faults import rows_etcd, rows_lease, rows_register, rows_resign  # noqa: F401  (these likewise)
 
 ORDER = (
     "document",

@@ -160,7 +160,7 @@ def _while_down(node: str, command: str) -> None:
     """Run it while this node's PostgreSQL is stopped, with no skyha that could mind."""
     for one in lab.NODES:
         lab.on(one, "systemctl", "stop", "skyha")
-    lab.on(node, "runuser", "-u", "postgres", "--", "bash", "-lc", "pg_ctl stop -m fast || true")
+    lab.on(node, *lab.AS_POSTGRES, "pg_ctl stop -m fast || true")
     lab.on(node, "runuser", "-u", "postgres", "--", "sh", "-c", command)
     lab.on(node, "systemctl", "start", "sky-postgresql")
     faults.make_whole()

@@ -12,7 +12,6 @@ from tests.faults.rows import row
 from tests.faults.scene import Scene
 from tests.lab import lab
 
-AS_POSTGRES = ("runuser", "-u", "postgres", "--", "bash", "-lc")
 CONNECTIONS = 5000
 
 
@@ -55,7 +54,7 @@ def delay(scene: Scene) -> None:
 @row("pg_dump of everything", "N", outage=5)
 def dump(scene: Scene) -> None:
     _big_table(scene)
-    lab.on(scene.primary, *AS_POSTGRES, "pg_dumpall -w > /dev/null", timeout=240)
+    lab.on(scene.primary, *lab.AS_POSTGRES, "pg_dumpall -w > /dev/null", timeout=240)
     scene.commits()
 
 

@@ -147,14 +147,13 @@ def skyha_restarted(scene: Scene) -> None:
 
 def _load(scene: Scene) -> None:
     """Four clients of the primary write as fast as they can, until the story is over."""
-    as_postgres = ("runuser", "-u", "postgres", "--", "bash", "-lc")
-    lab.on(scene.primary, *as_postgres, "pgbench -q -i -s 2 postgres", timeout=120)
+    lab.on(scene.primary, *lab.AS_POSTGRES, "pgbench -q -i -s 2 postgres", timeout=120)
     scene.later(
         lab.sql, scene.primary, "DROP TABLE pgbench_accounts, pgbench_branches, pgbench_tellers, pgbench_history"
     )
     scene.later(lab.on, scene.primary, "sh", "-c", "systemctl stop lab-load || true")
     load = "pgbench -n -c 4 -j 1 -T 900 postgres"
-    lab.on(scene.primary, "systemd-run", "-q", "--collect", "--unit=lab-load", *as_postgres, load)
+    lab.on(scene.primary, "systemd-run", "-q", "--collect", "--unit=lab-load", *lab.AS_POSTGRES, load)
 
 
 @row("the primary's watchdog could not be put to rest (nowayout): no lease, the fence stays", "N+A", outage=5)

@@ -55,7 +55,7 @@ def _stopped(node: str, command: str) -> None:
     """Run it as PostgreSQL's user while nothing of the cluster works on this node; skyha is started after it."""
     lab.on(node, "systemctl", "stop", "skyha")
     lab.on(node, "systemctl", "stop", "sky-postgresql")
-    lab.on(node, "runuser", "-u", "postgres", "--", "bash", "-lc", command)
+    lab.on(node, *lab.AS_POSTGRES, command)
     lab.on(node, "systemctl", "start", "skyha")
 
 

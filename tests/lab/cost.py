@@ -31,7 +31,6 @@ FASTER = 10
 SHIPPED = {"interval": 1.0, "fresh_every": 5.0, "bmc_check_interval": 60.0}  # seconds, config.Timing
 STORAGE_INTERVAL = 4500.0  # ms, ha_schema's default
 CLOCK_TICKS = 100.0
-AS_POSTGRES = ("runuser", "-u", "postgres", "--", "bash", "-lc")
 SERVICES = {"vote": ("sky-vote-proxy",), **dict.fromkeys(lab.NODES, ("skyha", "sky-postgresql"))}
 
 
@@ -91,7 +90,7 @@ def pace(faster: int) -> None:
 def four(primary: str, states: tuple[str, ...]) -> dict[str, list[float]]:
     """One pgbench with skyha "on" or "off" for a STRETCH each: transactions per second, and the share of the processors stolen."""
     command = f"pgbench -n -c 2 -j 1 -T {len(states) * STRETCH + SWITCHES:.0f} -P 1 --progress-timestamp postgres 2>&1"
-    full = [str(lab.ROOT / "lab/podman"), "exec", f"sky-{primary}", *AS_POSTGRES, command]
+    full = [str(lab.ROOT / "lab/podman"), "exec", f"sky-{primary}", *lab.AS_POSTGRES, command]
     stretches = []
     with subprocess.Popen(full, stdout=subprocess.PIPE, text=True) as pgbench:
         for state in states:
@@ -134,7 +133,7 @@ def measure(results: Path, runs: int) -> None:
     for role, node in (("primary", primary), ("standby", lab.other(primary))):
         found["idle"][role] = idle(node)
     results.mkdir(parents=True, exist_ok=True)
-    lab.on(primary, *AS_POSTGRES, "pgbench -q -i -s 5 postgres && pgbench -n -c 2 -T 10 postgres")
+    lab.on(primary, *lab.AS_POSTGRES, "pgbench -q -i -s 5 postgres && pgbench -n -c 2 -T 10 postgres")
     lab.on("monitor", "systemctl", "freeze", "nagios4")
     _watchdogs("no")  # one that stands still feeds none
     try:

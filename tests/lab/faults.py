@@ -76,7 +76,7 @@ def drop_vip(node: str) -> None:
 
 def shut_down(node: str) -> None:
     """The document's: PostgreSQL is shut down by hand. (pg_ctl takes one that skyha starts again at once for one that stays.)"""
-    lab.on(node, "runuser", "-u", "postgres", "--", "bash", "-lc", "pg_ctl stop -m fast -t 15 || true")
+    lab.on(node, *lab.AS_POSTGRES, "pg_ctl stop -m fast -t 15 || true")
 
 
 _PROGRAM_BACK = (

@@ -46,6 +46,7 @@ PORT = int(os.environ.get("LAB_PORT", "1921"))
 VOTE: str = HOSTS["vote"]["pg_cluster_address"]
 VOTE_PORT: int = SETTINGS.get("pg_cluster_vote_port", 11921)
 SOCKET = "/run/sky-postgresql"
+AS_POSTGRES = ("runuser", "-u", "postgres", "--", "bash", "-lc")  # and a shell command
 
 
 def other(node: str) -> str:
@@ -72,18 +73,13 @@ def on(host: str, *command: str, stdin: str | None = None, check: bool = True, t
 
 def sql(host: str, query: str, database: str = "postgres", timeout: float = 60.0) -> str:
     """Run `query` as the superuser over the node's own socket; the rows without decoration."""
-    return on(
-        host,
-        "runuser",
-        "-u",
-        "postgres",
-        "--",
-        "bash",
-        "-lc",
-        f"psql -X -w -At -d {database} -f -",
-        stdin=query,
-        timeout=timeout,
-    ).strip()
+    return on(host, *AS_POSTGRES, f"psql -X -w -At -d {database} -f -", stdin=query, timeout=timeout).strip()
+
+
+def logged(host: str, unit: str, since: float, words: str) -> str:
+    """The lines with these words that a unit has logged since then (seconds since 1970)."""
+    told = on(host, "journalctl", "-u", unit, "--no-pager", "-o", "cat", "--since", f"@{int(since)}")
+    return "\n".join(line for line in told.splitlines() if words in line)
 
 
 def connect(host: str = VIP, port: int = PORT, timeout: int = 3, dbname: str = "postgres") -> Any:

@@ -15,7 +15,6 @@ from typing import Any
 
 from tests.lab import faults, lab
 
-AS_POSTGRES = ("runuser", "-u", "postgres", "--", "bash", "-lc")
 # synchronous_commit of the writer's sessions, and what that is.
 KINDS = {
     "local": "asynchronous",
@@ -35,7 +34,7 @@ def measure(results: Path, runs: int) -> None:
         raise AssertionError(
             "commits wait for nobody here: run LAB_REPLICATION=zero_loss LAB_REGISTER=vote_host site.yml first"
         )
-    lab.on(primary, *AS_POSTGRES, f"pgbench -q -i -s {SCALE} postgres", timeout=300)
+    lab.on(primary, *lab.AS_POSTGRES, f"pgbench -q -i -s {SCALE} postgres", timeout=300)
     results.mkdir(parents=True, exist_ok=True)
     for run in range(runs):
         for kind in KINDS:
@@ -50,7 +49,7 @@ def _run(primary: str, kind: str) -> dict[str, Any]:
     folder = "/var/tmp/lab-latency"
     bench = f"pgbench -n -c {CLIENTS} -j 2 -T {SECONDS} -l --log-prefix={folder}/log -h {lab.VIP} postgres"
     asks = f"PGOPTIONS='-c synchronous_commit={kind}' PGPASSWORD='{lab.SETTINGS['pg_cluster_superuser_password']}'"
-    lab.on(primary, *AS_POSTGRES, f"rm -rf {folder}; mkdir {folder}; {asks} {bench}", timeout=120)
+    lab.on(primary, *lab.AS_POSTGRES, f"rm -rf {folder}; mkdir {folder}; {asks} {bench}", timeout=120)
     told = lab.on(primary, "sh", "-c", f"cut -d' ' -f3 {folder}/log*; rm -rf {folder}")
     times = sorted(int(line) / 1000 for line in told.split())  # the log has microseconds
     return {"transactions": len(times), **{str(share): at(times, share) for share in SHARES}}

@@ -109,7 +109,7 @@ def fill(*members: str) -> str:
             _etcdctl("put", FILL, stdin="x" * 1_000_000)
         except RuntimeError:
             pass
-        told = [_said(member, since, "no space left on device") for member in members]
+        told = [lab.logged(member, UNIT, since, "no space left on device") for member in members]
         return "\n".join(told) if len(list(filter(None, told))) > len(members) // 2 else ""
 
     return lab.wait_for("members without space", said, 60, every=0.5)
@@ -209,11 +209,6 @@ def _at(member: str, *words: str, stdin: str | None = None) -> str:
 
 def _endpoint(member: str) -> str:
     return f"{lab.HOSTS[member]['pg_cluster_address']}:{PORT}"
-
-
-def _said(member: str, since: float, words: str) -> str:
-    told = lab.on(member, "journalctl", "-u", UNIT, "--no-pager", "-o", "cat", "--since", f"@{int(since)}")
-    return "\n".join(line for line in told.splitlines() if words in line)
 
 
 def _while_down(command: str, members: tuple[str, ...]) -> None:

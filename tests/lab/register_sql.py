@@ -80,7 +80,9 @@ def fill() -> str:
     step = "select pg_logical_emit_message(true, 'lab', 'x'); select pg_switch_wal();"  # a segment of 16 MB each
     psql = ("psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-h", "/run/sky-register", "-p", str(PORT), "-d", "postgres")
     lab.on("vote", "runuser", "-u", "postgres", "--", *psql, stdin=step * 40, check=False)
-    return lab.wait_for("the register without space", lambda: _said(since, "No space left on device"), 20, every=0.5)
+    return lab.wait_for(
+        "the register without space", lambda: lab.logged("vote", UNIT, since, "No space left on device"), 20, every=0.5
+    )
 
 
 def free() -> None:
@@ -88,11 +90,6 @@ def free() -> None:
     lab.on("vote", "sh", "-c", small_disk.free(HOME))
     lab.wait_for("the register that keeps no WAL any more", lambda: _sql("alter system reset wal_keep_size") == "", 60)
     _sql("select pg_reload_conf()")
-
-
-def _said(since: float, words: str) -> str:
-    told = lab.on("vote", "journalctl", "-u", UNIT, "--no-pager", "-o", "cat", "--since", f"@{int(since)}")
-    return "\n".join(line for line in told.splitlines() if words in line)
 
 
 def beat() -> int | None:

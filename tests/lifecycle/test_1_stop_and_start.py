@@ -19,7 +19,7 @@ def is_running(node: str) -> bool:
 
 def last_checkpoint(node: str) -> str:
     """Where the node's WAL ends, of a server that was shut down."""
-    told = lab.on(node, "runuser", "-u", "postgres", "--", "bash", "-lc", "pg_controldata /data/pgdata/pg_root")
+    told = lab.on(node, *lab.AS_POSTGRES, "pg_controldata /data/pgdata/pg_root")
     assert "shut down" in told, told[:400]
     return next(
         line.split(":")[1].strip() for line in told.splitlines() if line.startswith("Latest checkpoint location")

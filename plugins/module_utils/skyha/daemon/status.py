@@ -56,13 +56,14 @@ def snapshot(
 ) -> Status:
     """The status after a cycle."""
     now, local = moment.now, seen.local
+    deadline = look_deadline(config, memory.heard.answers)
     return Status(
         _run(moment, "running", decision.sentence),
         _place(config),
         _postgres(config, memory, local, now),
         form.Around(
             vip=form.Vip(config.vip.address, config.vip.interface, local.vip_held, memory.vip.taken),
-            paths=form.Paths(**{path.value: _way(config, board, memory, path, now) for path in Path}),
+            paths=form.Paths(**{path.value: _way(board, memory, path, deadline, now) for path in Path}),
             peer_seen=_peer(board, now),
             peer_status=peer_status,
             bmc=_bmc(config, memory, board, now),
@@ -245,9 +246,9 @@ def _replication(config: Config, memory: Memory, local: Local, now: float) -> fo
     return told
 
 
-def _way(config: Config, board: Board, memory: Memory, path: Path, now: float) -> form.Way:
+def _way(board: Board, memory: Memory, path: Path, deadline: float, now: float) -> form.Way:
     at, look = board.looks.get(path, (None, None))
-    answers, deadline = memory.heard.answers.get(path, Answers()), look_deadline(config, memory.heard.answers)
+    answers = memory.heard.answers.get(path, Answers())
     way = form.Way(
         age=_since(now, at),
         ok_age=_since(now, memory.heard.at.get(path)),
