@@ -169,6 +169,8 @@ class Daemon:
     def _requests(self) -> tuple[Request, ...]:
         orders, self.orders = tuple(self.orders), []
         for order in orders:
+            if order.order is Order.RESUME:
+                self.pauses.clear()  # both came within one look: the last one counts
             if order.order is Order.PAUSE:
                 self.pauses.append(order)
             else:
