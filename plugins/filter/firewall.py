@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 
@@ -35,6 +35,7 @@ def _offers(given: Mapping[str, Any]) -> Iterator[_Offer]:
         yield _Offer("skyha: signs of life", _addresses(given, peers), given["pg_cluster_signs_port"], "udp")
     for cluster in given["pg_cluster_clusters"]:
         yield from _of_a_member(given, cluster)
+        yield from _of_backups(given, cluster)
     if given["inventory_hostname"] in given["vote_hosts"]:
         for cluster in given["pg_cluster_clusters"]:
             yield from _of_a_vote_host(given, cluster, monitoring)
@@ -67,7 +68,19 @@ def _of_a_member(given: Mapping[str, Any], cluster: Mapping[str, Any]) -> Iterat
     yield _Offer(f"register: members{of}", others, cluster["etcd_peer_port"])
 
 
-def _addresses(given: Mapping[str, Any], hosts: Sequence[str]) -> list[str]:
+def _of_backups(given: Mapping[str, Any], cluster: Mapping[str, Any]) -> Iterator[_Offer]:
+    """The backup host serves the nodes that archive, and each node who takes its backups: that host, or the other node."""
+    host, nodes = given["inventory_hostname"], {node["name"]: node["address"] for node in cluster["nodes"]}
+    of = f" ({cluster['name']})" if len(given["pg_cluster_clusters"]) > 1 else ""
+    if cluster["backup"] == "none" or host not in (*nodes, cluster["backup_host"]):
+        return
+    others = [address for name, address in nodes.items() if name != host]
+    if host in nodes and cluster["backup"] == "host":
+        others = _addresses(given, filter(None, [cluster["backup_host"]]))
+    yield _Offer(f"backups{of}", others, cluster["backup_port"])
+
+
+def _addresses(given: Mapping[str, Any], hosts: Iterable[str]) -> list[str]:
     return [address for host in hosts if (address := given["pg_cluster_addresses"][host])]
 
 

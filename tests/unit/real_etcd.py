@@ -23,6 +23,7 @@ import guard
 from programs import program
 
 FILES = Path(__file__).parents[2] / "roles/register_etcd/files"
+CERTIFICATES = Path(__file__).parents[2] / "roles/pg_cluster/files"
 HOST = "127.0.0.1"
 ROOT = "root's secret"
 PASSWORDS = {"register_sky": "secret sky", "register_moon": "secret moon"}
@@ -234,7 +235,7 @@ def section(etcd: Etcd, login: str = "register_sky") -> dict[str, Any]:
 def certificates(root: Path, address: str = HOST) -> None:
     """A CA of its own, and a certificate by the role's scripts."""
     script("ca.sh", root, "tests", 400, "false")
-    request = script("request.sh", root, address, "member", ca_of(root), "false")
+    request = script("request.sh", root, "member", address, "member", ca_of(root), "false")
     assert request
     (root / "member.crt").write_text(script("sign.sh", root, address, 400, stdin=request))
 
@@ -245,9 +246,9 @@ def ca_of(root: Path) -> str:
 
 
 def script(name: str, *words: object, stdin: str = "") -> str:
-    """What one of the role's scripts prints."""
+    """What one of the scripts for certificates prints."""
     program("openssl")
-    command = ["/bin/sh", str(FILES / name), *map(str, words)]
+    command = ["/bin/sh", str(CERTIFICATES / name), *map(str, words)]
     done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -50,7 +50,7 @@ def member(tmp_path: Path) -> Path:
 
 
 def asked(member: Path, address: str = real_etcd.HOST, check: str = "false") -> str:
-    return real_etcd.script("request.sh", member, address, "node1", real_etcd.ca_of(member), check)
+    return real_etcd.script("request.sh", member, "member", address, "node1", real_etcd.ca_of(member), check)
 
 
 def test_second_run_makes_neither_ca_nor_certificate(member: Path) -> None:
@@ -204,7 +204,7 @@ def test_members_as_the_role_sets_them_up_answer_as_one() -> None:
             place.mkdir()
             shutil.copy(root / "ca.crt", place)
             request = real_etcd.script(
-                "request.sh", place, f"{address},127.0.0.1", name, real_etcd.ca_of(root), "false"
+                "request.sh", place, "member", f"{address},127.0.0.1", name, real_etcd.ca_of(root), "false"
             )
             (place / "member.crt").write_text(
                 real_etcd.script("sign.sh", root, f"{address},127.0.0.1", 400, stdin=request)

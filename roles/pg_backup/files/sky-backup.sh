@@ -1,0 +1,121 @@
+#!/bin/sh
+# Managed by Ansible (sky.pg_cluster, role pg_backup).
+# sky-backup full|diff|incr STANZA: takes a backup, of the standby where one streams.
+# sky-backup check STANZA: restores the newest backup into a scratch directory, starts it, looks at it, and removes it.
+# Where there is no backup host both nodes run this, and each finds out whether it is its turn.
+set -eu
+job=$1 stanza=$2
+. "/etc/sky-backup/$stanza.env"
+export LC_ALL=C
+
+# Exit code of pgBackRest where no standby runs (error HOST_CONNECT is another: an unreachable host is none, either).
+NO_STANDBY=56
+
+say() { echo "sky-backup: $*"; }
+fail() { echo "sky-backup: $*" >&2; exit 1; }
+backrest() { pgbackrest --config="$CONFIG" --stanza="$stanza" --log-level-console=info "$@"; }
+
+# Says by its exit code whether this host does the job now. What cannot be found out is an error, not a no.
+its_turn() {
+    [ "$IS_NODE" = true ] || return 0
+    role=$("$BIN_DIR/psql" -X -w -At -h "$SOCKET_DIR" -p "$PORT" -U "$SUPERUSER" -d postgres -c "
+        SELECT CASE WHEN pg_is_in_recovery() AND EXISTS (SELECT FROM pg_stat_wal_receiver WHERE status = 'streaming') THEN 'standby'
+        WHEN pg_is_in_recovery() THEN 'lost' WHEN EXISTS (SELECT FROM pg_stat_replication WHERE state = 'streaming'
+        AND application_name = '$PEER') THEN 'primary' ELSE 'alone' END") ||
+        fail "PostgreSQL here does not answer, so it is not known whether it is this node's turn. See skyctl status."
+    case $job-$FROM_STANDBY-$role in
+    *-alone | *-true-standby | check-*-standby | *-false-primary) return 0 ;;
+    esac
+    say "it is the other node's turn: this one is $role"
+    return 1
+}
+
+backup() {
+    from=--no-backup-standby
+    [ "$FROM_STANDBY" = false ] || from=--backup-standby
+    code=0
+    backrest --type="$job" $from backup || code=$?
+    if [ $code = $NO_STANDBY ] && [ $from = --backup-standby ]; then
+        say "no standby can be reached: the backup is taken from the primary"
+        code=0
+        backrest --type="$job" --no-backup-standby backup || code=$?
+    fi
+    exit $code
+}
+
+newest() {
+    pgbackrest --config="$CONFIG" --stanza="$stanza" --output=json info | python3 -c '
+import json, sys
+whole = [one for stanza in json.load(sys.stdin) for one in stanza.get("backup", []) if not one.get("error")]
+if whole:
+    print(whole[-1]["label"], whole[-1]["info"]["size"] // 1024)'
+}
+
+# The newest backup, whole and of this cluster's version: sets label. The scratch directory is emptied at the end whatever comes.
+check() {
+    found=$(newest) || fail "the repository does not tell its backups; see above"
+    label=${found% *} needed=${found#* }
+    [ -n "$label" ] || fail "there is no backup to check yet"
+    data=$CHECK_DIR/$stanza/data
+    trap 'clean' EXIT
+    trap 'exit 1' INT TERM HUP
+    clean
+    mkdir -p "$data"
+    chmod 700 "$CHECK_DIR/$stanza" "$data"
+    free=$(df -Pk "$data" | awk 'NR == 2 {print $4}')
+    [ "$free" -gt $((needed + needed / 10)) ] ||
+        failed "$CHECK_DIR has $((free / 1024)) MB free, and backup $label needs $((needed / 1024)) MB"
+    say "restoring backup $label into $data"
+    pgbackrest --config="$RESTORE_CONFIG" --stanza="$stanza" --log-level-console=warn --set="$label" --pg1-path="$data" \
+        --type=immediate --target-action=pause --archive-mode=off --tablespace-map-all="$CHECK_DIR/$stanza/tablespaces" restore ||
+        failed "backup $label could not be restored"
+    version=$(cat "$data/PG_VERSION")
+    case $("$BIN_DIR/postgres" --version) in
+    *" $version" | *" $version."* | *" $version"[a-z]*) ;;
+    *) failed "backup $label is of PostgreSQL $version, and $BIN_DIR here is another version" ;;
+    esac
+    echo 'local all all trust' >"$CHECK_DIR/$stanza/hba"
+    start || failed "backup $label was restored, and its server does not start: $(tail -n 3 "$CHECK_DIR/$stanza/log" | tr '\n' ' ')"
+    answer=$("$BIN_DIR/psql" -X -w -At -v ON_ERROR_STOP=1 -h "$CHECK_DIR/$stanza" -p 5432 -U "$SUPERUSER" -d "$CHECK_DATABASE" \
+        -c "$CHECK_QUERY" 2>&1) || failed "backup $label: the query failed: $answer"
+    case $answer in '' | f) failed "backup $label: the query brought '${answer:-no row}'" ;; esac
+    say "consistent; the query brought $(echo "$answer" | head -n 1)"
+    "$BIN_DIR/pg_ctl" -D "$data" -s -w -m fast stop
+    if "$BIN_DIR/pg_controldata" "$data" | grep -q 'page checksum version: *[1-9]'; then
+        "$BIN_DIR/pg_checksums" --check -D "$data" || failed "backup $label: a page's checksum is wrong"
+    else
+        say "its pages have no checksums, so they were not looked at"
+    fi
+    say "backup $label is good"
+    noted sky-verified
+}
+
+start() {
+    "$BIN_DIR/pg_ctl" -D "$data" -s -w -t "$CHECK_TIMEOUT" -l "$CHECK_DIR/$stanza/log" -o "-c port=5432 -c listen_addresses='' \
+        -c unix_socket_directories='$CHECK_DIR/$stanza' -c hba_file='$CHECK_DIR/$stanza/hba' -c archive_mode=off -c ssl=off \
+        -c logging_collector=off -c log_destination=stderr -c shared_preload_libraries='' -c shared_buffers=64MB -c huge_pages=off \
+        -c primary_conninfo='' -c primary_slot_name='' -c synchronous_standby_names='' -c hot_standby=on" start
+}
+
+clean() {
+    [ ! -e "$data/postmaster.pid" ] || "$BIN_DIR/pg_ctl" -D "$data" -s -w -m immediate stop || :
+    rm -rf "${CHECK_DIR:?}/$stanza"
+}
+
+failed() {
+    say "$*" >&2
+    noted sky-failed
+    exit 1
+}
+
+# What came of it, with the backup in the repository, where every host that reads it sees it.
+noted() {
+    pgbackrest --config="$CONFIG" --stanza="$stanza" --set="$label" --annotation="$1=$(date -u +%Y-%m-%dT%H:%M:%SZ)" annotate ||
+        fail "that could not be noted in the repository: see above"
+}
+
+case $job in
+full | diff | incr) ! its_turn || backup ;;
+check) ! its_turn || check ;;
+*) fail "what to do must be full, diff, incr or check, not $job" ;;
+esac
