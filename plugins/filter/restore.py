@@ -19,9 +19,13 @@ def restore_target(target: str, kind: str = "") -> dict[str, Any]:
     """
     target = target.strip()
     if not target:
-        return _no("pg_backup_restore_to is empty: set it to latest, a time with its zone, an LSN, or a restore point's name.")
+        return _no(
+            "pg_backup_restore_to is empty: set it to latest, a time with its zone, an LSN, or a restore point's name."
+        )
     if kind and kind not in _KINDS:
-        return _no(f"pg_backup_restore_type is '{kind}': it must be {', '.join(_KINDS[:-1])} or {_KINDS[-1]}, or empty.")
+        return _no(
+            f"pg_backup_restore_type is '{kind}': it must be {', '.join(_KINDS[:-1])} or {_KINDS[-1]}, or empty."
+        )
     if kind == "immediate":
         return {"options": ["--type=immediate", "--target-action=promote"], "problem": ""}
     if target == "latest" and not kind:

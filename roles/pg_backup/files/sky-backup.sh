@@ -3,6 +3,7 @@
 # sky-backup full|diff|incr STANZA: takes a backup, of the standby where one streams.
 # sky-backup check STANZA: restores the newest backup into a scratch directory, starts it, looks at it, and removes it.
 # Where there is no backup host both nodes run this, and each finds out whether it is its turn.
+# sky-backup watch STANZA: on a node, each minute: lets a standby that cannot stream take its WAL from the repository.
 set -eu
 job=$1 stanza=$2
 . "/etc/sky-backup/$stanza.env"
@@ -114,8 +115,24 @@ noted() {
         fail "that could not be noted in the repository: see above"
 }
 
+# The flag that sky-restore-wal asks for, once the standby has not streamed for two looks.
+watch() {
+    was=/run/sky-backup/does-not-stream
+    lost=$("$BIN_DIR/psql" -X -w -At -h "$SOCKET_DIR" -p "$PORT" -U "$SUPERUSER" -d postgres -c "
+        SELECT pg_is_in_recovery() AND NOT EXISTS (SELECT FROM pg_stat_wal_receiver WHERE status = 'streaming')") || exit 0
+    if [ "$lost" != t ]; then
+        rm -f "$was" /run/sky-backup/catch-up
+    elif [ -e "$was" ]; then
+        [ -e /run/sky-backup/catch-up ] || say "the standby does not stream: its WAL is asked of the repository"
+        touch /run/sky-backup/catch-up
+    else
+        touch "$was"
+    fi
+}
+
 case $job in
+watch) watch ;;
 full | diff | incr) ! its_turn || backup ;;
 check) ! its_turn || check ;;
-*) fail "what to do must be full, diff, incr or check, not $job" ;;
+*) fail "what to do must be full, diff, incr, check or watch, not $job" ;;
 esac

@@ -45,8 +45,14 @@ HOSTS: dict[str, dict[str, Any]] = {
     },
     "vote": {"pg_cluster_address": "198.51.100.35"},
     "monitor": {"pg_cluster_address": "198.51.100.36"},
+    "backup": {"pg_cluster_address": "198.51.100.37"},
 }
-GROUPS = {"pg_nodes": ["node1", "node2"], "vote_hosts": ["vote"], "monitoring_hosts": ["monitor"]}
+GROUPS = {
+    "pg_nodes": ["node1", "node2"],
+    "vote_hosts": ["vote"],
+    "monitoring_hosts": ["monitor"],
+    "backup_hosts": ["backup"],
+}
 
 _loader = DataLoader()
 

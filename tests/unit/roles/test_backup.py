@@ -1,0 +1,173 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What role pg_backup makes of an inventory: settings of pgBackRest on nodes and backup host, who may ask whom, jobs, and what is refused."""
+
+from __future__ import annotations
+
+import configparser
+from typing import Any
+
+import pytest
+from ansible_collections.sky.pg_cluster.plugins.filter.restore import restore_place, restore_target
+from render import template, value, variables
+
+SECRET = "a long pass phrase: #;$"
+
+
+def known(host: str = "node1", kind: str = "host", **given: Any) -> dict[str, Any]:
+    return variables("pg_backup", host=host, **{"pg_cluster_backup": kind, "pg_backup_cipher_pass": SECRET, **given})
+
+
+def settings(host: str, kind: str = "host", for_restore: bool = False, **given: Any) -> dict[str, dict[str, str]]:
+    text = template("pg_backup", "pgbackrest.conf.j2", {**known(host, kind, **given), "for_restore": for_restore})
+    parser = configparser.ConfigParser(interpolation=None, comment_prefixes=["#"], delimiters=["="])
+    parser.read_string(text)
+    return {name: dict(parser[name]) for name in parser.sections()}
+
+
+# --- who has what
+
+
+def test_node_asks_the_backup_host_and_does_not_know_the_pass_phrase() -> None:
+    node = settings("node1")
+    assert node["sky"]["repo1-host"] == "198.51.100.37"
+    assert node["sky"]["pg1-path"] == "/data/pgdata/pg_root"
+    assert SECRET not in str(node)
+    assert not [name for name in node["sky"] if name.startswith("pg2")]
+
+
+def test_backup_host_knows_both_nodes_and_the_pass_phrase_as_it_is() -> None:
+    keeper = settings("backup")
+    assert keeper["sky"]["repo1-cipher-pass"] == SECRET
+    assert [keeper["sky"][f"pg{number}-host"] for number in (1, 2)] == ["198.51.100.110", "198.51.100.111"]
+    assert not [name for name in settings("backup", for_restore=True)["sky"] if "host" in name]
+
+
+@pytest.mark.parametrize("kind", ["posix", "s3"])
+def test_without_a_backup_host_each_node_has_the_repository_and_its_peer(kind: str) -> None:
+    s3 = {f"pg_backup_s3_{name}": f"the {name}" for name in ("bucket", "endpoint", "key", "key_secret")}
+    node = settings("node2", kind, **s3)["sky"]
+    assert node["repo1-cipher-pass"] == SECRET
+    assert node["pg2-host"] == "198.51.100.110"
+    assert ("repo1-s3-bucket" in node) is (kind == "s3")
+    assert value("__pg_backup_stanzas", known("backup", kind)) == []
+
+
+def test_each_lets_in_whom_it_must_and_nobody_else() -> None:
+    def clients(host: str, kind: str = "host") -> list[tuple[str, str]]:
+        return [(one["name"], one["stanza"]) for one in value("__pg_backup_clients", known(host, kind))]
+
+    assert clients("backup") == [("node1", "sky"), ("node2", "sky")]
+    assert clients("node1") == [("backup", "sky")]
+    assert clients("node1", "posix") == [("node2", "sky")]
+    assert clients("vote") == []
+
+
+def test_jobs_are_where_backups_are_taken() -> None:
+    units = [one["unit"] for one in value("__pg_backup_jobs", known("backup"))]
+    assert units == [f"sky-backup-sky-{job}" for job in ("full", "diff", "incr", "check")]
+    assert value("__pg_backup_jobs", known("node1")) == []
+    assert len(value("__pg_backup_jobs", known("node1", "posix"))) == 4
+
+
+def test_without_backups_nothing_is_configured_and_nothing_says_that_it_archives() -> None:
+    given = known("node1", "none")
+    assert value("__pg_backup_stanzas", given) == []
+    assert value("pg_cluster_archive_command", given) == ""
+    server = variables("streaming_replication", pg_cluster_backup="none")
+    assert value("streaming_replication_settings", server)["archive_mode"] is False
+
+
+# --- what is refused
+
+
+def problems(host: str = "backup", kind: str = "host", **given: Any) -> list[str]:
+    return value("__pg_backup_problems", known(host, kind, **given))
+
+
+def test_good_inventory_has_no_problems() -> None:
+    assert [problems(host) for host in ("node1", "node2", "backup", "vote")] == [[], [], [], []]
+
+
+@pytest.mark.parametrize(
+    "secret", ["", "short", "CHANGE_ME_to_a_long_one", "has a\nline break in it", " begins with a blank"]
+)
+def test_pass_phrase_that_protects_nothing_or_cannot_be_written(secret: str) -> None:
+    assert len(problems(pg_backup_cipher_pass=secret)) == 1
+    assert "pg_backup_cipher_pass" in problems(pg_backup_cipher_pass=secret)[0]
+    assert problems(pg_backup_cipher_pass=secret, pg_backup_encryption=False) == []
+
+
+def test_repository_on_a_node_or_nowhere() -> None:
+    assert "would destroy its backups" in problems("node1", pg_cluster_backup_host="node2")[0]
+    assert "no host in group backup_hosts" in problems("node1", pg_cluster_backup_host="")[0]
+
+
+def test_object_storage_without_its_key() -> None:
+    assert problems("node1", "s3", pg_backup_s3_bucket="b", pg_backup_s3_endpoint="e") == [
+        "pg_cluster_backup is s3, and pg_backup_s3_key, pg_backup_s3_key_secret are not set"
+    ]
+
+
+# --- restore.yml
+
+
+@pytest.mark.parametrize(
+    "target,options",
+    [
+        ("latest", ["--type=default"]),
+        ("2026-11-27 09:15:00+00", ["--type=time", "--target=2026-11-27 09:15:00+00", "--target-action=promote"]),
+        ("2026-11-27T09:15:00Z", ["--type=time", "--target=2026-11-27 09:15:00+00", "--target-action=promote"]),
+        (
+            "2026-11-27 09:15:00.5 +02:00",
+            ["--type=time", "--target=2026-11-27 09:15:00.5 +02:00", "--target-action=promote"],
+        ),
+        ("0/5000060", ["--type=lsn", "--target=0/5000060", "--target-action=promote"]),
+        ("before_the_release", ["--type=name", "--target=before_the_release", "--target-action=promote"]),
+    ],
+)
+def test_target_is_what_it_looks_like(target: str, options: list[str]) -> None:
+    assert restore_target(target) == {"options": options, "problem": ""}
+
+
+@pytest.mark.parametrize("target", ["", "2026-11-27 09:15:00", "2026-11-27", "2026-11-27 half past nine+00"])
+def test_target_that_could_mean_another_time_is_refused(target: str) -> None:
+    found = restore_target(target)
+    assert found["problem"]
+    assert found["options"] == []
+
+
+def test_kind_that_is_given_counts() -> None:
+    assert restore_target("2026-11-27", "name")["options"][0] == "--type=name"
+    assert restore_target("latest", "immediate")["options"] == ["--type=immediate", "--target-action=promote"]
+    assert "pg_backup_restore_type" in restore_target("latest", "tiem")["problem"]
+
+
+def status(node: str, role: str, timeline: int = 3, **register: Any) -> str:
+    import json
+
+    row = register or None
+    return json.dumps({"here": {"status": {"node": node, "role": role, "timeline": timeline, "register": row}}})
+
+
+NODES = ["node1", "node2"]
+
+
+def test_place_is_where_the_register_lets_serve() -> None:
+    said = [
+        status("node1", "primary", 9, holder="node2", epoch=4),
+        status("node2", "standby", 9, holder="node1", epoch=3),
+    ]
+    assert restore_place(said, NODES)["node"] == "node2"
+    assert "register says that node2" in restore_place(said, NODES, "node1")["problem"]
+
+
+def test_place_without_a_register_is_the_newest_primary() -> None:
+    assert restore_place([status("node1", "primary", 3), status("node2", "primary", 4)], NODES)["node"] == "node2"
+    assert restore_place([status("node1", "primary", 3), ""], NODES, "node2")["node"] == "node2"
+
+
+@pytest.mark.parametrize("said", [["", ""], ["no json", "{}"], [status("node1", "standby"), status("node2", "none")]])
+def test_place_that_nobody_knows_is_asked_for(said: list[str]) -> None:
+    assert "pg_backup_restore_node" in restore_place(said, NODES)["problem"]
+    assert restore_place(said, NODES, "node1") == {"node": "node1", "problem": ""}
+    assert restore_place(said, NODES, "node3")["problem"]
