@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import configparser
+import json
 from typing import Any
 
 import pytest
@@ -112,7 +113,7 @@ def test_object_storage_without_its_key() -> None:
 
 
 @pytest.mark.parametrize(
-    "target,options",
+    ("target", "options"),
     [
         ("latest", ["--type=default"]),
         ("2026-11-27 09:15:00+00", ["--type=time", "--target=2026-11-27 09:15:00+00", "--target-action=promote"]),
@@ -143,8 +144,6 @@ def test_kind_that_is_given_counts() -> None:
 
 
 def status(node: str, role: str, timeline: int = 3, **register: Any) -> str:
-    import json
-
     row = register or None
     return json.dumps({"here": {"status": {"node": node, "role": role, "timeline": timeline, "register": row}}})
 
