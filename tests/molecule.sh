@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 # molecule wants a UTF-8 locale.
 export LC_ALL=C.UTF-8
 trap 'lab/lab down' ERR
-long=" clusters debian13-packages debian13-source lifecycle operations "
+long=" backup clusters debian13-packages debian13-source lifecycle operations "
 shared=() own=()
 for scenario in $(cd molecule && echo default */molecule.yml); do
     name=${scenario%/molecule.yml}
