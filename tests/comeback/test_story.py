@@ -66,6 +66,9 @@ def fence_count() -> int:
 def damage(node: str) -> None:
     """Its data is beyond pg_rewind."""
     lab.on(node, "systemctl", "stop", "skyha", "sky-postgresql")
+    # A start that skyha asked for in between would come right after.
+    said = lab.on(node, "sh", "-c", "sleep 1; systemctl is-active skyha sky-postgresql || :").split()
+    assert said == ["inactive", "inactive"]
     lab.on(node, "sh", "-c", "rm /data/pgdata/pg_root/global/pg_control")
 
 

@@ -130,7 +130,9 @@ def measure_register(clusters: int) -> dict[str, float]:
         percent = (after - before) / (time.monotonic() - began) * 100
         for one in asking:
             told = one.result()
-            assert told["answered"] == told["asked"] > 0, told
+            # The last question may be cut off by the end.
+            assert told["asked"] > 0, told
+            assert told["asked"] - told["answered"] <= clusters, told
     return {"clusters": clusters, "mb": round(megabytes, 1), "percent": round(percent, 2), "connections": connections}
 
 

@@ -78,4 +78,11 @@ MUTANTS = (
         "        return Failure(Sight.REFUSED, line, STARTING)\n",
         ("tests/unit/probes/test_meaning.py",),
     ),
+    Mutant(
+        "PostgreSQL that was stopped together with skyha is started again",
+        "margins.py",
+        "STOP_ORDER_COMES = 0.5\n",
+        "STOP_ORDER_COMES = 0.0\n",
+        ("tests/simulation/test_scenarios_stops.py",),
+    ),
 )

@@ -277,4 +277,6 @@ class Postgres:
             f"PostgreSQL is {state}"
             + (f" ({'standby' if self.is_standby else 'primary'}, timeline {self.timeline})" if state == "up" else ""),
         )
+        if state == "down":
+            self.host.daemon.poke()  # it waits for the postmaster's end
         self.world.changed()

@@ -49,3 +49,24 @@ class TestASlowStopOfThePrimary:
         world.run(after)
         world.isolate("node1")
         assert world.run_until(lambda: world.primary() is world.node2, 10) is not None, story(world)
+
+
+class TestBothUnitsStoppedAtOnce:
+    """systemctl stop skyha sky-postgresql: systemd stops PostgreSQL first, and tells skyha to end right after."""
+
+    @pytest.mark.parametrize("late", [0.005, 0.1, 0.3])
+    def test_leaves_the_server_of_a_standby_stopped(self, world, late):
+        node = world.node2
+        node.pg.stop(False)
+        assert world.run_until(lambda: node.pg.state == "down", 10) is not None, story(world)
+        world.run(late)
+        node.daemon.leave()
+        world.run(30)
+        assert node.pg.state == "down", story(world)
+        node.daemon.start_again()
+        converges(world)
+
+    def test_server_alone_is_started_again(self, world):
+        world.node2.pg.stop(False)
+        assert world.run_until(lambda: world.node2.pg.state == "down", 10) is not None, story(world)
+        assert world.run_until(lambda: world.node2.pg.is_up, 3) is not None, story(world)

@@ -97,6 +97,9 @@ FREE_TRUSTED = 1.0
 # How long a standby that is about to be promoted counts the VIP as free. Not longer than a primary trusts it.
 FREE_HOLDS = 1.0
 
+# PostgreSQL that was shut down cleanly beside this daemon is left down for so long: who stops both units at once (systemctl stop skyha
+# sky-postgresql) has told skyha by then; a start that was asked for before would come after all.
+STOP_ORDER_COMES = 0.5
 # A start of PostgreSQL that was asked for so long ago has come by now, or does not come: nothing of it is under way any more.
 START_SETTLES = 1.0
 # How long PostgreSQL of a holder is down until it hands over. Sooner than the standby, that is refused (restart_grace), would fence.

@@ -11,7 +11,7 @@ from dataclasses import replace
 from enum import Enum
 
 from ..config import Config
-from ..margins import POWER_KNOWN
+from ..margins import POWER_KNOWN, STOP_ORDER_COMES
 from ..words import Action, Do, Event, Order, Path, Peer, Role, Seen, Server, Task
 from .belongs import Obstacle, not_ours
 from .decision import Decision, Wants
@@ -240,6 +240,9 @@ def _start(config: Config, memory: Memory, seen: Seen, now: float, why: str) -> 
     if memory.restarts.count >= config.timing.restart_attempts and age(now, memory.restarts.at) < START_PAUSE:
         text = f"PostgreSQL was started {memory.restarts.count} times and did not stay up; see its log; next try in a minute"
         return _waiting(memory, text, Wants(WAIT_POLL, peer=True), drop_vip(seen.local))
+    if _was_just_stopped(memory, seen, now):
+        text = "it was shut down cleanly just now: started again in a moment, unless skyha is told to end as well"
+        return _waiting(memory, text, Wants(START_POLL))
     alarms = {"down": "PostgreSQL is being started"}
     same_outage = age(now, memory.own.down_since) >= age(now, memory.restarts.at)
     if same_outage and age(now, memory.restarts.at) < START_EVERY:
@@ -255,6 +258,13 @@ def _start(config: Config, memory: Memory, seen: Seen, now: float, why: str) -> 
         memory = replace(memory, record=replace(memory.record, role=Role.PRIMARY, served_boot=memory.record.boot))
     event = Event("starting", f"starting PostgreSQL as {seen.local.role.value}: {why}", "warning")
     return Decision(memory, f"down, starting: {why}", wants, (Action(Do.START_POSTGRES),), (event,), alarms)
+
+
+def _was_just_stopped(memory: Memory, seen: Seen, now: float) -> bool:
+    """May the order that stopped PostgreSQL be one for skyha, too, that has not come yet?"""
+    own = memory.own
+    is_clean = seen.local.clean_shutdown is True and own.lived_as is not Role.UNKNOWN
+    return is_clean and age(now, own.stopped_since) < STOP_ORDER_COMES
 
 
 def _rejoin(config: Config, memory: Memory, seen: Seen, now: float, why: str) -> Decision:

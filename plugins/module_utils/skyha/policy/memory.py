@@ -23,6 +23,7 @@ class Own:
     lived_as: Role = Role.UNKNOWN  # what PostgreSQL here was when it was last up
     up_since: float | None = None
     down_since: float | None = None
+    stopped_since: float | None = None  # no process of it is left
     switching_since: float | None = None  # the database said that a switchover is under way
     write_lsn: int = 0  # primary: WAL written when it was last looked at
     slot_lost: bool = False  # the peer's slot was found without its WAL, and the peer has not streamed since

@@ -54,8 +54,10 @@ def _remember_own(own: Own, local: Local, now: float) -> Own:
     if local.server is Server.UNKNOWN:
         return own
     if local.server is not Server.UP:
-        return replace(own, up_since=None, down_since=now if own.down_since is None else own.down_since)
-    own = replace(own, up_since=now if own.up_since is None else own.up_since, down_since=None)
+        stopped = (now if own.stopped_since is None else own.stopped_since) if local.server is Server.DOWN else None
+        down = now if own.down_since is None else own.down_since
+        return replace(own, up_since=None, down_since=down, stopped_since=stopped)
+    own = replace(own, up_since=now if own.up_since is None else own.up_since, down_since=None, stopped_since=None)
     if local.role is Role.PRIMARY and local.write_lsn is not None:
         own = replace(own, write_lsn=local.write_lsn)
     if local.switching is None:
