@@ -36,6 +36,7 @@ _NODE = (
     "(playbooks/decommission.yml) and building it with the new one"
 )
 _CLUSTER = "Set it back, or give the cluster its new name by playbooks/change_vip.yml, which needs no stop"
+DATA = "data"
 FIXED = (
     Fixed("cluster", "name", "pg_cluster_name", _CLUSTER),
     Fixed("node", "name", "inventory_hostname", _NODE),
@@ -61,7 +62,7 @@ def identity_problems(
     """A sentence per thing that stands against touching this node.
 
     told, peer: what preflight.sh said of this node and of the other one (empty: not asked). wanted: the inventory's values by
-    their variables. changing: variables that a playbook of their own is about to change.
+    their variables. changing: variables that a playbook of their own is about to change; DATA: the data themselves may be gone.
     """
     if not told:
         return []
@@ -70,7 +71,7 @@ def identity_problems(
     found = [sentence for _variable, sentence in moved]
     if any(variable == "pg_cluster_data_dir" for variable, _sentence in moved):
         return found  # what is in the new place does not matter then
-    return found + _data(node, told, wanted) + _same_data(node, told, peer, wanted)
+    return found + _data(node, told, wanted, DATA in changing) + _same_data(node, told, peer, wanted)
 
 
 def changed(told: Mapping[str, Any], wanted: Mapping[str, Any], changing: Sequence[str]) -> list[tuple[str, str]]:
@@ -127,16 +128,17 @@ def _replication_user(line: str) -> str | None:
     return (found.group(2) or (found.group(1) or "").replace('""', '"')) if found else None
 
 
-def _data(node: str, told: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+def _data(node: str, told: Mapping[str, Any], wanted: Mapping[str, Any], may_be_gone: bool) -> list[str]:
     """What stands in the data directory, on the port and in skyha's record."""
     place, role = wanted["pg_cluster_data_dir"], recorded(told).get("role")
     if not told.get("has_data"):
         found = []
-        if role in ("primary", "standby", "damaged"):
+        if role in ("primary", "standby", "damaged") and not may_be_gone:
             found.append(
                 f"{node} has served as {role if role != 'damaged' else 'a node of a cluster'} (/var/lib/skyha/state.json), and {place} is "
                 "empty: is its disk mounted? Mount it and run this again. If the data are gone for good and the other node serves, "
-                "failover_rebuild.yml copies them from there; for a new, empty cluster move /var/lib/skyha/state.json away on both nodes."
+                "failover_rebuild.yml copies them from there; playbooks/restore.yml with -e pg_backup_restore_gone=true brings them back from "
+                "their backup; for a new, empty cluster move /var/lib/skyha/state.json away on both nodes."
             )
         return found + _port(node, told, wanted)
     if told.get("version") and not told.get("ours"):

@@ -73,8 +73,10 @@ def test_to_the_newest_after_both_data_directories_were_destroyed(primary: str, 
             lab.on(node, "rm", "-rf", DATA)
         for node in lab.NODES:
             lab.on(node, "systemctl", "start", "skyha")
-        with timed("restore of everything"):
+        with pytest.raises(RuntimeError, match="is its disk mounted"):
             restore()
+        with timed("restore of everything"):
+            restore(pg_backup_restore_gone=True)
         assert -1 in numbers(whole_again())
 
 
