@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d(\.\d+)?)?\s*(Z|[+-]\d\d(:?\d\d)?)?")
@@ -47,13 +47,14 @@ def _no(problem: str) -> dict[str, Any]:
     return {"options": [], "problem": problem}
 
 
-def restore_place(statuses: Sequence[str], nodes: Sequence[str], wanted: str = "") -> dict[str, str]:
+def restore_place(told: Mapping[str, Mapping[str, str]], wanted: str = "") -> dict[str, str]:
     """The node that gets the restored data, and what stands against it.
 
-    statuses: what `skyctl status --json` printed on each node, '' where it said nothing. With a register it is the one that may
-    write; else the one that is, or was last, the primary.
+    told: for each node its `status` (what `skyctl status --json` printed) and its `record` (the text of state.json), '' where there is
+    none. With a register it is the node that may write; else the one that is, or was last, the primary by its own record.
     """
-    here = [_loaded(text) for text in statuses]
+    nodes = list(told)
+    here = [(_loaded(one["status"]).get("here") or {}).get("status") or {} for one in told.values()]
     if wanted and wanted not in nodes:
         return {"node": "", "problem": f"pg_backup_restore_node is '{wanted}': it must be one of {', '.join(nodes)}."}
     rows = [row for one in here if (row := one.get("register"))]
@@ -65,9 +66,9 @@ def restore_place(statuses: Sequence[str], nodes: Sequence[str], wanted: str = "
             "problem": f"the register says that {holder} may write, so {wanted} would not be let serve: leave pg_backup_restore_node empty.",
         }
     primaries = sorted(
-        (one.get("timeline") or 0, str(one.get("node")))
-        for one in here
-        if one.get("role") == "primary" and one.get("node") in nodes
+        (record.get("timeline") or 0, node)
+        for node, one in told.items()
+        if (record := _loaded(one["record"]).get("record") or {}).get("role") == "primary"
     )
     node = wanted or holder or (primaries[-1][1] if primaries else "")
     if node:
@@ -83,8 +84,7 @@ def _loaded(text: str) -> dict[str, Any]:
         told = json.loads(text or "{}")
     except ValueError:
         return {}
-    status = (told.get("here") or {}).get("status") or {}
-    return status if isinstance(status, dict) else {}
+    return told if isinstance(told, dict) else {}
 
 
 class FilterModule:

@@ -57,7 +57,9 @@ def archived_up_to_now() -> None:
 
 def now() -> str:
     """The primary's clock, as restore.yml takes it."""
-    return lab.sql(lab.primary(), "SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') || '+00'")
+    return lab.sql(
+        lab.primary(), "SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') || '+00'"
+    )
 
 
 def restore(to: str = "latest", **variables: Any) -> str:
@@ -112,7 +114,10 @@ class Client:
 def client() -> Iterator[Client]:
     """One, with its table."""
     node = lab.primary()
-    lab.sql(node, "DROP TABLE IF EXISTS told; CREATE TABLE told (number bigint PRIMARY KEY, at timestamptz DEFAULT clock_timestamp())")
+    lab.sql(
+        node,
+        "DROP TABLE IF EXISTS told; CREATE TABLE told (number bigint PRIMARY KEY, at timestamptz DEFAULT clock_timestamp())",
+    )
     with Client() as one:
         yield one
     lab.sql(lab.primary(), "DROP TABLE IF EXISTS told")

@@ -34,7 +34,10 @@ def test_archive_has_no_gap_over_failover_rejoin_and_switchover(primary: str, st
     play("backup", pg_backup_type="incr")
     assert len(backups()) > len(before)
     assert gaps() == []
-    assert info()["backup"][-1]["archive"]["stop"][:8] == f"{int(lab.sql(lab.primary(), 'SELECT timeline_id FROM pg_control_checkpoint()')):08X}"
+    assert (
+        info()["backup"][-1]["archive"]["stop"][:8]
+        == f"{int(lab.sql(lab.primary(), 'SELECT timeline_id FROM pg_control_checkpoint()')):08X}"
+    )
 
 
 def test_backup_is_taken_from_the_standby_and_from_the_primary_where_none_streams(primary: str, standby: str) -> None:
@@ -57,7 +60,12 @@ def test_weekly_check_finds_a_broken_one(primary: str) -> None:
     play("backup", pg_backup_type="full")
     label = backups()[-1]
     victim = lab.on(HOST, "sh", "-c", f"find {PATH}/backup/sky/{label} -name 'pg_control*' | head -1").strip()
-    lab.on(HOST, "sh", "-c", f"cp -p {victim} /root/kept; printf broken | dd of={victim} bs=1 seek=100 conv=notrunc 2>/dev/null")
+    lab.on(
+        HOST,
+        "sh",
+        "-c",
+        f"cp -p {victim} /root/kept; printf broken | dd of={victim} bs=1 seek=100 conv=notrunc 2>/dev/null",
+    )
     try:
         with pytest.raises(RuntimeError, match="could not be restored"):
             play("backup_check")
@@ -69,21 +77,35 @@ def test_repository_that_is_gone_for_a_while_costs_no_client_anything(primary: s
     with no_commit_lost("ten minutes without a repository") as watch:
         lab.lab("cut", HOST)
         try:
-            lab.wait_for("the alarm", lambda: {"archive", "backup_repository"} & set(lab.status(primary)["alarms"]), 720, every=2)
+            lab.wait_for(
+                "the alarm", lambda: {"archive", "backup_repository"} & set(lab.status(primary)["alarms"]), 720, every=2
+            )
             watch.wait_for_commits(200)
         finally:
             lab.lab("heal", HOST)
         archived_up_to_now()
-        lab.wait_for("the alarm's end", lambda: not {"archive", "backup_repository"} & set(lab.status(primary)["alarms"]), 180, every=2)
+        lab.wait_for(
+            "the alarm's end",
+            lambda: not {"archive", "backup_repository"} & set(lab.status(primary)["alarms"]),
+            180,
+            every=2,
+        )
     assert gaps() == []
 
 
 def test_repository_whose_disk_is_full(primary: str) -> None:
-    lab.on(HOST, "sh", "-c", f"mv {PATH} {PATH}.kept && mkdir {PATH} && mount -t tmpfs -o size=1m,mode=0750 tmpfs {PATH} && cp -a {PATH}.kept/. {PATH}/ 2>/dev/null; chown postgres: {PATH}")
+    lab.on(
+        HOST,
+        "sh",
+        "-c",
+        f"mv {PATH} {PATH}.kept && mkdir {PATH} && mount -t tmpfs -o size=1m,mode=0750 tmpfs {PATH} && cp -a {PATH}.kept/. {PATH}/ 2>/dev/null; chown postgres: {PATH}",
+    )
     try:
         with no_commit_lost("a repository that is full"):
             lab.sql(primary, "SELECT pg_switch_wal()")
-            lab.wait_for("the alarm", lambda: {"archive", "backup_repository"} & set(lab.status(primary)["alarms"]), 900, every=2)
+            lab.wait_for(
+                "the alarm", lambda: {"archive", "backup_repository"} & set(lab.status(primary)["alarms"]), 900, every=2
+            )
     finally:
         lab.on(HOST, "sh", "-c", f"umount -l {PATH} && rmdir {PATH} && mv {PATH}.kept {PATH}")
     archived_up_to_now()
@@ -91,7 +113,12 @@ def test_repository_whose_disk_is_full(primary: str) -> None:
 
 
 def test_wrong_pass_phrase_is_told_and_harms_nothing(primary: str) -> None:
-    lab.on(HOST, "sh", "-c", f"cp -p {CONFIG} {CONFIG}.kept; sed -i 's/^repo1-cipher-pass=.*/repo1-cipher-pass=another pass phrase/' {CONFIG}")
+    lab.on(
+        HOST,
+        "sh",
+        "-c",
+        f"cp -p {CONFIG} {CONFIG}.kept; sed -i 's/^repo1-cipher-pass=.*/repo1-cipher-pass=another pass phrase/' {CONFIG}",
+    )
     try:
         with pytest.raises(RuntimeError):
             play("backup", pg_backup_type="diff")
@@ -132,9 +159,15 @@ def test_standby_that_fell_behind_its_slot_catches_up_from_the_archive(primary: 
     with no_commit_lost("a standby behind its slot"):
         lab.on(standby, "systemctl", "stop", "skyha")
         lab.on(standby, "systemctl", "stop", "sky-postgresql")
-        lab.sql(primary, f"SELECT pg_drop_replication_slot('{standby}') FROM pg_replication_slots WHERE slot_name = '{standby}'")
+        lab.sql(
+            primary,
+            f"SELECT pg_drop_replication_slot('{standby}') FROM pg_replication_slots WHERE slot_name = '{standby}'",
+        )
         for _ in range(14):  # past wal_keep_size
-            lab.sql(primary, "CREATE TABLE filler AS SELECT repeat('x', 1000) AS t FROM generate_series(1, 20000); DROP TABLE filler; SELECT pg_switch_wal()")
+            lab.sql(
+                primary,
+                "CREATE TABLE filler AS SELECT repeat('x', 1000) AS t FROM generate_series(1, 20000); DROP TABLE filler; SELECT pg_switch_wal()",
+            )
         lab.sql(primary, "CHECKPOINT")
         archived_up_to_now()
         lab.on(standby, "systemctl", "start", "skyha")

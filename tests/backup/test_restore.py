@@ -125,7 +125,11 @@ def test_what_is_not_meant_so_is_refused_and_nothing_is_touched(primary: str, va
     with pytest.raises(RuntimeError, match=words):
         lab.playbook(
             "playbooks/restore.yml",
-            *[word for item in {"pg_backup_restore_confirm": "sky", **variables}.items() for word in ("-e", "=".join((item[0], f"'{item[1]}'")))],
+            *[
+                word
+                for item in {"pg_backup_restore_confirm": "sky", **variables}.items()
+                for word in ("-e", "=".join((item[0], f"'{item[1]}'")))
+            ],
         )
     assert lab.primary() == primary
     assert lab.is_whole()

@@ -143,30 +143,44 @@ def test_kind_that_is_given_counts() -> None:
     assert "pg_backup_restore_type" in restore_target("latest", "tiem")["problem"]
 
 
-def status(node: str, role: str, timeline: int = 3, **register: Any) -> str:
-    row = register or None
-    return json.dumps({"here": {"status": {"node": node, "role": role, "timeline": timeline, "register": row}}})
-
-
-NODES = ["node1", "node2"]
+def told(node1: dict[str, Any], node2: dict[str, Any]) -> dict[str, dict[str, str]]:
+    """role and timeline: of the record; holder and epoch: of the register's row as that node saw it last."""
+    found = {}
+    for node, said in (("node1", node1), ("node2", node2)):
+        row = {key: said[key] for key in ("holder", "epoch") if key in said}
+        record = {key: said[key] for key in ("role", "timeline") if key in said}
+        status = {"here": {"status": {"node": node, "role": "none", "register": row or None}}}
+        found[node] = {"status": json.dumps(status), "record": json.dumps({"record": record})}
+    return found
 
 
 def test_place_is_where_the_register_lets_serve() -> None:
-    said = [
-        status("node1", "primary", 9, holder="node2", epoch=4),
-        status("node2", "standby", 9, holder="node1", epoch=3),
-    ]
-    assert restore_place(said, NODES)["node"] == "node2"
-    assert "register says that node2" in restore_place(said, NODES, "node1")["problem"]
+    said = told(
+        {"role": "primary", "timeline": 9, "holder": "node2", "epoch": 4},
+        {"role": "standby", "holder": "node1", "epoch": 3},
+    )
+    assert restore_place(said)["node"] == "node2"
+    assert "register says that node2" in restore_place(said, "node1")["problem"]
 
 
 def test_place_without_a_register_is_the_newest_primary() -> None:
-    assert restore_place([status("node1", "primary", 3), status("node2", "primary", 4)], NODES)["node"] == "node2"
-    assert restore_place([status("node1", "primary", 3), ""], NODES, "node2")["node"] == "node2"
+    both = told({"role": "primary", "timeline": 3}, {"role": "primary", "timeline": 4})
+    assert restore_place(both)["node"] == "node2"
+    assert restore_place(both, "node1")["node"] == "node1"
 
 
-@pytest.mark.parametrize("said", [["", ""], ["no json", "{}"], [status("node1", "standby"), status("node2", "none")]])
-def test_place_that_nobody_knows_is_asked_for(said: list[str]) -> None:
-    assert "pg_backup_restore_node" in restore_place(said, NODES)["problem"]
-    assert restore_place(said, NODES, "node1") == {"node": "node1", "problem": ""}
-    assert restore_place(said, NODES, "node3")["problem"]
+NOTHING = {"status": "", "record": ""}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"node1": NOTHING, "node2": NOTHING},
+        {"node1": {"status": "no json", "record": "[]"}, "node2": NOTHING},
+        told({"role": "standby"}, {"role": "unknown"}),
+    ],
+)
+def test_place_that_nobody_knows_is_asked_for(said: dict[str, dict[str, str]]) -> None:
+    assert "pg_backup_restore_node" in restore_place(said)["problem"]
+    assert restore_place(said, "node1") == {"node": "node1", "problem": ""}
+    assert restore_place(said, "node3")["problem"]
