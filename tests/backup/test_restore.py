@@ -18,7 +18,7 @@ def whole_again() -> str:
     """Both nodes, and a failover would work; the primary's name."""
     lab.wait_for("the whole cluster", lab.is_whole, 60, every=0.5)
     primary = lab.primary()
-    assert lab.sql(primary, "SELECT count(*) FROM pg_file_settings WHERE name LIKE 'recovery_target%'") == "0"
+    assert lab.sql(primary, "SELECT count(*) FROM pg_file_settings WHERE sourcefile LIKE '%auto.conf'") == "0"
     assert lab.status(primary)["timeline"] == int(lab.sql(primary, "SELECT timeline_id FROM pg_control_checkpoint()"))
     return primary
 
