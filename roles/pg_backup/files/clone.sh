@@ -1,7 +1,8 @@
 # A copy of a cluster that is one of its own. Arguments: directory, user, directory of PostgreSQL's programs, port, superuser, seconds for
-# the replay, pgBackRest's command. What fails leaves the directory for a look; another run asks for it to be taken away.
+# the replay, pgBackRest's command, systemd's limits of the server's unit. What fails leaves the directory for a look; another run asks for it to be taken away.
 set -eu
 dir=$1 user=$2 bin=$3 port=$4 superuser=$5 seconds=$6 restore=$7
+shift 7
 mkdir -p "$dir"
 chown "$user" "$dir"
 chmod 700 "$dir"
@@ -10,7 +11,7 @@ runuser -u "$user" -- sh -c "cd / && $restore"
 echo 'local all all trust' >"$dir/hba"
 chown "$user" "$dir/hba"
 systemd-run --quiet --collect --unit=sky-clone.service --property=User="$user" --property=KillMode=mixed --property=KillSignal=SIGINT \
-  --property=Description="copy of a cluster, made by clone.yml" \
+  --property=Description="copy of a cluster, made by clone.yml" "$@" \
   "$bin/postgres" -D "$dir/data" -c port="$port" -c listen_addresses= -c unix_socket_directories="$dir" -c hba_file="$dir/hba" -c archive_mode=off \
   -c ssl=off -c logging_collector=off -c log_destination=stderr -c shared_preload_libraries= -c shared_buffers=64MB -c huge_pages=off \
   -c primary_conninfo= -c primary_slot_name= -c synchronous_standby_names=
