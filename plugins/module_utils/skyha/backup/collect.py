@@ -59,7 +59,10 @@ def collect(config: Config, directory: str = DIRECTORY, limit: float = LIMIT) ->
     """Write the report; its path. Raises WorldError where it cannot be written."""
     path = os.path.join(directory, FILE)
     began = time.monotonic()
-    made = report(config, previous(path), began, began + limit - WRITING)
+    before = previous(path)
+    if before.stanza != config.backup.stanza:  # only the disk is still the same
+        before = Report(wal_disk=before.wal_disk, written_monotonic=before.written_monotonic)
+    made = report(config, before, began, began + limit - WRITING)
     os.umask(0o022)  # everybody may read it
     try:
         put(path, json.dumps(dataclasses.asdict(made), allow_nan=False) + "\n")
