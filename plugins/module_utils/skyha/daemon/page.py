@@ -322,7 +322,7 @@ def backup_text(status: Status) -> tuple[str, str]:
     if repository is None or (repository.error and repository.newest is None):
         return "not known", "warn"
     newest = repository.newest
-    words = ["none yet" if newest is None else f"{newest.kind} {_duration(max(0.0, wall - newest.stop))} ago"]
+    words = ["none yet" if newest is None else f"{newest.kind} {_duration(max(0.0, wall - newest.stop))}"]
     if archiver is not None and not archiver.in_recovery:
         at = archiver.done.at
         words.append("WAL never" if at is None else f"WAL {_duration(max(0.0, wall - at))}")
