@@ -14,6 +14,7 @@ type -P nft >/dev/null || missing+=(nftables)
 type -P openssl >/dev/null || missing+=(openssl)
 type -P etcd >/dev/null || missing+=(etcd-server)
 type -P etcdctl >/dev/null || missing+=(etcd-client)
+type -P pgbackrest >/dev/null || missing+=(pgbackrest)
 wanted=("${missing[@]}")
 type -P promtool >/dev/null || wanted+=(prometheus)
 ((${#wanted[@]})) || exit 0

@@ -21,6 +21,7 @@ CHECKS = {
     "check_skyha_armed": ("ARMED", "skyha armed"),
     "check_vip": ("VIP", "VIP"),
     "check_fence": ("FENCE", "fence"),
+    "check_sky_backup": ("BACKUP", "backup"),
 }
 # What the document's Nagios server looks at by itself.
 PORTS = ("node1/PostgreSQL port", "node2/PostgreSQL port", "sky-vip/PostgreSQL port", "sky-vote/vote port")

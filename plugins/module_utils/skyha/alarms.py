@@ -47,6 +47,11 @@ def _against(severity: Severity, meaning: str, step: str, check: str = _ARMED) -
     return Alarm(severity, meaning, step, check, "" if check == _ALIVE else "SkyhaNotArmed", disarms=True)
 
 
+def _of_backup(severity: Severity, meaning: str, step: str, rule: str) -> Alarm:
+    """What check_sky_backup shows."""
+    return Alarm(severity, meaning, step, "check_sky_backup", rule)
+
+
 # Actions without which clients stay without a database, or two nodes may write.
 _VITAL = (Do.START_POSTGRES, Do.STOP_POSTGRES, Do.KILL_POSTGRES, Do.PROMOTE, Do.PROMOTE_PEER, Do.ADD_VIP, Do.DROP_VIP)
 
@@ -367,6 +372,61 @@ ALARMS: Mapping[str, Alarm] = {
         _MILD,
         "The primary lives, but the heartbeat through the vote host fails.",
         "on the vote host look at sky-vote-proxy.service and what it forwards to",
+    ),
+    # --- the backups (policy/backup.py): none of them stops a failover ---
+    "backup_old": _of_backup(
+        _MILD,
+        "There is no backup, or the newest one is older than it may be: a restore would have to replay more WAL, or is not possible.",
+        "'skyctl backup'; on the nodes 'systemctl list-timers \"sky-backup*\"' and the journal of what failed",
+        "SkyBackupOld",
+    ),
+    "backup_repository": _of_backup(
+        _MILD,
+        "The repository does not answer this node: it could neither back up nor restore, and as primary not archive.",
+        "what the sentence says is pgBackRest's own word: see to the repository's host, the way there and the keys, then 'skyctl backup'",
+        "SkyBackupRepository",
+    ),
+    "backup_damaged": _of_backup(
+        _BAD,
+        "The newest backup found pages of the database that do not fit their checksums: a disk or memory of the primary damages data.",
+        "see the backup's log for the files; have the hardware examined; compare with the standby before a backup that was good expires",
+        "SkyBackupDamaged",
+    ),
+    "backup_unverified": _of_backup(
+        _MILD,
+        "The last trial of a backup by a restore failed, is too old, or there was none: nobody knows whether a restore would work.",
+        "run the trial again and read what it says; 'skyctl backup' shows the last one",
+        "SkyBackupUnverified",
+    ),
+    "archive": _of_backup(
+        _MILD,
+        "WAL does not get into the archive, or lacks there: a restore ends before now, and pg_wal grows.",
+        "PostgreSQL's log on the primary names what pgBackRest says; where the archive lacks WAL take a new backup",
+        "SkyArchiveFails",
+    ),
+    "archive_off": _of_backup(
+        _MILD,
+        "Backups are configured, and PostgreSQL archives nothing: a restore ends with the newest backup.",
+        "run site.yml, which sets archive_mode and archive_command; archive_mode needs a restart",
+        "SkyArchiveOff",
+    ),
+    "wal_disk": _of_backup(
+        _MILD,
+        "The disk of the WAL gets full, or how full it is cannot be told.",
+        "'skyctl backup' and 'skyctl explain': an archive that fails, a slot that holds WAL; else make room. Never delete files of pg_wal",
+        "SkyWalDisk",
+    ),
+    "wal_disk_full": _of_backup(
+        _BAD,
+        "The disk of the WAL is nearly full: PostgreSQL stops once it is.",
+        "make room at once, but never delete files of pg_wal; 'skyctl backup' and 'skyctl explain' say what holds WAL",
+        "SkyWalDiskFull",
+    ),
+    "backup_report": _of_backup(
+        _MILD,
+        "What is known of the backups is old or cannot be read: whether they are good is not known.",
+        "on that node 'systemctl status sky-backup-report.timer', 'journalctl -u sky-backup-report'",
+        "SkyBackupReport",
     ),
     # --- what skyha was to do and could not ---
     **{

@@ -223,6 +223,18 @@ class Replication:
 
 
 @dataclass(frozen=True)
+class Backup:
+    """[backup]: what `skyctl backup-report` looks at, and how old it may be. Without a stanza no backups are configured."""
+
+    stanza: str = ""  # pgBackRest's name of this cluster
+    config: str = "/etc/sky-backup/pgbackrest.conf"  # pgBackRest's configuration
+    max_age: Seconds = 108000.0  # of the newest backup
+    archive_max_age: Seconds = 600.0  # for so long a finished piece of WAL may wait for the archive
+    verify_max_age: Seconds = 777600.0  # since a backup was last tried by a restore
+    queue_directory: str = "/var/spool/sky-backup"  # pgBackRest's spool-path
+
+
+@dataclass(frozen=True)
 class Agent:
     """[agent NAME]: one way to reach the peer's power."""
 
@@ -375,6 +387,7 @@ class Config:
     watchdog: Watchdog = Watchdog()
     signs: Signs = Signs()
     replication: Replication = Replication()
+    backup: Backup = Backup()
     agents: tuple[Agent, ...] = ()
     http: Http = Http()
     paths: Paths = Paths()
@@ -385,6 +398,11 @@ class Config:
     def has_register(self) -> bool:
         """Does a register say who may write?"""
         return self.register.engine != "none"
+
+    @property
+    def has_backup(self) -> bool:
+        """Are backups configured?"""
+        return bool(self.backup.stanza)
 
     @property
     def zero_loss(self) -> bool:

@@ -17,7 +17,7 @@ import typing
 from collections.abc import Mapping
 from typing import Any, Callable
 
-from .config import PROFILES, Agent, Config, Timing, slot_of
+from .config import PROFILES, Agent, Backup, Config, Timing, slot_of
 from .errors import ConfigError, may_pass
 from .margins import PROOF_FRESH
 
@@ -216,6 +216,10 @@ def _contradictions(config: Config) -> list[str]:
     if config.zero_loss and not config.has_register:
         found.append(
             "[replication] mode = zero_loss needs a [register]: there it stands whether the standby has everything; set one, or mode async"
+        )
+    if config.backup != Backup() and not config.has_backup:
+        found.append(
+            "[backup] stanza is missing: without it no backups are looked at; set it, or leave the section out"
         )
     addresses = {
         "[node] address": config.node.address,

@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from . import words
+from .backup_report import Told
 from .words import Answer, Local, Look, Outcome, Path, Peer, Request, Task, Verb
 
 
@@ -88,6 +89,13 @@ class Guard(Protocol):
 
     def told(self) -> words.Guard:
         """How it is now."""
+
+
+class Backups(Protocol):
+    """What is known of this node's backups. For who looks only: the decision does not see it."""
+
+    def told(self) -> Told | None:
+        """What the last report says; None where there is nothing to look at. It takes no time, and never raises."""
 
 
 class Hands(Protocol):

@@ -20,7 +20,7 @@ import sky_plugin as sky
 # Told below in words of its own, with the time.
 FAILOVER = "failover"
 # Others show these. What check_skyha_armed shows are the reasons of a standby, so a primary's are shown here.
-ELSEWHERE = ("check_standby_lag", "check_fence", "check_vip")
+ELSEWHERE = ("check_standby_lag", "check_fence", "check_vip", "check_sky_backup")
 ARMED = "check_skyha_armed"
 
 

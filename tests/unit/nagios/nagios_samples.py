@@ -16,13 +16,21 @@ import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.alarms import of
 
 FILES = Path(__file__).parents[3] / "roles/nagios_nrpe/files"
-PLUGINS = ("check_sky_pg_clusterd_alive", "check_standby_lag", "check_skyha_armed", "check_vip", "check_fence")
+PLUGINS = (
+    "check_sky_pg_clusterd_alive",
+    "check_standby_lag",
+    "check_skyha_armed",
+    "check_vip",
+    "check_fence",
+    "check_sky_backup",
+)
 NAMES = {
     "check_sky_pg_clusterd_alive": "SKYHA",
     "check_standby_lag": "LAG",
     "check_skyha_armed": "ARMED",
     "check_vip": "VIP",
     "check_fence": "FENCE",
+    "check_sky_backup": "BACKUP",
 }
 NOW = 5000.0
 
@@ -60,6 +68,7 @@ STANDBY: dict[str, Any] = {
         for name in ("vip", "vote")
     },
     "peer_seen": None,
+    "backup": None,
     "bmc": {"power": "on", "ok_age": 20.0, "error": "", "checks": 3, "age": 20.0},
     "alarms": {},
     "paused": {"on": False, "left": None},

@@ -18,7 +18,7 @@ from ..daemon.main import CONFIG, RUN_DIR, read_all
 from ..daemon.status import is_well
 from ..errors import ConfigError
 from ..world.history import read as read_history
-from . import checks, explain, forget, history, orders, sources, table, takeover
+from . import backup, checks, explain, forget, history, orders, sources, table, takeover
 from .completion import script
 from .text import Paint, paint_for, wrap
 
@@ -27,7 +27,8 @@ EXIT = """exit codes:
   1   the order was refused or failed, or what was asked for is not there
   2   wrong usage
   3   skyha does not run here, or does not answer
-  4   status, explain: there are alarms, or a failover would not work now
+  4   status, explain: there are alarms, or a failover would not work now;
+      backup: there are alarms of the backups, or nothing is known of them
   5   not permitted: that is for root and the database's user only
   78  the configuration cannot be used
 
@@ -80,6 +81,13 @@ def parser() -> argparse.ArgumentParser:
         "--watch", nargs="?", type=seconds, const=2.0, metavar="SECONDS", help="again and again (default: every 2 s)"
     )
     verb("explain", "what would happen if the primary died now, and what would stop it")
+    one = verb("backup", "what is known of this node's backups, and the room for its WAL")
+    one.add_argument("--json", action="store_true", help="as JSON")
+    verb(
+        "backup-report",
+        "look at the backups and write the report that skyha reads",
+        "\nA timer does it each minute, as the database's user.",
+    )
     one = verb("history", "the last events; with N the timeline of one failover or switchover")
     one.add_argument("number", nargs="?", type=positive, metavar="N", help="which one, counted from the newest (1)")
     one.add_argument(
@@ -183,6 +191,10 @@ def _dispatch(asked: argparse.Namespace, out: TextIO, paint: Paint) -> int:
     config = read_all(asked.config)
     if asked.verb == "history":
         return _history(asked, config, out, paint)
+    if asked.verb == "backup":
+        return backup.show(config, asked.json, out, paint)
+    if asked.verb == "backup-report":
+        return backup.make(config, out, paint)
     desk = orders.Desk(config, out, paint)
     verbs: dict[str, Callable[[], int]] = {
         "pause": lambda: orders.pause(desk, asked.length),

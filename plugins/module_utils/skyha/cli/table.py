@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from ..alarms import Severity
 from ..alarms import of as meaning_of
 from ..config import slot_of
-from ..daemon.page import ABSENT, lease_text, register_text, replication, zero_loss_text
+from ..daemon.page import ABSENT, backup_text, has_backup, lease_text, register_text, replication, zero_loss_text
 from ..daemon.published import NO_BMC, Bmc, Lsn, Status, Way
 from ..daemon.status import is_well, role_text, wanting
 from .sources import View, acquainted
@@ -106,6 +106,8 @@ def _cells(status: Status) -> dict[str, Cell]:
     if status.around.register is not None:
         cells["register"] = register_text(status.around.register)
         cells["lease"] = lease_text(status.around.register)
+    if has_backup(status):
+        cells["backup"] = backup_text(status)
     cells["armed"] = (
         ("-", "")
         if verdict.armed is None

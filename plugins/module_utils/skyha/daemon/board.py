@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from ..backup_report import Told
 from ..words import Event, Look, Outcome, Path, Peer, Power, Role, Seen, Server, Task
 
 MAX_EVENTS = 50
@@ -38,6 +39,7 @@ class Board:
     fence_error: str = ""  # why the last try to switch the peer's power failed
     counts: Mapping[tuple[str, ...], int] = field(default_factory=dict)
     cycle_seconds: float = 0.0
+    backup: Told | None = None
 
 
 def observe(board: Board, seen: Seen, now: float, took: float) -> tuple[Board, tuple[Event, ...]]:

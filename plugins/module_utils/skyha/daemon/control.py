@@ -18,9 +18,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Callable
 
+from ..kinds import is_plain
 from ..policy.refusal import Refusal
 from ..words import Order, Request
-from .kinds import is_plain
 from .published import NO_BMC, Status, to_json
 from .serve import BACKLOG, Door
 

@@ -8,8 +8,8 @@ import hashlib
 import json
 
 from ..config import Config
+from ..kinds import is_plain
 from ..policy.evidence import Evidence
-from .kinds import is_plain
 
 MAY_LACK = ("bmc_ok_at", "bmc_on_at")
 

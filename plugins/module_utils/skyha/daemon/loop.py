@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from typing import Any, Callable, Protocol
 
 from .. import words
+from ..backup_report import Told as OfBackup
 from ..config import Config
 from ..errors import StateError, WorldError
 from ..margins import MAX_WAIT, STALE
+from ..policy.backup import backup_alarms
 from ..policy.decide import decide
 from ..policy.decision import Decision, Wants
 from ..policy.evidence import evidence, in_doubt, resume
@@ -19,7 +21,7 @@ from ..policy.lease import is_bound
 from ..policy.memory import Memory
 from ..policy.record import Record, adopt
 from ..policy.resigning import owes
-from ..ports import Clock, Eyes, Guard, Hands, Notes, Pause, Register, Signs, Store, Tasks
+from ..ports import Backups, Clock, Eyes, Guard, Hands, Notes, Pause, Register, Signs, Store, Tasks
 from ..words import ONLY_LOOK, Action, Do, Event, Look, Path, Peer, Request, Seen, Task, Told
 from . import evidence_json, record_json
 from .timeline import GOES_ON
@@ -65,6 +67,7 @@ class Ports:
     register: Register | None = None
     signs: Signs | None = None
     guard: Guard | None = None
+    backups: Backups | None = None
 
 
 class Loop:
@@ -103,6 +106,7 @@ class Loop:
         self._failures: dict[str, tuple[str, float]] = {}  # action, or 'record' -> (what went wrong, when last)
         self.seen: Seen | None = None
         self.decision: Decision | None = None
+        self.backup: OfBackup | None = None
         text = "skyha starts" + (f", in the middle of: {record.intent.stage.value}" if record.intent else "")
         ports.history.add(Event("started", text, facts={GOES_ON: record.intent.stage.value} if record.intent else {}))
         self._resume(boot, now)
@@ -138,10 +142,16 @@ class Loop:
             self._act(decision, now)
         self._failures = {do: (text, at) for do, (text, at) in self._failures.items() if now - at < TELL_FOR}
         alarms.update({do if do == "record" else f"action_{do}": text for do, (text, _) in self._failures.items()})
+        alarms.update(self._of_backups(self.seen))
         self._tell_alarms(alarms, now)
         self.decision = dataclasses.replace(decision, alarms=alarms)
         self._wants = decision.wants
         return self.decision
+
+    def _of_backups(self, seen: Seen) -> Mapping[str, str]:
+        """Once all is decided and done: nothing of a failover waits for this, or can hang on it."""
+        self.backup = self.ports.backups.told() if self.ports.backups is not None else None
+        return backup_alarms(self.config, self.backup, seen.local, self.ports.clock.wall())
 
     def wait(self) -> None:
         """Until the next cycle is due, or something wakes the loop."""

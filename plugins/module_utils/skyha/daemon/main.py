@@ -159,6 +159,7 @@ def _serve(config: Config) -> int:
     try:
         from ..world.history import read as read_history
         from ..world.production import build
+        from .backups import BackupFile
         from .daemon import Daemon
         from .loop import Ports
     except ImportError as error:
@@ -179,6 +180,7 @@ def _serve(config: Config) -> int:
         register=world.register,
         signs=world.signs,
         guard=world.guard,
+        backups=BackupFile(config, world.clock.monotonic),
     )
     daemon = Daemon(config, ports, _history(config, read_history))
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -82,6 +82,7 @@ def metrics(status: Status, age: float) -> str:
         _readiness(out, status)
         _fencing(out, status, wall)
         _failovers(out, status)
+        _backups(out, status, wall)
     _process(out)
     return "\n".join(out.lines) + "\n"
 
@@ -267,6 +268,70 @@ def _failovers(out: _Text, status: Status) -> None:
     out.gauge("cycle_seconds", "How long the last cycle took, without the pause after it.", status.tally.cycle_seconds)
     events = {key[len("events.") :]: number for key, number in counts.items() if key.startswith("events.")}
     out.each("events_total", "counter", "Events by kind since skyha started.", "kind", events)
+
+
+def _backups(out: _Text, status: Status, wall: float) -> None:
+    told = status.around.backup
+    if told is None:
+        return
+    is_known = told.report is not None and not told.problem
+    out.gauge(
+        "backup_report_known",
+        "1 while what is said of the backups and of the disk of the WAL is of now.",
+        int(is_known),
+    )
+    out.gauge("backup_report_age_seconds", "Age of the report of the backups.", told.age)
+    if told.report is None or not is_known:
+        return
+    repository, archiver, spool, disk = (
+        told.report.repository,
+        told.report.archiver,
+        told.report.spool,
+        told.report.wal_disk,
+    )
+    if repository is not None:
+        out.gauge(
+            "backup_repository_up", "1 when the repository answered the last question.", int(not repository.error)
+        )
+        newest = None if repository.newest is None else wall - repository.newest.stop
+        out.gauge("backup_newest_age_seconds", "Since the newest backup ended.", _rounded(newest))
+        reach = None if repository.oldest_stop is None else wall - repository.oldest_stop
+        out.gauge(
+            "backup_oldest_age_seconds", "Since the oldest backup ended: a restore can go back so far.", _rounded(reach)
+        )
+        out.gauge("backup_backups", "How many backups the repository holds.", repository.backups)
+        out.gauge(
+            "backup_repository_bytes", "What the backups take in the repository, without the WAL.", repository.bytes
+        )
+        verified = None if told.verified_at is None else wall - told.verified_at
+        out.gauge(
+            "backup_verified_age_seconds",
+            "Since a backup was last tried by a restore, and was good.",
+            _rounded(verified),
+        )
+    if archiver is not None and not archiver.error and archiver.in_recovery is False:
+        age = None if archiver.done.at is None else wall - archiver.done.at
+        out.gauge("backup_archive_age_seconds", "Since this primary last archived WAL.", _rounded(age))
+        out.gauge("backup_archive_waiting_files", "Files of WAL that wait for the archive.", archiver.waiting)
+        out.gauge(
+            "backup_archive_waiting_seconds",
+            "How long the oldest of them waits; 0: there is none.",
+            archiver.waiting_for or 0.0,
+        )
+        out.counter("backup_archive_failures_total", "Failures of PostgreSQL's archiver.", archiver.failed.count)
+    if spool is not None and not spool.error:
+        out.gauge("backup_spool_files", "Files in pgBackRest's spool on this node.", spool.files)
+        out.gauge("backup_spool_bytes", "Bytes in pgBackRest's spool on this node.", spool.bytes)
+    if not disk.error:
+        out.gauge("wal_disk_bytes", "Size of the disk of the WAL.", disk.total)
+        out.gauge("wal_disk_free_bytes", "What is free on the disk of the WAL.", disk.free)
+        out.gauge(
+            "wal_disk_full_seconds", "Until it is full if it fills on as in the last minutes.", _rounded(disk.full_in)
+        )
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 1)
 
 
 def _process(out: _Text) -> None:

@@ -263,6 +263,7 @@ def _facts(status: Status) -> list[tuple[str, tuple[str, str]]]:
         ("Paused", (_pause(status), "warn" if status.verdict.paused.on else "")),
         ("Peer's BMC", (bmc_text(bmc), "bad" if bmc.error else "" if bmc.ok_age is None else "good")),
         *([("Register", register_text(register)), ("Lease", lease_text(register))] if register is not None else []),
+        *([("Backup", backup_text(status))] if has_backup(status) else []),
     ]
 
 
@@ -302,6 +303,32 @@ def lease_text(register: Register) -> tuple[str, str]:
     if lease.left is not None:
         return f"{lease.left:.1f} s left, watchdog {lease.watchdog}", "good" if lease.left > 0 else "bad"
     return f"{lease.term:g} s of the holder", "good"
+
+
+def has_backup(status: Status) -> bool:
+    """Are backups configured on that node?"""
+    told = status.around.backup
+    return told is not None and (told.report is None or bool(told.report.stanza))
+
+
+def backup_text(status: Status) -> tuple[str, str]:
+    """How old the newest backup is, what was archived last and when a backup was last tried by a restore, and how good that is."""
+    told, wall = status.around.backup, status.run.written
+    raised = [meaning_of(code) for code in status.verdict.alarms if meaning_of(code).check == "check_sky_backup"]
+    kind = "good" if not raised else "bad" if any(one.severity is Severity.CRITICAL for one in raised) else "warn"
+    if told is None or told.report is None or told.problem:
+        return "not known", "warn"
+    repository, archiver = told.report.repository, told.report.archiver
+    if repository is None or (repository.error and repository.newest is None):
+        return "not known", "warn"
+    newest = repository.newest
+    words = ["none yet" if newest is None else f"{newest.kind} {_duration(max(0.0, wall - newest.stop))}"]
+    if archiver is not None and not archiver.in_recovery:
+        at = archiver.done.at
+        words.append("WAL never" if at is None else f"WAL {_duration(max(0.0, wall - at))}")
+    tried = told.verified_at
+    words.append("never tried" if tried is None else f"tried {_duration(max(0.0, wall - tried))}")
+    return ", ".join(words), kind
 
 
 def _events(status: Status) -> str:

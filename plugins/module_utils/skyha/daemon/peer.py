@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 from typing import Callable
 
-from .kinds import is_plain
+from ..kinds import is_plain
 from .published import OF_PEER, PeerStatus, Place, Run, Status, from_json
 
 EVERY = 3.0

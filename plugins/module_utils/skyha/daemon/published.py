@@ -11,20 +11,19 @@ import dataclasses
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
-from .kinds import PLAIN, is_plain
+from ..backup_report import Told
+from ..kinds import part
 
 FORMAT = 1
 # What a node publishes of its peer's status, and of one whose skyha does not run.
 OF_PEER = (
     *("version", "state", "sentence", "cluster", "node", "peer", "limits"),
-    *("role", "server", "detail", "timeline", "streaming", "lag", "replication", "vip", "bmc", "register"),
+    *("role", "server", "detail", "timeline", "streaming", "lag", "replication", "vip", "bmc", "register", "backup"),
     *("armed", "not_armed", "alarms", "codes", "paused", "trouble", "intent"),
 )
 OF_PEER_THAT_RESTS = ("state", "node", "sentence")
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -231,6 +230,7 @@ class Around:
     peer_status: PeerStatus = PeerStatus()
     bmc: Bmc = Bmc()
     register: Register | None = None
+    backup: Told | None = None
 
 
 @dataclass(frozen=True)
@@ -378,29 +378,7 @@ def from_json(data: object) -> Status:
         raise ValueError("no object")
     if data.get("format", FORMAT) != FORMAT:
         raise ValueError(f"it has format {data['format']!r}, and {FORMAT} is known here")
-    return Status(*(_part(globals()[str(part.type)], data) for part in dataclasses.fields(Status)))
+    return Status(*(part(globals()[str(one.type)], data, readers=_READERS) for one in dataclasses.fields(Status)))
 
 
-def _part(kind: type[T], data: Mapping[str, Any], within: str = "") -> T:
-    """A dataclass from what is told of its fields."""
-    names = {one.name.rstrip("_"): one for one in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    told = names.keys() & data.keys()
-    return kind(**{names[key].name: _read(within + key, str(names[key].type), data[key]) for key in told})
-
-
-def _read(name: str, kind: str, value: Any) -> Any:
-    """A value of this type, as the annotations above spell it."""
-    kind, _, may_be_none = kind.partition(" | ")
-    if kind == "Any" or (value is None and may_be_none):
-        return value
-    if kind in PLAIN:
-        if is_plain(value, kind):
-            return value
-    elif kind.startswith("tuple["):
-        if isinstance(value, (list, tuple)):
-            return tuple(_read(name, kind[len("tuple[") : -len(", ...]")], one) for one in value)
-    elif isinstance(value, Mapping):
-        if kind.startswith("Mapping["):
-            return {key: _read(f"{name}.{key}", kind[len("Mapping[str, ") : -1], one) for key, one in value.items()}
-        return from_json(value) if kind == "Status" else _part(globals()[kind], value, f"{name}.")
-    raise ValueError(f"{name!r} is of another kind")
+_READERS = {"Status": from_json}

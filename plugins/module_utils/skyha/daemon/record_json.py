@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import StateError
+from ..kinds import is_plain
 from ..policy.proof import Kind
 from ..policy.record import Intent, Record, Stage
 from ..words import Role
-from .kinds import is_plain
 
 VERSION = 1
 _WORDS: Mapping[str, Any] = {"Role": Role, "Stage": Stage, "Intent": Intent, "Kind": Kind}

@@ -68,6 +68,7 @@ def snapshot(
             peer_status=peer_status,
             bmc=_bmc(config, memory, board, now),
             register=_register(config, memory, now),
+            backup=board.backup,
         ),
         _verdict(config, memory, decision, board, now, last_failover),
         form.Tally(
