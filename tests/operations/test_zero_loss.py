@@ -10,7 +10,9 @@ import pytest
 from tests.lab import lab
 from tests.operations.plays import no_commit_lost
 
-pytestmark = pytest.mark.skipif(not os.environ.get("LAB_REGISTER"), reason="zero loss needs a register: LAB_REGISTER=vote_host")
+pytestmark = pytest.mark.skipif(
+    not os.environ.get("LAB_REGISTER"), reason="zero loss needs a register: LAB_REGISTER=vote_host"
+)
 
 
 def switched_to(mode: str, protected: bool | None) -> None:

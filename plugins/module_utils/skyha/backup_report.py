@@ -47,6 +47,9 @@ class Repository(Part):
         None  # the newest annotation sky-verified: a restore of a backup was tried, and it is good ...
     )
     verified_label: str = ""  # ... this one
+    failed_at: float | None = None  # the newest annotation sky-failed: it was tried, and is not good
+    failed_label: str = ""
+    is_busy: bool | None = None  # a backup is under way
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,7 @@ check() {
         say "its pages have no checksums, so they were not looked at"
     fi
     say "backup $label is good"
-    noted sky-verified
+    noted sky-verified ""
 }
 
 start() {
@@ -105,12 +105,18 @@ clean() {
 
 failed() {
     say "$*" >&2
-    noted sky-failed
+    noted sky-failed "$*"
     exit 1
 }
 
-# What came of it, with the backup in the repository, where every host that reads it sees it.
+# What came of it: here, and with the backup in the repository, where every host that reads it sees it.
 noted() {
+    ok=true
+    [ "$1" = sky-verified ] || ok=false
+    python3 -c '
+import json, sys, time
+print(json.dumps({"at": time.time(), "label": sys.argv[1], "ok": sys.argv[2] == "true", "detail": sys.argv[3]}))' "$label" $ok "$2" >"$STATE_DIR/check.new"
+    mv "$STATE_DIR/check.new" "$STATE_DIR/check.json"
     pgbackrest --config="$CONFIG" --stanza="$stanza" --set="$label" --annotation="$1=$(date -u +%Y-%m-%dT%H:%M:%SZ)" annotate ||
         fail "that could not be noted in the repository: see above"
 }

@@ -40,7 +40,9 @@ def lasting(**more: Any) -> dict[str, Any]:
     return {"error": "no route to host", "error_for": PATIENCE, **more}
 
 
-@pytest.mark.parametrize("local", [PRIMARY, STANDBY, Local(Server.DOWN, Role.PRIMARY), Local(Server.UNKNOWN, Role.UNKNOWN)])
+@pytest.mark.parametrize(
+    "local", [PRIMARY, STANDBY, Local(Server.DOWN, Role.PRIMARY), Local(Server.UNKNOWN, Role.UNKNOWN)]
+)
 def test_backups_in_good_order_raise_no_alarm(local: Local) -> None:
     assert judged(told(), local) == {}
 
@@ -72,7 +74,17 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
         "wrong checksums",
     ),  # type: ignore[union-attr,type-var]
     ({"repository": lasting()}, "backup_repository", "no route to host"),
-    ({"repository": {"verified_at": None}}, "backup_unverified", "ever tried by a restore"),
+    (
+        {"repository": {"verified_at": None, "oldest_stop": WALL - 10 * DAY}},
+        "backup_unverified",
+        "ever tried by a restore",
+    ),
+    ({"repository": {"verified_at": None, "oldest_stop": None}}, "backup_unverified", "ever tried by a restore"),
+    (
+        {"repository": {"failed_at": WALL - 1, "failed_label": "L"}},
+        "backup_unverified",
+        "backup L could not be restored, or is not good",
+    ),
     ({"repository": {"verified_at": WALL - 10 * DAY}}, "backup_unverified", "10 days ago, and 9 days are allowed"),
     (
         {"check": Check(at=WALL - HOUR, label="L", ok=False, detail="1 row is lost")},
@@ -108,6 +120,22 @@ def test_each_wrong_thing_is_one_alarm(changes: dict[str, Any], code: str, said:
     found = judged(told(**changes))
     assert set(found) == {code}
     assert said in found[code]
+
+
+def test_new_repository_has_time_to_be_tried() -> None:
+    assert judged(told(repository={"verified_at": None, "oldest_stop": WALL - 8 * DAY})) == {}
+
+
+def test_failure_of_before_the_last_good_trial_is_over() -> None:
+    assert GOOD.repository is not None
+    assert GOOD.repository.verified_at is not None
+    assert judged(told(repository={"failed_at": GOOD.repository.verified_at - 1, "failed_label": "L"})) == {}
+
+
+def test_first_backup_that_is_under_way_is_waited_for() -> None:
+    nothing = {"newest": None, "oldest_stop": None, "backups": 0, "wal_to": SEGMENT}
+    assert judged(told(repository={**nothing, "is_busy": True})) == {}
+    assert set(judged(told(repository={**nothing, "is_busy": False}))) == {"backup_old"}
 
 
 def test_every_code_is_tried() -> None:

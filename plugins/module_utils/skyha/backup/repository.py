@@ -17,7 +17,8 @@ from ..backup_report import Backup, Repository
 from ..config import Config
 from ..errors import WorldError
 
-VERIFIED = "sky-verified"  # the annotation: when a restore of that backup was tried, and was good; ISO time, UTC
+# Annotations: when a restore of that backup was tried, and was good, or not; ISO time, UTC.
+VERIFIED, FAILED = "sky-verified", "sky-failed"
 _OK, _NO_BACKUPS = 0, 2  # pgBackRest's codes of a stanza in which nothing is wrong
 MOST_TEXT = 200  # of an error
 
@@ -70,12 +71,9 @@ def _repository(found: Mapping[str, Any]) -> Repository:
     added = [one.added for one in backups]
     current = max((one["database"]["id"] for one in found["archive"]), default=None)
     archives = [one for one in found["archive"] if one["database"]["id"] == current]
-    verified = [
-        (at, str(one["label"]))
-        for one in found["backup"]
-        if (at := _time((one.get("annotation") or {}).get(VERIFIED))) is not None
-    ]
-    at, label = max(verified, default=(None, ""))
+    at, label = _newest(found, VERIFIED)
+    failed_at, failed_label = _newest(found, FAILED)
+    busy = found["status"].get("lock", {}).get("backup", {}).get("held")
     return Repository(
         newest=backups[-1] if backups else None,
         oldest_stop=backups[0].stop if backups else None,
@@ -85,7 +83,20 @@ def _repository(found: Mapping[str, Any]) -> Repository:
         wal_to=max((str(one["max"]) for one in archives if one["max"]), default=""),
         verified_at=at,
         verified_label=label,
+        failed_at=failed_at,
+        failed_label=failed_label,
+        is_busy=busy if isinstance(busy, bool) else None,
     )
+
+
+def _newest(found: Mapping[str, Any], annotation: str) -> tuple[float | None, str]:
+    """Its newest time, and the backup that has it."""
+    times = [
+        (at, str(one["label"]))
+        for one in found["backup"]
+        if (at := _time((one.get("annotation") or {}).get(annotation))) is not None
+    ]
+    return max(times, default=(None, ""))
 
 
 def _backup(one: Mapping[str, Any]) -> Backup:

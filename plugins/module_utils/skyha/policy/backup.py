@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..backup_report import Archiver, Part, Report, Told, WalDisk
+from ..backup_report import Archiver, Part, Report, Repository, Told, WalDisk
 from ..config import Config
 from ..words import Local, Role, Server
 from .wal import size
@@ -90,18 +90,29 @@ def _of_cluster(config: Config, told: Told, local: Local, wall: float) -> Mappin
             found["backup_damaged"] = (
                 f"the newest backup ({repository.newest.label}) found pages of the database with wrong checksums"
             )
-        verified = told.verified_at
-        if verified is None:
-            unverified = "no backup that is kept was ever tried by a restore"
-        else:
-            unverified = _too_old("a backup was last tried by a restore", verified, config.backup.verify_max_age, wall)
+        unverified = _unverified(config, told, repository, wall)
         if unverified and "backup_unverified" not in _of_node(told):
             found["backup_unverified"] = unverified
-    elif not repository.error:
+    elif not repository.error and not repository.is_busy:
         found["backup_old"] = "there is no backup of this cluster yet"
     if local.server is Server.UP:
         found.update(_archive(config, told))
     return found
+
+
+def _unverified(config: Config, told: Told, repository: Repository, wall: float) -> str:
+    """Why nobody knows that a backup is good; where none was tried yet, once there was time for it."""
+    verified, failed = told.verified_at, repository.failed_at
+    if failed is not None and failed > (verified or 0.0):
+        return (
+            f"the last trial failed: the backup {repository.failed_label} could not be restored, or is not good; the journal of "
+            f"sky-backup-{config.backup.stanza}-check on the host that takes backups says why"
+        )
+    if verified is not None:
+        return _too_old("a backup was last tried by a restore", verified, config.backup.verify_max_age, wall)
+    oldest = repository.oldest_stop
+    is_due = oldest is None or wall - oldest > config.backup.verify_max_age
+    return "no backup that is kept was ever tried by a restore" if is_due else ""
 
 
 def _too_old(what: str, then: float, limit: float, wall: float) -> str:
