@@ -40,7 +40,9 @@ def lasting(**more: Any) -> dict[str, Any]:
     return {"error": "no route to host", "error_for": PATIENCE, **more}
 
 
-@pytest.mark.parametrize("local", [PRIMARY, STANDBY, Local(Server.DOWN, Role.PRIMARY), Local(Server.UNKNOWN, Role.UNKNOWN)])
+@pytest.mark.parametrize(
+    "local", [PRIMARY, STANDBY, Local(Server.DOWN, Role.PRIMARY), Local(Server.UNKNOWN, Role.UNKNOWN)]
+)
 def test_backups_in_good_order_raise_no_alarm(local: Local) -> None:
     assert judged(told(), local) == {}
 
