@@ -42,7 +42,7 @@ def show(tmp_path: Path, text: str | None, config: Any = OF_NODE1, as_json: bool
 
 
 def row(text: str, name: str) -> str:
-    return next(line[18:] for line in text.splitlines() if line.startswith(name))
+    return next(line[20:] for line in text.splitlines() if line.startswith(name))
 
 
 @pytest.fixture

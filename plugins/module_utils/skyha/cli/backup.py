@@ -20,7 +20,7 @@ from . import sources
 from .text import Paint, clean, duration, wrap
 
 CHECK = "check_sky_backup"
-NAME = 18
+NAME = 20
 PATH = os.path.join(DIRECTORY, FILE)
 
 
