@@ -19,6 +19,7 @@ def whole_again() -> str:
     lab.wait_for("the whole cluster", lab.is_whole, 60, every=0.5)
     primary = lab.primary()
     assert lab.sql(primary, "SELECT count(*) FROM pg_file_settings WHERE sourcefile LIKE '%auto.conf'") == "0"
+    assert lab.sql(primary, "SELECT name FROM pg_settings WHERE pending_restart") == ""
     assert lab.status(primary)["timeline"] == int(lab.sql(primary, "SELECT timeline_id FROM pg_control_checkpoint()"))
     return primary
 

@@ -20,6 +20,13 @@ def test_defaults_are_the_documents_ports_and_the_fast_profile() -> None:
     assert read.agents[0].privilege == "operator"
 
 
+def test_backups_are_configured_by_a_stanza() -> None:
+    assert not config_file.parse(GOOD).has_backup
+    read = config_file.parse(GOOD + "[backup]\nstanza = sky\nmax_age = 7200\n")
+    assert read.has_backup
+    assert (read.backup.max_age, read.backup.archive_max_age, read.backup.verify_max_age) == (7200.0, 600.0, 777600.0)
+
+
 def test_profile_document_can_be_overridden_value_by_value() -> None:
     read = config_file.parse(GOOD + "[timing]\nprofile = document\ninterval = 3\n")
     assert (read.timing.interval, read.timing.failures_before_failover, read.timing.fence_attempts) == (3.0, 10, 60)
@@ -103,6 +110,8 @@ def test_an_etcd_has_members_instead_of_an_address() -> None:
         (REGISTER + "[watchdog]\ntimeout = 2.5\n", "[watchdog] timeout = '2.5': must be a whole number"),
         (REGISTER + "[watchdog]\ntimeout = 2\n", "[watchdog] timeout = 2 is too short"),
         (REGISTER + "[watchdog]\ndevice = /dev/watchdog0\n", "but [signs] port is 0"),
+        ("[backup]\nmax_age = 7200\n", "[backup] stanza is missing"),
+        ("[backup]\nstanza = sky\nmax_age = 0\n", "[backup] max_age = '0': must be more than 0"),
         ("[watchdog]\ndevice = /dev/watchdog\n", "but [register] engine is none: nothing would feed it"),
     ],
 )

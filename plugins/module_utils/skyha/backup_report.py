@@ -112,6 +112,13 @@ class Check(Part):
 
 
 @dataclass(frozen=True)
+class Gap:  # PostgreSQL was told that this is archived, and it was not; at: when that was seen
+    wal: str = ""
+    newest: str = ""  # in the repository
+    at: float = 0.0
+
+
+@dataclass(frozen=True)
 class Report:
     """All of it. Without [backup] only the disk of the WAL is looked at."""
 
@@ -124,6 +131,7 @@ class Report:
     archiver: Archiver | None = None
     spool: Spool | None = None
     check: Check | None = None
+    gap: Gap | None = None  # until a backup that ended later
 
 
 @dataclass(frozen=True)

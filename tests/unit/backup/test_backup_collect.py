@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.backup import archiver, collect, disks, repository
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.backup_report import Check, Report
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.backup_report import Check, Gap, Pushed, Report
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.errors import WorldError
 from backup_samples import GOOD, OF_NODE1, RealBackups
 from node_samples import NODE1
@@ -147,6 +148,52 @@ def test_what_fails_keeps_what_was_known_and_says_for_how_long(monkeypatch: pyte
         assert GOOD.repository is not None
         assert report.repository.newest == GOOD.repository.newest
         report = Report(**{**vars(report), "written_monotonic": at})
+
+
+def gaps(monkeypatch: pytest.MonkeyPatch, *steps: tuple[str, str, float]) -> list[Gap | None]:
+    """What is told after each look: (archived, newest in the repository, end of the newest backup)."""
+    assert GOOD.repository is not None
+    assert GOOD.repository.newest is not None
+    assert GOOD.archiver is not None
+    found, report = [], GOOD
+    for done, newest, stop in steps:
+        backup = dataclasses.replace(GOOD.repository.newest, stop=stop)
+        there = dataclasses.replace(GOOD.repository, wal_to=newest, newest=backup)
+        here = dataclasses.replace(GOOD.archiver, done=Pushed(9, done, 1.0))
+        monkeypatch.setattr(repository, "look", lambda *_, there=there: there)
+        monkeypatch.setattr(archiver, "look", lambda *_, here=here: here)
+        report = collect.report(OF_NODE1, report, time.monotonic(), time.monotonic() + 5)
+        found.append(report.gap)
+    return found
+
+
+def test_wal_that_was_acknowledged_and_is_not_there_is_told_until_a_newer_backup(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    five, six, seven = (f"00000001000000000000000{number}" for number in (5, 6, 7))
+    now = time.time()
+    found = gaps(monkeypatch, (five, five, 1.0), (six, five, 1.0), (seven, seven, 1.0), (seven, seven, now + 60))
+    assert found[0] is None
+    assert found[1] is not None
+    assert (found[1].wal, found[1].newest) == (six, five)
+    assert found[2] == found[1], "that newer WAL is there mends nothing"
+    assert found[3] is None
+
+
+@pytest.mark.parametrize(
+    ("done", "newest"),
+    [
+        ("00000002.history", "000000010000000000000005"),
+        ("000000010000000000000009", "000000020000000000000003"),  # of before a failover
+        ("", ""),
+    ],
+)
+def test_what_is_no_gap_is_none(monkeypatch: pytest.MonkeyPatch, done: str, newest: str) -> None:
+    assert gaps(monkeypatch, (done, newest, 1.0)) == [None]
+
+
+def test_empty_archive_after_wal_was_acknowledged_is_a_gap(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert gaps(monkeypatch, ("000000010000000000000005", "", 1.0))[0] is not None
 
 
 def test_what_was_known_of_another_stanza_is_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

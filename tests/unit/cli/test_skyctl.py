@@ -24,6 +24,8 @@ from live_node import CONF, Node, wait_for
 VERBS = (
     "status",
     "explain",
+    "backup",
+    "backup-report",
     "history",
     "switchover",
     "rejoin",

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import subprocess
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.backup_report import Told
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon import status
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.board import Board
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.daemon.metrics import metrics
@@ -29,10 +31,13 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import 
     Server,
     Sight,
 )
+from backup_samples import GOOD
 from nagios_samples import NOW, PLUGINS, PRIMARY, STANDBY
 from node_samples import BMC_OF_NODE1, NODE2, configured, remembered
 from programs import program
 
+# What PostgreSQL says of the archive, by its role.
+ARCHIVER = {role: dataclasses.replace(GOOD.archiver, in_recovery=role is Role.STANDBY) for role in Role}  # type: ignore[type-var]
 ROOT = File(__file__).parents[3]
 CONFIG = configured(NODE2, agents=(BMC_OF_NODE1,))
 
@@ -69,6 +74,7 @@ def real(role: Role, failover: dict[str, Any] | None = None) -> dict[str, Any]:
         power=Power.ON,
         bmc_at=NOW - 20,
         counts={("events", "promoted"): 1, ("cycles",): 9},
+        backup=Told(dataclasses.replace(GOOD, archiver=ARCHIVER[role]), 10.0),
     )
     made = status.snapshot(
         CONFIG,

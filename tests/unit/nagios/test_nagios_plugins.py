@@ -43,6 +43,7 @@ ALIVE = [
     ),
     (CRITICAL, STANDBY, {"alarms.cut_off": "node2 may be cut off"}, (), "node2 may be cut off"),
     (CRITICAL, STANDBY, {"alarms.novel": "nobody knows"}, (), "nobody knows"),
+    (OK, PRIMARY, {"alarms.wal_disk_full": "check_sky_backup shows it"}, (), "node1 is primary"),
     (OK, PRIMARY, {"alarms.vip_conflict": "check_vip shows it", "vip.taken": True}, (), "node1 is primary"),
     (CRITICAL, PRIMARY, {"alarms.fence_distrusted": "no reason of a standby"}, (), "no reason of a standby"),
     (WARNING, PRIMARY, {"alarms.power_on": "node2 could not be switched on again"}, (), "could not be switched on"),
@@ -165,6 +166,35 @@ FENCE = [
     (UNKNOWN, STANDBY, {"bmc.ok_age": "20"}, (), "'bmc.ok_age'"),
 ]
 
+REPOSITORY = {"error": "", "error_for": 0.0, "newest": {"kind": "diff", "stop": 1.7e9 + 60 - 7200}}
+BACKUP_TOLD = {
+    "problem": "",
+    "age": 10.0,
+    "report": {"stanza": "sky", "repository": REPOSITORY, "wal_disk": {"free": 6000}},
+}
+WITH = {"backup": BACKUP_TOLD}
+BACKUP = [
+    (OK, PRIMARY, {}, (), "no backups are configured"),
+    (OK, PRIMARY, WITH, (), "newest backup diff, 2.0 h ago | wal_disk_free=6000B;;;0 newest_backup=7200s;;;0"),
+    (OK, STANDBY, WITH, (), "newest backup diff, 2.0 h ago"),
+    (OK, PRIMARY, {**WITH, "backup.report.stanza": ""}, (), "no backups are configured | wal_disk_free=6000B"),
+    (OK, STANDBY, {**WITH, "alarms.down": "PostgreSQL is down"}, (), "newest backup"),
+    (WARNING, PRIMARY, {**WITH, "alarms.backup_old": "it ended 31 hours ago"}, (), "it ended 31 hours ago, newest"),
+    (WARNING, PRIMARY, {**WITH, "alarms.archive": "7 files wait"}, (), "7 files wait"),
+    (WARNING, PRIMARY, WITH, ("-w", "3600"), "newest_backup=7200s;3600;;0"),
+    (WARNING, STANDBY, {"alarms.wal_disk": "9% are free"}, (), "9% are free"),
+    (CRITICAL, PRIMARY, WITH, ("-c", "3600"), "2.0 h ago"),
+    (CRITICAL, STANDBY, {**WITH, "alarms.wal_disk": "x", "alarms.wal_disk_full": "2% are free"}, (), "- 2% are free"),
+    (CRITICAL, PRIMARY, {**WITH, "alarms.backup_damaged": "wrong checksums"}, (), "wrong checksums"),
+    (UNKNOWN, PRIMARY, {**WITH, "alarms.backup_report": "it says nothing of archiver"}, (), "nothing of archiver"),
+    (UNKNOWN, PRIMARY, {"backup": {**BACKUP_TOLD, "problem": "it is 200 s old"}}, (), "it is 200 s old"),
+    (UNKNOWN, PRIMARY, {"backup": {**BACKUP_TOLD, "report": None}}, (), "no report of the backups yet"),
+    (UNKNOWN, PRIMARY, {**WITH, "backup.report.repository.newest": None}, (), "no backup is known"),
+    (UNKNOWN, PRIMARY, {**WITH, "backup.report.stanza": 1}, (), "'backup.report.stanza'"),
+    (UNKNOWN, PRIMARY, {"backup": "fine"}, (), "'backup'"),
+    (UNKNOWN, PRIMARY, {**WITH, "written_monotonic": 4900.0}, (), "100 s"),
+]
+
 
 def expect(ask: Ask, name: str, case: tuple[int, dict[str, Any], dict[str, Any], tuple[str, ...], str]) -> None:
     state, base, changes, argv, part = case
@@ -199,8 +229,13 @@ def test_fence(ask: Ask, case: Any) -> None:
     expect(ask, "check_fence", case)
 
 
+@pytest.mark.parametrize("case", BACKUP)
+def test_backup(ask: Ask, case: Any) -> None:
+    expect(ask, "check_sky_backup", case)
+
+
 def test_every_plugin_is_tried_in_every_state() -> None:
-    for cases in (ALIVE, LAG, ARMED, VIP, FENCE):
+    for cases in (ALIVE, LAG, ARMED, VIP, FENCE, BACKUP):
         assert {case[0] for case in cases} == {OK, WARNING, CRITICAL, UNKNOWN}
 
 

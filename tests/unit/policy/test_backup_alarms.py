@@ -12,6 +12,7 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.alarms import
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.backup_report import (
     Archiver,
     Check,
+    Gap,
     Pushed,
     Report,
     Told,
@@ -98,8 +99,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
         "archive",
         "failed 9 times",
     ),
-    ({"archiver": {"done": Pushed(6, "000000010000000000000006", WALL - 5)}}, "archive", "the archive lacks WAL"),
-    ({"repository": {"wal_to": ""}}, "archive", "newest in the repository is none"),
+    ({"gap": Gap(SEGMENT, "", WALL - 60)}, "archive", "newest in the repository was none"),
     ({"archiver": lasting()}, "archive", "is not known: no route to host"),
     ({"spool": lasting()}, "archive", "is not known: no route to host"),
     ({"archiver": {"mode": "off"}}, "archive_off", "archive_mode is off"),
@@ -146,7 +146,7 @@ def test_every_code_is_tried() -> None:
 def test_standby_tells_only_what_is_its_own(changes: dict[str, Any], code: str, said: str) -> None:
     found = set(judged(told(**changes), STANDBY, OF_NODE2))
     of_node = {"backup_repository", "wal_disk", "wal_disk_full", "backup_report"}
-    assert found == ({code} if code in of_node or "check" in changes else set())
+    assert found == ({code} if code in of_node or {"check", "gap"} & set(changes) else set())
 
 
 def test_what_cannot_be_read_once_or_twice_is_no_alarm_yet() -> None:
@@ -167,15 +167,6 @@ def test_report_from_before_the_promotion_says_nothing_of_the_archive() -> None:
 def test_primary_that_is_down_has_other_alarms() -> None:
     of = told(archiver={"waiting_for": 9000.0})
     assert judged(of, Local(Server.DOWN, Role.PRIMARY)) == {}
-
-
-def test_history_file_that_was_archived_last_is_no_gap() -> None:
-    assert judged(told(archiver={"done": Pushed(6, "00000002.history", WALL)})) == {}
-
-
-def test_gap_is_not_judged_by_a_repository_that_does_not_answer() -> None:
-    done = Pushed(6, "000000010000000000000006", WALL)
-    assert judged(told(archiver={"done": done}, repository={"error": "timeout", "error_for": 1.0})) == {}
 
 
 def test_trial_that_failed_before_the_last_good_one_is_over() -> None:

@@ -15,7 +15,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, Callable
 
-from ..backup_report import DIRECTORY, FILE, FORMAT, Archiver, Check, Part, Report, Repository, Spool, WalDisk
+from ..backup_report import DIRECTORY, FILE, FORMAT, Archiver, Check, Gap, Part, Report, Repository, Spool, WalDisk
 from ..config import Config
 from ..errors import WorldError
 from ..kinds import part
@@ -91,7 +91,24 @@ def report(config: Config, before: Report, began: float, until: float) -> Report
     answers.update({name: one.answer(until) for name, one in asked.items()})
     since = began - before.written_monotonic
     parts: Mapping[str, Any] = {name: _part(name, answer, before, since) for name, answer in answers.items()}
-    return Report(written=time.time(), written_monotonic=time.monotonic(), stanza=config.backup.stanza, **parts)
+    made = Report(written=time.time(), written_monotonic=time.monotonic(), stanza=config.backup.stanza, **parts)
+    return dataclasses.replace(made, gap=_gap(made, before.gap))
+
+
+def _gap(made: Report, before: Gap | None) -> Gap | None:
+    """Is there less in the repository than PostgreSQL was told? It stays so, though newer WAL gets there, until there is a newer backup.
+
+    Another archive_command does that for a while, and pgBackRest itself with WAL that is over archive-push-queue-max.
+    """
+    repository, archiver = made.repository, made.archiver
+    if repository is None or archiver is None or repository.error or archiver.error:
+        return before
+    if before is not None and repository.newest is not None and repository.newest.stop > before.at:
+        before = None
+    wal = archiver.done.wal
+    # Both are timeline and position in hexadecimal digits; what is of another length is a history file or the like.
+    is_less = not archiver.in_recovery and len(wal) == 24 and repository.wal_to < wal
+    return before or (Gap(wal, repository.wal_to, made.written) if is_less else None)
 
 
 _KINDS: Mapping[str, Callable[[], Part]] = {

@@ -11,26 +11,28 @@ from typing import TextIO
 
 from ..alarms import of as meaning_of
 from ..backup.collect import collect
-from ..backup_report import Backup, Part, Report, Repository, Told, WalDisk
+from ..backup_report import DIRECTORY, FILE, Backup, Part, Report, Repository, Told, WalDisk
 from ..config import Config
 from ..daemon.backups import BackupFile
+from ..daemon.page import bytes_text
 from ..errors import WorldError
-from ..policy.wal import size
 from . import sources
 from .text import Paint, clean, duration, wrap
 
 CHECK = "check_sky_backup"
-NAME = 18
+NAME = 20
+PATH = os.path.join(DIRECTORY, FILE)
 
 
-def make(config: Config, out: TextIO, paint: Paint) -> int:
-    """Look at the backups and write the report, as the timer does each minute."""
+def make(config: Config, out: TextIO, paint: Paint, directory: str = DIRECTORY) -> int:
+    """Look at the backups and write the report, as the timer does each minute. 1: it cannot be written; 5: by the wrong user."""
     if os.geteuid() == 0:
-        raise sources.NotAllowed(
-            "the report is made by the database's user, as whom alone PostgreSQL and pgBackRest answer"
-        )
+        user = config.postgresql.superuser
+        text = f"Not permitted: PostgreSQL and pgBackRest answer the database's user only: sudo -u {user} skyctl backup-report"
+        out.write(paint(wrap(text), "bad") + "\n")
+        return 5
     try:
-        path = collect(config)
+        path = collect(config, directory)
     except WorldError as error:
         out.write(paint(wrap(error), "bad") + "\n")
         return 1
@@ -38,9 +40,9 @@ def make(config: Config, out: TextIO, paint: Paint) -> int:
     return 0
 
 
-def show(config: Config, as_json: bool, out: TextIO, paint: Paint) -> int:
+def show(config: Config, as_json: bool, out: TextIO, paint: Paint, path: str = PATH) -> int:
     """What the report says, and what skyha makes of it. 0: no alarm; 4: one, or nothing is known."""
-    told = BackupFile(config, time.monotonic).told()
+    told = BackupFile(config, time.monotonic, path).told()
     view = sources.here(config.paths.run_dir, config.http.listen)
     alarms = {}
     if view.is_live and view.status is not None:
@@ -113,14 +115,14 @@ def _lines(told: Told, report: Report, wall: float) -> list[str]:
             ]
     if report.spool is not None:
         rows.append(
-            ("spool", _known(report.spool, f"{_count(report.spool.files, 'file')}, {_size(report.spool.bytes)}"))
+            ("spool", _known(report.spool, f"{_count(report.spool.files, 'file')}, {bytes_text(report.spool.bytes)}"))
         )
     rows.append(("disk of the WAL", _known(report.wal_disk, disk(report.wal_disk))))
     return [wrap(text, name.ljust(NAME), " " * NAME) for name, text in rows]
 
 
 def _repository(one: Repository, wall: float) -> list[tuple[str, str]]:
-    many = "" if one.backups is None else f"{_count(one.backups, 'backup')}, {_size(one.bytes)}; "
+    many = "" if one.backups is None else f"{_count(one.backups, 'backup')}, {bytes_text(one.bytes)}; "
     span = f"WAL {one.wal_from or 'none'} to {one.wal_to or 'none'}"
     back = "nothing" if one.oldest_stop is None else _ago(one.oldest_stop, wall)
     return [
@@ -131,7 +133,7 @@ def _repository(one: Repository, wall: float) -> list[tuple[str, str]]:
             + (
                 ""
                 if one.newest is None
-                else f" ({one.newest.label}), {_size(one.newest.size)}, {_size(one.newest.added)} in the repository"
+                else f" ({one.newest.label}), {bytes_text(one.newest.size)}, {bytes_text(one.newest.added)} in the repository"
             ),
         ),
         ("restore reaches", f"back to {back}" if one.oldest_stop is not None else back),
@@ -156,7 +158,7 @@ def disk(one: WalDisk) -> str:
     if one.free is None or not one.total:
         return "not known"
     full = "" if one.full_in is None else f", full in {duration(one.full_in)} at this rate"
-    return f"{size(one.free)} of {size(one.total)} free ({one.free / one.total:.0%}){full}"
+    return f"{bytes_text(one.free)} of {bytes_text(one.total)} free ({one.free / one.total:.0%}){full}"
 
 
 def _known(one: Part, text: str) -> str:
@@ -172,7 +174,3 @@ def _ago(then: float | None, wall: float) -> str:
 
 def _count(number: int | None, what: str) -> str:
     return f"{what}s not counted" if number is None else f"{number} {what}" + ("" if number == 1 else "s")
-
-
-def _size(number: int | None) -> str:
-    return "size not known" if number is None else size(number)

@@ -43,6 +43,8 @@ def warnings(config: Config) -> list[str]:
     for program in ("pg_ctl", "pg_rewind", "pg_controldata"):
         if not os.path.exists(os.path.join(config.postgresql.bin_dir, program)):
             found.append(f"[postgresql] bin_dir = {config.postgresql.bin_dir}: {program} is not there")
+    if config.has_backup and not os.path.exists(config.backup.config):
+        found.append(f"[backup] config = {config.backup.config}: there is no such file")
     if not os.path.isdir(config.postgresql.data_dir):
         found.append(f"[postgresql] data_dir = {config.postgresql.data_dir}: there is no such directory")
     if config.vip.interface not in (name for _index, name in socket.if_nameindex()):

@@ -244,7 +244,7 @@ def _facts(status: Status) -> list[tuple[str, tuple[str, str]]]:
     """The rows of one node: name, (text, kind)."""
     here, vip, bmc = status.postgres, status.around.vip, status.around.bmc
     register = status.around.register
-    lag = "unknown" if here.lag.seconds is None else f"{here.lag.seconds:.1f} s, {_bytes(here.lag.bytes)}"
+    lag = "unknown" if here.lag.seconds is None else f"{here.lag.seconds:.1f} s, {bytes_text(here.lag.bytes)}"
     armed = {True: ("yes", "good"), False: ("no", "bad"), None: ("-", "")}[status.verdict.armed]
     if status.verdict.is_under_way:
         armed = ("under way", "bad")
@@ -381,7 +381,8 @@ def replication(status: Status) -> tuple[str, str]:
     return ("streaming", "good") if status.postgres.streaming else ("not streaming", "bad")
 
 
-def _bytes(number: int | None) -> str:
+def bytes_text(number: int | None) -> str:
+    """Bytes for people."""
     if number is None:
         return "bytes unknown"
     for unit, size in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):

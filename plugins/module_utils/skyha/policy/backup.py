@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..backup_report import Archiver, Part, Report, Repository, Told, WalDisk
+from ..backup_report import Part, Report, Repository, Told, WalDisk
 from ..config import Config
 from ..words import Local, Role, Server
 from .wal import size
@@ -38,7 +38,7 @@ def backup_alarms(config: Config, told: Told | None, local: Local, wall: float) 
             return {**found, "backup_report": missing}
         found.update(_of_node(told))
         if local.role is Role.PRIMARY:
-            found.update(_of_cluster(config, told, local, wall))
+            found = {**_of_cluster(config, told, local, wall), **found}
     return found
 
 
@@ -65,6 +65,12 @@ def _of_node(told: Told) -> Mapping[str, str]:
     repository, check = told.report.repository, told.report.check
     if _lasting(repository):
         found["backup_repository"] = f"from this node the backups cannot be read: {_lasting(repository)}"
+    gap = told.report.gap
+    if gap is not None:
+        found["archive"] = (
+            f"the archive lacks WAL: PostgreSQL was told that {gap.wal} is in it, and the newest in the repository was "
+            f"{gap.newest or 'none'}. No restore gets beyond it, until there is a newer backup"
+        )
     if _lasting(check):
         found["backup_unverified"] = (
             f"how the last trial of a backup on this node ended cannot be read: {_lasting(check)}"
@@ -91,7 +97,7 @@ def _of_cluster(config: Config, told: Told, local: Local, wall: float) -> Mappin
                 f"the newest backup ({repository.newest.label}) found pages of the database with wrong checksums"
             )
         unverified = _unverified(config, told, repository, wall)
-        if unverified and "backup_unverified" not in _of_node(told):
+        if unverified:
             found["backup_unverified"] = unverified
     elif not repository.error and not repository.is_busy:
         found["backup_old"] = "there is no backup of this cluster yet"
@@ -147,20 +153,7 @@ def _archive(config: Config, told: Told) -> Mapping[str, str]:
             else ""
         )
         found["archive"] = f"{archiver.waiting} files of WAL wait for the archive, the oldest for {_time(waits)}{last}"
-    elif _is_dropped(report, archiver):
-        found["archive"] = (
-            f"the archive lacks WAL: PostgreSQL was told that {archiver.done.wal} is in it, and the newest in the repository is "
-            f"{report.repository.wal_to if report.repository and report.repository.wal_to else 'none'}"
-        )
     return found
-
-
-def _is_dropped(report: Report, archiver: Archiver) -> bool:
-    """Is there less in the repository than was acknowledged? pgBackRest drops what is over archive-push-queue-max, and says 'done'."""
-    repository, wal = report.repository, archiver.done.wal
-    if repository is None or repository.error or len(wal) != 24:  # a history file or the like
-        return False
-    return repository.wal_to < wal  # both are timeline and position in hexadecimal digits
 
 
 def _wal_disk(disk: WalDisk) -> Mapping[str, str]:
