@@ -65,4 +65,4 @@ def check(path: str = CHECK) -> Check:
         raise WorldError(f"{path} is not understood: {error}; run the check of the backups again") from error
     if found.at is None or found.ok is None:
         raise WorldError(f"{path} does not say when a backup was tried, or whether it is good; run that again")
-    return Check(at=found.at, label=found.label, ok=found.ok, detail=found.detail[:200])
+    return Check(at=found.at, label=found.label[:100], ok=found.ok, detail=found.detail[:200])
