@@ -231,7 +231,7 @@ class Agent:
     name: str
     kind: Annotated[str, _one_of("ipmi", "command")] = ""
     address: Address = ""
-    port: Port = 623
+    port: Port = 0  # 0: IPMI's own; a command is told none, as each fence agent has one of its own
     user: str = ""
     password_file: str = ""
     privilege: Annotated[str, _one_of("callback", "user", "operator", "administrator")] = "operator"

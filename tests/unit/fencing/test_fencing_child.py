@@ -37,3 +37,15 @@ def test_every_reason_is_told_where_nothing_works() -> None:
     assert "/nonexistent" in error
     assert "fence agent switch: status failed with exit code 1" in error
     assert "/nonexistent" in str(request([BROKEN])["error"])
+
+
+def test_command_is_told_no_port_but_a_given_one(tmp_path: Path) -> None:
+    """Each fence agent has one of its own: IPMI's would lead a fence_redfish astray."""
+    program = tmp_path / "fence_switch"
+    program.write_text(f"#!/bin/sh\ncat > {tmp_path}/told\necho Status: ON\n")
+    program.chmod(0o700)
+    lines = dict.fromkeys(("off", "on", "status"), str(program))
+    for given, told in (({}, False), ({"port": 8443}, True)):
+        request([{"name": "switch", "kind": "command", **lines, **given}], verb="status")
+        assert ("ipport=8443" in (tmp_path / "told").read_text()) is told
+        assert "ipport=623" not in (tmp_path / "told").read_text()

@@ -29,7 +29,9 @@ def make(agent: configuration.Agent) -> Agent:
         except ConfigError as error:
             raise FenceError(f"fence agent {agent.name}: {error}") from error
     if agent.kind == "ipmi":
-        return ipmi.IpmiAgent(agent.name, agent.address, agent.user, secret, agent.port, agent.privilege, agent.cipher)
+        return ipmi.IpmiAgent(
+            agent.name, agent.address, agent.user, secret, agent.port or ipmi.PORT, agent.privilege, agent.cipher
+        )
     lines = {verb: getattr(agent, verb) for verb in ("off", "on", "status", "reset")}
     return CommandAgent(agent.name, lines, agent.address, agent.user, secret, agent.port)
 
