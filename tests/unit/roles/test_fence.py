@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -175,3 +176,19 @@ def test_bare_on_and_off_are_keys_although_yaml_reads_them_as_true_and_false() -
     fence = yaml.safe_load("[[{name: pdu, kind: command, status: pdu 3, off: pdu 3 off, on: pdu 3 on}]]")
     assert fence_problems(fence, "node1", PEER) == []
     assert fence_levels(fence, {})[0][0]["off"] == "pdu 3 off"
+
+
+def examples() -> list[Any]:
+    """The fences of docs/fencing.md: each block that is a list of levels, and the first one, of a whole host."""
+    page = (ROLES.parent / "docs/fencing.md").read_text()
+    whole = yaml.safe_load(page.partition("```yaml\n")[2].partition("```")[0])
+    blocks = ["".join(lines) for lines in re.findall(r"((?:^ {4}.*\n)+)", page, re.MULTILINE)]
+    levels = [level for block in blocks if block.lstrip().startswith("- - ") for level in yaml.safe_load(block)]
+    return [whole["pg_nodes"]["hosts"]["node1"]["pg_cluster_fence"], *([level] for level in levels)]
+
+
+def test_examples_of_the_page_are_taken() -> None:
+    found = examples()
+    assert len(found) > 8
+    for fence in found:
+        assert fence_problems(fence, "node1", PEER) == []
