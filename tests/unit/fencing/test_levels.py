@@ -40,6 +40,19 @@ class TestOrderOfTheLevels:
         assert by_levels([[first], [second]], "off", 10.0, clock, clock.sleep).proof
         assert clock.now <= 10.0
 
+    def test_host_that_stood_still_in_one_level_gives_no_order_by_the_next(self) -> None:
+        """The peer may be somebody else's primary by now."""
+        clock, second = Clock(), Outlet("pdu")
+
+        class Frozen(Outlet):
+            def status(self, deadline: float) -> Power:
+                clock.now += 600.0
+                raise FenceError("no answer")
+
+        with pytest.raises(FenceError, match="no answer; off was not ordered by the next level"):
+            by_levels([[Frozen("bmc")], [second]], "off", 10.0, clock, clock.sleep)
+        assert second.orders == []
+
     def test_all_reasons_are_told(self) -> None:
         with pytest.raises(FenceError, match=r"one died; two is wrong"):
             do("off", [Host("one died")], [Host("two is wrong")])

@@ -180,7 +180,7 @@ def test_bare_on_and_off_are_keys_although_yaml_reads_them_as_true_and_false() -
 
 def examples() -> list[Any]:
     """The fences of docs/fencing.md: each block that is a list of levels, and the first one, of a whole host."""
-    page = (ROLES.parent / "docs/fencing.md").read_text()
+    page = re.sub(r'"\{\{.*?\}\}"', "secret", (ROLES.parent / "docs/fencing.md").read_text())
     whole = yaml.safe_load(page.partition("```yaml\n")[2].partition("```")[0])
     blocks = ["".join(lines) for lines in re.findall(r"((?:^ {4}.*\n)+)", page, re.MULTILINE)]
     levels = [level for block in blocks if block.lstrip().startswith("- - ") for level in yaml.safe_load(block)]

@@ -103,6 +103,9 @@ def _first(levels: Sequence[Level], verb: str, deadline: float, clock: Clock, sl
     """Each level has an equal part of what is left of the time, so that a dead one leaves some for the next."""
     until, said = clock() + deadline, []
     for number, level in enumerate(levels):
+        if clock() >= until:  # as in carry_out: this host stood still meanwhile, what an order leans on is too old
+            said.append(f"{verb} was not ordered by the next level, the {deadline:g} s are over; it is tried again")
+            break
         agent = level[0] if len(level) == 1 else Together(level, clock)
         try:
             return carry_out(agent, verb, left(until, clock) / (len(levels) - number), True, clock, sleep)
