@@ -19,6 +19,11 @@ RENAMED = {
     "streaming_replication_unit_limits": "pg_cluster_unit_limits",
     "streaming_replication_wal_dir": "pg_cluster_wal_dir",
 }
+# What has no successor that could just be renamed: the sentence.
+GONE = {
+    "skyha_daemon_agents": "skyha_daemon_agents is gone: it told a node how its peer is switched off. Say for each node how that node itself is "
+    "switched off, as its pg_cluster_fence (so what stood for node1 belongs to node2), a list of levels; see docs/fencing.md"
+}
 _REQUIRED = (
     "pg_cluster_vip",
     "pg_cluster_vote_address",
@@ -55,8 +60,8 @@ def preflight_problems(given: Mapping[str, Any], facts: Mapping[str, Any], told:
 
 
 def renamed_variables(names: Sequence[str]) -> list[str]:
-    """A sentence for each variable that has another name now."""
-    return [
+    """A sentence for each variable that has another name now, or none."""
+    return [GONE[old] for old in sorted(GONE.keys() & set(names))] + [
         f"{old} is called {RENAMED[old]} now, since more than one role reads it: rename it in the inventory"
         for old in sorted(RENAMED.keys() & set(names))
     ]
@@ -112,9 +117,9 @@ def _values(given: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _required(given: Mapping[str, Any]) -> Iterator[str]:
-    """The variables that must be set. With a lease a node may have no BMC; one that it has must be usable."""
+    """The variables that must be set. With a lease, or other fences, a node may have no BMC; one that it has must be usable."""
     yield from _REQUIRED
-    if given["pg_cluster_bmc_address"] or not given["pg_cluster_has_lease"]:
+    if not given["pg_cluster_fence"] and (given["pg_cluster_bmc_address"] or not given["pg_cluster_has_lease"]):
         yield from _BMC
     if given["pg_cluster_register"] != "none":
         yield "pg_cluster_register_password"

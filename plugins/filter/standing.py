@@ -1,11 +1,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Small judgements of the playbooks about hosts: what is not whole, agents that would fence their own host, a watchdog that skyha
-could not use, room for WAL."""
+"""Small judgements of the playbooks about hosts: what is not whole, a watchdog that skyha could not use, room for WAL."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 _UNITS = {"": 1, "kb": 1024, "mb": 1024**2, "gb": 1024**3, "tb": 1024**4}
@@ -45,35 +44,6 @@ def not_whole(picture: Mapping[str, Any], node: str, is_primary: bool) -> list[s
                 f"From {node} the way through {through} is {path['sight']} ({path['detail'] or 'no more is known'}): see {unit}."
             )
     return found
-
-
-def agent_problems(
-    agents: Sequence[Mapping[str, Any]],
-    of_peer: Sequence[Mapping[str, Any]],
-    node: str,
-    peer: str,
-    own_addresses: Sequence[str],
-) -> list[str]:
-    """Fence agents that would switch off the node that uses them: a node's skyha_daemon_agents lead to its peer's power."""
-    found = []
-    for agent in agents:
-        name, address = agent.get("name", "?"), str(agent.get("address") or "")
-        if address and address in own_addresses:
-            found.append(
-                f"skyha_daemon_agents of {node} holds {name} at {address}, which is {node}'s own: {node} would switch itself off instead of "
-                f"{peer}. Give {node} the way to {peer}'s power, in its own variables (host_vars)."
-            )
-        elif any(_way(agent) == _way(other) for other in of_peer):
-            found.append(
-                f"skyha_daemon_agents holds {name} for both {node} and {peer}, with the same address and command lines: on one of them it would "
-                "switch off the node itself. Give each node the way to the other's power, in its own variables (host_vars)."
-            )
-    return found
-
-
-def _way(agent: Mapping[str, Any]) -> tuple[str, ...]:
-    """What decides whose power it is; name and credentials do not."""
-    return tuple(str(agent.get(key) or "") for key in ("kind", "address", "port", "status", "off", "on", "reset"))
 
 
 def wal_room_mb(settings: Mapping[str, Any]) -> int:
@@ -117,7 +87,6 @@ class FilterModule:
     def filters(self) -> dict[str, Any]:
         """The names."""
         return {
-            "agent_problems": agent_problems,
             "not_whole": not_whole,
             "wal_room_mb": wal_room_mb,
             "watchdog_problems": watchdog_problems,

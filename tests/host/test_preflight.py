@@ -40,9 +40,9 @@ CASES = {
     "another name": ({"pg_cluster_name": "moon"}, "what runs on node1 has 'sky'"),
     "another database": ({"pg_cluster_database": "other"}, "Another name means another cluster"),
     "another WAL directory": ({"pg_cluster_wal_dir": "/wal/pg"}, "inside the data directory"),
-    "an agent of all nodes": (
-        {"skyha_daemon_agents": [{"name": "pdu", "kind": "command", "off": "pdu off", "status": "pdu status"}]},
-        "would switch off the node itself",
+    "one fence for all nodes": (
+        {"pg_cluster_fence": [[{"name": "pdu", "agent": "pdu 3"}]]},
+        "one of them would switch itself off",
     ),
     "name for an address": ({"pg_cluster_vote_address": "vote.example"}, "is not an IP address"),
 }

@@ -232,6 +232,13 @@ MUTANTS = (
         ("tests/unit/fencing/test_agents.py",),
     ),
     Mutant(
+        "one power supply that is off is enough",
+        "fencing/levels.py",
+        "        return powers[0] if len(set(powers)) == 1 else Power.UNKNOWN\n",
+        "        return Power.OFF if Power.OFF in powers else powers[0]\n",
+        ("tests/unit/fencing/test_levels.py",),
+    ),
+    Mutant(
         "the order accepted is proof enough",
         "fencing/agents.py",
         "    _read_back(agent, verb, wanted, until, clock, sleep)\n",

@@ -39,10 +39,13 @@ def test_profile_document_can_be_overridden_value_by_value() -> None:
         (("198.51.100.116", "vip.example"), "must be an IP address"),
         (("198.51.100.116", "198.51.100.111"), "[peer] address and [vip] address are both 198.51.100.111"),
         (("name = node2", "name = node1"), "are both node1"),
-        (("198.51.100.212", "198.51.100.111"), "it must be the BMC's"),
+        (
+            ("198.51.100.212", "198.51.100.111"),
+            "is the peer itself, which is not there when it matters; it must be its BMC's",
+        ),
         (
             ("[peer]", "bmc_address = 198.51.100.212\n[peer]"),
-            "[agent bmc] address 198.51.100.212 is this node's own BMC ([node] bmc_address): the node would switch itself off",
+            "[agent bmc] leads to 198.51.100.212, which is its own BMC's address: this node would switch itself off",
         ),
         (("kind = ipmi", "kind = magic"), "not one of ipmi, command"),
         (("user = test\n", ""), "[agent bmc] user is missing"),
@@ -187,3 +190,96 @@ def test_any_timing_is_read_or_refused_with_sentences(values: dict[str, str]) ->
         assert read.timing.interval > 0
         return
     assert sentences
+
+
+PDU = """
+[agent left]
+kind = command
+address = 198.51.100.50
+off = fence_apc_snmp plug=3
+on = fence_apc_snmp plug=3
+status = fence_apc_snmp plug=3
+[agent right]
+kind = command
+address = 198.51.100.51
+off = fence_apc_snmp plug=3
+on = fence_apc_snmp plug=3
+status = fence_apc_snmp plug=3
+"""
+
+
+def fences(levels: str) -> list[list[str]]:
+    read = config_file.parse(GOOD + PDU + f"[fence]\nlevels = {levels}\n")
+    return [[agent.name for agent in level] for level in read.fences]
+
+
+class TestLevels:
+    """Which agents switch off together, and in which order."""
+
+    def test_agents_are_levels_of_their_own_in_the_order_of_the_file(self) -> None:
+        assert fences("") == [["bmc"], ["left"], ["right"]]
+
+    def test_agents_joined_by_a_plus_are_one_level(self) -> None:
+        assert fences("bmc, left+right") == [["bmc"], ["left", "right"]]
+        assert fences("left+right bmc") == [["left", "right"], ["bmc"]]
+
+    @pytest.mark.parametrize(
+        ("levels", "sentence"),
+        [
+            ("bmc left+rihgt", "[fence] levels names 'rihgt', and there is no [agent rihgt]"),
+            ("bmc left", "[agent right] is 0 times in [fence] levels"),
+            ("bmc left+right left", "[agent left] is 2 times in [fence] levels"),
+            ("bmc left+left right", "[agent left] is 2 times in [fence] levels"),
+            ("bmc left+ right", "[fence] levels names ''"),
+            ("bmc left+right\naction = reset", "a reset of one after the other never ends the host's power"),
+        ],
+    )
+    def test_each_mistake_is_named(self, levels: str, sentence: str) -> None:
+        assert sentence in problems(GOOD + PDU + f"[fence]\nlevels = {levels}\n")
+
+
+class TestFenceOfOneself:
+    """It is node1 that reads this file, at 198.51.100.110."""
+
+    @pytest.mark.parametrize(
+        "line",
+        [
+            "fence_virsh plug=node1",
+            "fence_virsh --plug=NODE1",
+            "fence_virsh -n node1.example.org",
+            "ssh root@198.51.100.110 poweroff",
+            "sh -c 'pdu off node1'",
+            "fence_ipmilan ip=198.51.100.116",
+        ],
+    )
+    def test_command_line_that_names_this_node_is_refused(self, line: str) -> None:
+        text = GOOD + f"[agent own]\nkind = command\noff = {line}\nstatus = {line}\n"
+        assert "[agent own] leads to" in problems(text)
+        assert "this node would switch itself off" in problems(text)
+
+    @pytest.mark.parametrize(
+        "line",
+        [
+            "fence_virsh plug=node2",
+            "fence_virsh plug=node10",
+            "fence_virsh plug=node2 login=node1",
+            "fence_vmware_rest --plug=node2 --username=node1",
+            "/opt/node1/fence plug=node2 identity_file=/etc/pki/node1.pem",
+        ],
+    )
+    def test_command_line_that_names_the_peer_is_taken(self, line: str) -> None:
+        text = GOOD + f"[agent own]\nkind = command\noff = {line}\nstatus = {line}\n"
+        assert config_file.parse(text).agents[1].off == line
+
+    @pytest.mark.parametrize("address", ["198.51.100.110", "198.51.100.116"])
+    @pytest.mark.parametrize("kind", ["ipmi\nuser = u\npassword_file = p", "command\noff = pdu off\nstatus = pdu"])
+    def test_agent_at_an_own_address_is_refused(self, address: str, kind: str) -> None:
+        text = GOOD + f"[agent own]\naddress = {address}\nkind = {kind}\n"
+        assert f"[agent own] leads to {address}, which is" in problems(text)
+
+    def test_own_address_is_known_in_any_spelling(self) -> None:
+        text = (
+            GOOD.replace("198.51.100.110", "2001:db8::a")
+            + "[agent own]\nkind = command\noff = x [2001:DB8:0::A]\nstatus = x\n"
+        )
+        assert "[agent own] leads to" in problems(text)

@@ -26,6 +26,7 @@ each_page = pytest.mark.parametrize("page", PAGES, ids=NAMES)
 # Names that begin like a role's but are no variables: tags, facts, files, modules' and tables' names.
 PREFIX = re.compile(rf"`((?:{'|'.join(docs_variables.ROLES)})_[a-z0-9_]+)\b")
 OTHERS = {
+    "skyha_daemon_agents",  # what it was until pg_cluster_fence
     "os_tuning_install",
     "os_tuning_configure",
     "pg_build_install",

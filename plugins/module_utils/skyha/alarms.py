@@ -133,6 +133,12 @@ ALARMS: Mapping[str, Alarm] = {
         "'skyctl fence-test'; see to the BMC's address, user, password and its network",
         "check_fence",
     ),
+    "fence_device": Alarm(
+        _MILD,
+        "A device by which the peer could be switched off does not answer, or contradicts another; a failover would use another level.",
+        "'skyctl fence-test' names it; see to its address, user and password, to the outlet that it is set for, and its network",
+        "check_fence",
+    ),
     "not_standby": _against(
         _BAD,
         "PostgreSQL here is no running standby.",

@@ -163,6 +163,8 @@ class Fence:
 
     action: Annotated[str, _one_of("off", "reset")] = "off"  # reset: the document's, the weaker proof
     power_on_after: bool = True  # switch the peer on again after a failover
+    # Names of agents, tried in this order; of those joined by '+' (two power supplies) each must switch off. '': as they stand in the file
+    levels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -241,7 +243,7 @@ class Agent:
     name: str
     kind: Annotated[str, _one_of("ipmi", "command")] = ""
     address: Address = ""
-    port: Port = 623
+    port: Port = 0  # 0: IPMI's own; a command is told none, as each fence agent has one of its own
     user: str = ""
     password_file: str = ""
     privilege: Annotated[str, _one_of("callback", "user", "operator", "administrator")] = "operator"
@@ -393,6 +395,14 @@ class Config:
     paths: Paths = Paths()
     hooks: Hooks = Hooks()
     timing: Timing = Timing()
+
+    @property
+    def fences(self) -> tuple[tuple[Agent, ...], ...]:
+        """The levels: in each, the agents that must all switch off."""
+        if not self.fence.levels:
+            return tuple((agent,) for agent in self.agents)
+        named = {agent.name: agent for agent in self.agents}
+        return tuple(tuple(named[name] for name in level.split("+")) for level in self.fence.levels)
 
     @property
     def has_register(self) -> bool:

@@ -20,6 +20,7 @@ from typing import Any, Callable
 from .config import PROFILES, Agent, Backup, Config, Timing, slot_of
 from .errors import ConfigError, may_pass
 from .margins import PROOF_FRESH
+from .own import leads_home
 
 # The sections by name; those of the agents have names of their own.
 _SECTIONS = {name: kind for name, kind in typing.get_type_hints(Config).items() if name != "agents"}
@@ -210,9 +211,50 @@ def _no_lease(config: Config) -> list[str]:
     return found
 
 
+def _fences_home(config: Config, agent: Agent) -> list[str]:
+    """An agent that would switch off the node that uses it, or that can switch nothing."""
+    node, where = config.node, f"[agent {agent.name}]"
+    home = leads_home(
+        agent.address,
+        (agent.status, agent.off, agent.on, agent.reset),
+        node.name,
+        (node.bmc_address, node.address, config.vip.address),
+    )
+    if home is not None:
+        what = {node.bmc_address: "its own BMC's address", config.vip.address: "the VIP"}.get(home, "its own")
+        return [
+            f"{where} leads to {home}, which is {what}: this node would switch itself off; it must be the way to the power of "
+            f"{config.peer.name}"
+        ]
+    if agent.kind == "ipmi" and agent.address == config.peer.address:
+        return [
+            f"{where} address {agent.address} is the peer itself, which is not there when it matters; it must be its BMC's"
+        ]
+    return []
+
+
+def _levels(config: Config) -> list[str]:
+    """[fence] levels name each agent once."""
+    named = [name for level in config.fence.levels for name in level.split("+")]
+    known = [agent.name for agent in config.agents]
+    found = [f"[fence] levels names {name!r}, and there is no [agent {name}]" for name in named if name not in known]
+    found += [
+        f"[agent {name}] is there twice; each needs a name of its own" for name in {*known} if known.count(name) > 1
+    ]
+    for name in {*known} if named else ():
+        if named.count(name) != 1:
+            found.append(f"[agent {name}] is {named.count(name)} times in [fence] levels; each agent is in one level")
+    if config.fence.action == "reset" and any("+" in level for level in config.fence.levels):
+        found.append(
+            "[fence] action = reset, but a level has several agents: a reset of one after the other never ends the host's power; "
+            "set action = off"
+        )
+    return found
+
+
 def _contradictions(config: Config) -> list[str]:
     """What each value allows but all together do not."""
-    found = _never_fails_over(config.timing) + _no_lease(config)
+    found = _never_fails_over(config.timing) + _no_lease(config) + _levels(config)
     if config.zero_loss and not config.has_register:
         found.append(
             "[replication] mode = zero_loss needs a [register]: there it stands whether the standby has everything; set one, or mode async"
@@ -240,15 +282,7 @@ def _contradictions(config: Config) -> list[str]:
             "nothing could ever be promoted"
         )
     for agent in config.agents:
-        if agent.address and agent.address == config.node.bmc_address:
-            found.append(
-                f"[agent {agent.name}] address {agent.address} is this node's own BMC ([node] bmc_address): the node would "
-                "switch itself off; it must be the way to the peer's power"
-            )
-        if agent.kind == "ipmi" and agent.address in (config.node.address, config.peer.address, config.vip.address):
-            found.append(
-                f"[agent {agent.name}] address {agent.address} is a node's own or the VIP; it must be the BMC's"
-            )
+        found += _fences_home(config, agent)
         if config.fence.action == "reset" and agent.kind == "command" and not agent.reset:
             found.append(f"[agent {agent.name}] reset is missing, but [fence] action is reset")
     if config.vip.prefix > (128 if ":" in config.vip.address else 32):

@@ -357,6 +357,7 @@ class Outcome:
     detail: str = ""
     power: Power = Power.UNKNOWN  # FENCE, POWER_ON, CHECK_BMC: as read back
     proof: bool = False  # FENCE: the peer was seen off, or was reset where that is configured
+    warning: str = ""  # CHECK_BMC: which devices cannot be used, where others can
     numbers: Mapping[str, float] = field(default_factory=dict)
 
 

@@ -220,6 +220,18 @@ def test_fence_test_that_fails_names_the_reason(node: Make, monkeypatch: pytest.
     assert "incorrect password" in text
 
 
+def test_fence_test_names_the_device_that_does_not_answer_beside_a_level_that_stands(
+    node: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = node(STANDBY)
+    told = Outcome(Task.CHECK_BMC, True, power=Power.ON, warning="outlet right: no answer")
+    monkeypatch.setattr(one.world.tasks, "start", lambda _task: one.world.tasks.over.append(told))
+    code, text = one.skyctl("fence-test")
+    assert code == 0
+    assert "answers: power is on" in text
+    assert "outlet right: no answer" in text
+
+
 def test_fence_test_without_an_answer_ends(node: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     one = node(STANDBY)
     monkeypatch.setattr(one.world.tasks, "start", lambda task: None)

@@ -8,55 +8,13 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.errors import
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.fencing.agents import (
     Done,
     carry_out,
-    first_that_works,
     predict,
 )
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.margins import SETTLES
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Power
+from fence_samples import Clock, Host
 
 ON, OFF, UNKNOWN = Power.ON, Power.OFF, Power.UNKNOWN
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
-
-
-class Host:
-    """An agent whose answers are given: each is a power, or an error. The last one repeats."""
-
-    def __init__(
-        self, *answers: Power | str, refuses: str = "", takes: float = 0.0, clock: Clock | None = None
-    ) -> None:
-        self.where = "BMC test"
-        self.answers, self.refuses, self.takes = list(answers), refuses, takes
-        self.clock = clock
-        self.orders: list[str] = []
-        self.closed = False
-
-    def status(self, deadline: float) -> Power:
-        if self.clock is not None:
-            self.clock.now += min(self.takes, deadline)
-            if self.takes > deadline:
-                raise FenceError("BMC test: no answer")
-        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        if not isinstance(answer, Power):
-            raise FenceError(answer)
-        return answer
-
-    def order(self, verb: str, deadline: float) -> None:
-        if self.refuses:
-            raise FenceError(self.refuses)
-        self.orders.append(verb)
-
-    def close(self) -> None:
-        self.closed = True
 
 
 def do(host: Host, verb: str, verify: bool = True) -> Done:
@@ -174,37 +132,6 @@ class TestOtherVerbs:
     def test_unknown_verb_is_named_with_the_known_ones(self) -> None:
         with pytest.raises(FenceError, match=r"'explode' is no power verb; known: status, on, off"):
             do(Host(ON), "explode")
-
-
-class TestSeveralAgents:
-    """They are tried in their order."""
-
-    def test_second_one_is_used_where_the_first_fails(self) -> None:
-        clock, first, second = Clock(), Host("no answer from iDRAC"), Host(ON, OFF)
-        done = first_that_works([first, second], "off", 5.0, clock, clock.sleep)
-        assert done.proof
-        assert first.closed
-        assert second.closed
-
-    def test_second_one_is_left_alone_where_the_first_works(self) -> None:
-        clock, second = Clock(), Host(ON)
-        first_that_works([Host(OFF), second], "off", 5.0, clock, clock.sleep)
-        assert not second.closed
-
-    def test_dead_first_one_leaves_time_for_the_second(self) -> None:
-        clock = Clock()
-        first, second = Host(ON, takes=100.0, clock=clock), Host(ON, OFF)
-        assert first_that_works([first, second], "off", 10.0, clock, clock.sleep).proof
-        assert clock.now <= 10.0
-
-    def test_all_reasons_are_told(self) -> None:
-        clock = Clock()
-        with pytest.raises(FenceError, match=r"one died; two is wrong"):
-            first_that_works([Host("one died"), Host("two is wrong")], "off", 5.0, clock, clock.sleep)
-
-    def test_no_agent_at_all_is_an_error(self) -> None:
-        with pytest.raises(FenceError, match="no fence agent"):
-            first_that_works([], "off", 5.0)
 
 
 @pytest.mark.parametrize(

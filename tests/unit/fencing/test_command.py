@@ -47,6 +47,7 @@ class TestStatus:
             ("echo 'Status: ON'; exit 2", Power.UNKNOWN),
             ("echo 'Power is on'; echo 'Power is off'", Power.UNKNOWN),
             ("echo 'the power off timer is on'", Power.ON),
+            ("echo 'Status: UNKNOWN'", Power.UNKNOWN),
         ],
     )
     def test_power(self, script: Callable[[str, str], str], body: str, power: Power) -> None:
@@ -58,6 +59,9 @@ class TestStatus:
 
     def test_fence_agent_need_not_say_off_in_words(self, script: Callable[[str, str], str]) -> None:
         assert agent(status=script("fence_ilo", "exit 2")).status(5.0) is Power.OFF
+
+    def test_fence_agent_that_names_another_status_did_not_say_off(self, script: Callable[[str, str], str]) -> None:
+        assert agent(status=script("fence_ilo", "echo 'Status: STOPPING'; exit 2")).status(5.0) is Power.UNKNOWN
 
     @pytest.mark.parametrize("line", ["python3 /nowhere.py", "sh -c 'exit 2'", "grep x /nowhere"])
     def test_program_that_was_called_wrongly_is_no_proof(self, line: str) -> None:

@@ -40,7 +40,7 @@ def ask(port: int, secret: Path, verb: str, deadline: float = 5.0, **other: obje
     argv, environment = command("fencing.child")
     done = subprocess.run(
         argv,
-        input=json.dumps({"verb": verb, "deadline": deadline, "agents": [agent]}),
+        input=json.dumps({"verb": verb, "deadline": deadline, "levels": [[agent]]}),
         capture_output=True,
         text=True,
         env=environment,

@@ -18,6 +18,7 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import 
     Order,
     Outcome,
     Peer,
+    Power,
     Request,
     Role,
     Seen,
@@ -168,6 +169,16 @@ def test_an_operators_promotion_is_found_and_the_cautious_value_recorded():
 
 def test_a_bmc_that_said_off_of_a_host_that_answered_is_named_until_acknowledged():
     assert decided(PRIMARY, fence_distrusted="the BMC lied").alarms["fence_distrusted"] == "the BMC lied"
+
+
+def test_fence_device_without_answer_is_named_on_the_primary_too():
+    checked = Outcome(Task.CHECK_BMC, True, power=Power.ON, warning="outlet right: no answer")
+    decision = decide(NODE1, remembered(SERVES), Seen(PRIMARY, outcomes=(checked,)), 10.0)
+    assert "outlet right: no answer" in decision.alarms["fence_device"]
+    failed = Outcome(Task.CHECK_BMC, False, "no answer at all")
+    decision = decide(NODE1, decision.memory, Seen(PRIMARY, outcomes=(failed,)), 11.0)
+    assert set(decision.alarms) >= {"bmc"}
+    assert "fence_device" not in decision.alarms
 
 
 class TestPeerThatIsToBeSwitchedOn:

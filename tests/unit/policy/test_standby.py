@@ -14,7 +14,9 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import 
     Action,
     Do,
     Look,
+    Outcome,
     Path,
+    Power,
     Role,
     Seen,
     Sight,
@@ -135,6 +137,15 @@ class TestReadiness:
         decision = self.judged(changed(self.armed(), upkeep={"bmc_error": "wrong password"}), CALM)
         assert decision.readiness == Readiness({"bmc": decision.alarms["bmc"]})
         assert f", NOT armed: {decision.alarms['bmc']}" in decision.sentence
+
+    def test_fence_device_without_answer_beside_a_level_that_stands_disarms_nobody(self) -> None:
+        checked = Outcome(Task.CHECK_BMC, True, power=Power.ON, warning="outlet right: no answer")
+        decision = decide(NODE2, self.armed(), Seen(STANDBY, CALM, outcomes=(checked,)), NOW)
+        assert decision.readiness == Readiness({})
+        assert "outlet right: no answer" in decision.alarms["fence_device"]
+        whole = replace(checked, warning="")
+        later = decide(NODE2, decision.memory, Seen(STANDBY, CALM, outcomes=(whole,)), NOW + 0.1)
+        assert "fence_device" not in later.alarms
 
     def test_in_trouble_the_evidence_from_before_counts(self) -> None:
         assert self.judged(self.armed(), GONE).readiness == Readiness({})

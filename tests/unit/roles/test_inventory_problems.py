@@ -9,10 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from render import ROLES, template, value, variables
-from value_samples import FEW, SIX, TEXT, VIP6
-
-# A node that was not asked anything.
-UNASKED: dict[str, Any] = {"__pg_cluster_node": {}, "__pg_cluster_holders": [], "ansible_play_hosts_all": []}
+from value_samples import FEW, SIX, TEXT, UNASKED, VIP6
 
 
 def problems(**given: Any) -> list[str]:
@@ -55,6 +52,7 @@ def test_ipv6_inventory_has_no_problems() -> None:
         ({"pg_cluster_vip_prefix": 33}, "a number from 1 to 32"),
         ({"pg_cluster_postgresql_version": "9.3"}, "supported are 13 to 18"),
         ({"pg_build_method": "source"}, "pg_build_method is called pg_cluster_build_method now"),
+        ({"skyha_daemon_agents": []}, "skyha_daemon_agents is gone: it told a node how its peer is switched off"),
         ({"skyha_daemon_watchdog_device": ""}, "skyha_daemon_watchdog_device is called pg_cluster_watchdog_device now"),
     ],
 )
@@ -263,12 +261,6 @@ def test_disk_must_hold_the_wal_that_the_settings_keep(node: dict[str, Any], sen
 def test_defaults_of_postgresql_need_what_they_keep() -> None:
     known = variables("streaming_replication")
     assert value("__streaming_replication_wanted | sky.pg_cluster.wal_room_mb", known) == 38912
-
-
-def test_agent_of_both_nodes_is_refused() -> None:
-    pdu = [{"name": "pdu", "kind": "command", "off": "pdu off", "status": "pdu status"}]
-    known = {**variables("skyha_daemon", skyha_daemon_agents=pdu), "pg_cluster_peer": "node2"}
-    assert "would switch off the node itself" in "\n".join(value("__skyha_daemon_agent_problems", known))
 
 
 def test_node_names_must_make_slots_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:

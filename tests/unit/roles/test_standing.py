@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""How a run of site.yml ends, agents that would fence their own host, and room for WAL."""
+"""How a run of site.yml ends, and room for WAL."""
 
 from __future__ import annotations
 
@@ -52,27 +52,6 @@ def test_what_is_missing_is_said_with_where_to_look(is_primary: bool, change: di
 def test_node_that_could_not_be_looked_at_is_no_success() -> None:
     assert "node1 could not be looked at: no psycopg2" in standing.not_whole({"msg": "no psycopg2"}, "node1", True)[0]
     assert standing.not_whole({}, "node1", True)
-
-
-OWN = ["198.51.100.213", "198.51.100.110"]
-PDU = {"name": "pdu", "kind": "command", "address": "192.0.2.9", "off": "pdu off 3", "status": "pdu status 3"}
-
-
-def agents(here: dict[str, Any], there: dict[str, Any]) -> str:
-    return " ".join(standing.agent_problems([here], [there], "node1", "node2", OWN))
-
-
-def test_agent_that_leads_to_the_node_itself_is_refused() -> None:
-    ilo = {"name": "ilo", "kind": "ipmi", "address": "198.51.100.213", "user": "test"}
-    assert "node1 would switch itself off instead of node2" in agents(ilo, {**ilo, "address": "198.51.100.212"})
-
-
-def test_agent_of_all_nodes_is_refused_whatever_its_name() -> None:
-    assert "on one of them it would switch off the node itself" in agents(PDU, {**PDU, "name": "other"})
-
-
-def test_agents_of_two_outlets_are_let_through() -> None:
-    assert agents(PDU, {**PDU, "off": "pdu off 4", "status": "pdu status 4"}) == ""
 
 
 @pytest.mark.parametrize(

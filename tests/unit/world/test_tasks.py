@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import Agent, Config, Timing
+from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import Agent, Config, Fence, Timing
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Outcome, Power, Task
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.world.pause import PollPause
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.world.tasks import ProcessTasks
@@ -54,8 +55,21 @@ def config(make_config: Callable[..., Config]) -> Config:
     return make_config(agents=(OFF,), timing=Timing(fence_deadline=5.0))
 
 
+def made_of(config: Config, *names: str, levels: str) -> Config:
+    agents = tuple(dataclasses.replace(OFF, name=name) for name in names)
+    return dataclasses.replace(config, agents=agents, fence=Fence(levels=tuple(levels.split())))
+
+
 class TestRealChild:
     """The real fence process."""
+
+    @pytest.mark.parametrize(("levels", "proof"), [("left+right", False), ("left right", True)])
+    def test_agents_of_one_level_prove_together_or_not_at_all(self, config: Config, levels: str, proof: bool) -> None:
+        config = made_of(config, "left", "right", levels=levels)
+        left, right = config.agents
+        tasks = ProcessTasks(dataclasses.replace(config, agents=(left, dataclasses.replace(right, status="false"))))
+        tasks.start(Task.FENCE)
+        assert wait_for(tasks).proof is proof
 
     def test_fence_is_proved_by_the_power_read_back(self, config: Config) -> None:
         tasks = ProcessTasks(config)

@@ -222,6 +222,8 @@ def fence_test(desk: Desk) -> int:
         desk.say(f"The BMC of {desk.config.peer.name} cannot be used: {bmc.error}", "bad")
         return 1
     desk.say(f"The BMC of {desk.config.peer.name} answers: power is {bmc.power}. Nothing was switched.", "good")
+    if bmc.warning:
+        desk.say(f"But not every fence could be used: {bmc.warning}", "warn")
     return 0
 
 

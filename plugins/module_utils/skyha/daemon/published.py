@@ -192,6 +192,7 @@ class Bmc:  # the peer's
     error: str = ""
     checks: int = 0
     age: float | None = None
+    warning: str = ""
 
 
 @dataclass(frozen=True)

@@ -282,6 +282,7 @@ def _bmc(config: Config, memory: Memory, board: Board, now: float) -> form.Bmc:
         error=bmc_problem(config, memory) or board.fence_error,
         checks=sum(number for key, number in board.counts.items() if key[:2] == ("tasks", "check_bmc")),
         age=_since(now, board.bmc_at),
+        warning=memory.upkeep.bmc_warning,
     )
 
 

@@ -9,7 +9,7 @@ configuration asks for it, the accepted order and a power that is on again is al
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Callable, Protocol
 
@@ -40,12 +40,13 @@ class Agent(Protocol):
 
 @dataclass(frozen=True)
 class Done:
-    """What came of a verb. changed: an order was given. proof: the host is off, or was reset."""
+    """What came of a verb. changed: an order was given. proof: the host is off, or was reset. warning: which devices cannot be used."""
 
     power: Power
     proof: bool
     changed: bool
     detail: str
+    warning: str = ""
 
 
 def carry_out(
@@ -77,7 +78,7 @@ def carry_out(
     if clock() >= until:
         # This host stood still meanwhile: what the order leans on is too old.
         raise FenceError(f"{agent.where}: {verb} was not ordered, its {deadline:g} s are over; it is tried again")
-    agent.order(verb, _left(until, clock))
+    agent.order(verb, left(until, clock))
     wanted = {"off": Power.OFF, "on": Power.ON, "reset": Power.ON}.get(verb)
     if wanted is None:  # cycle, diag, soft: an order that cannot be read back
         return Done(Power.UNKNOWN, False, True, f"{agent.where}: accepted {verb}")
@@ -99,29 +100,6 @@ def predict(power: Power, verb: str, where: str) -> Done:
         return Done(power, power is Power.OFF and verb in ("off", "reset"), False, f"{where}: power is {power.value}")
     after = {"on": Power.ON, "off": Power.OFF}.get(verb, power)
     return Done(after, False, True, f"{where}: power is {power.value}, {verb} would be ordered")
-
-
-def first_that_works(
-    agents: Sequence[Agent],
-    verb: str,
-    deadline: float,
-    clock: Callable[[], float] = time.monotonic,
-    sleep: Callable[[float], None] = time.sleep,
-) -> Done:
-    """Carry the verb out by the first agent that can, in their order; raises FenceError with what each one said.
-
-    Each agent has an equal part of what is left of `deadline`, so that a dead one leaves time for the next.
-    """
-    until, said = clock() + deadline, []
-    for number, agent in enumerate(agents):
-        share = _left(until, clock) / (len(agents) - number)
-        try:
-            return carry_out(agent, verb, share, True, clock, sleep)
-        except FenceError as error:
-            said.append(str(error))
-        finally:
-            agent.close()
-    raise FenceError("; ".join(said) or "there is no fence agent; configure one")
 
 
 def _read_back(
@@ -148,7 +126,8 @@ def _read_back(
         sleep(min(POLL, max(0.0, until - clock())))
 
 
-def _left(until: float, clock: Callable[[], float]) -> float:
+def left(until: float, clock: Callable[[], float]) -> float:
+    """Seconds until then; never none at all, which would mean for ever to some."""
     return max(0.1, until - clock())
 
 
@@ -160,5 +139,6 @@ def as_answer(done: Done, seconds: float) -> Mapping[str, object]:
         "proof": done.proof,
         "changed": done.changed,
         "detail": done.detail,
+        "warning": done.warning,
         "numbers": {"seconds": round(seconds, 3)},
     }

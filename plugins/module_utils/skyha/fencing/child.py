@@ -1,7 +1,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """The process in which the daemon fences: reads one request on standard input, answers with one line.
 
-request: verb, deadline (seconds), agents (as config.Agent). The passwords are read here, from their files.
+request: verb, deadline (seconds), levels (lists of config.Agent). The passwords are read here, from their files.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from ..config_file import password
 from ..errors import ConfigError, FenceError
 from ..world import child
 from . import ipmi
-from .agents import Agent, Done, as_answer, first_that_works
+from .agents import Agent, as_answer
 from .command import CommandAgent
+from .levels import Broken, by_levels
 
 
 def make(agent: configuration.Agent) -> Agent:
@@ -28,7 +29,9 @@ def make(agent: configuration.Agent) -> Agent:
         except ConfigError as error:
             raise FenceError(f"fence agent {agent.name}: {error}") from error
     if agent.kind == "ipmi":
-        return ipmi.IpmiAgent(agent.name, agent.address, agent.user, secret, agent.port, agent.privilege, agent.cipher)
+        return ipmi.IpmiAgent(
+            agent.name, agent.address, agent.user, secret, agent.port or ipmi.PORT, agent.privilege, agent.cipher
+        )
     lines = {verb: getattr(agent, verb) for verb in ("off", "on", "status", "reset")}
     return CommandAgent(agent.name, lines, agent.address, agent.user, secret, agent.port)
 
@@ -36,17 +39,19 @@ def make(agent: configuration.Agent) -> Agent:
 def handle(request: Mapping[str, Any]) -> Mapping[str, Any]:
     """Carry the request out."""
     began = time.monotonic()
-    agents, problems = [], []
-    for description in request["agents"]:
-        try:
-            agents.append(make(configuration.Agent(**description)))
-        except FenceError as error:  # a broken first agent must not hide a sound second one
-            problems.append(str(error))
+    levels = [[_made(configuration.Agent(**agent)) for agent in level] for level in request["levels"]]
     try:
-        done: Done = first_that_works(agents, str(request["verb"]), float(request["deadline"]))
+        done = by_levels(levels, str(request["verb"]), float(request["deadline"]))
     except FenceError as error:
-        return {"error": "; ".join([*problems, str(error)] if agents else problems or [str(error)])}
+        return {"error": str(error)}
     return as_answer(done, time.monotonic() - began)
+
+
+def _made(agent: configuration.Agent) -> Agent:
+    try:
+        return make(agent)
+    except FenceError as error:
+        return Broken(f"fence agent {agent.name}", str(error))
 
 
 def main() -> int:

@@ -14,7 +14,7 @@ A program whose name begins with fence_ is spoken to as fence agents want it: by
 ignores its standard input. Every program finds the password in SKYHA_FENCE_PASSWORD and IPMI_PASSWORD (ipmitool -E).
 
 Exit code 0 is success. A status is off where the program says so in words, 'power is off' or 'Status: OFF' (ipmitool with
-exit code 0, fence agents with 2), or where a fence_ program ends with 2. From any other program 2 without a word proves
+exit code 0, fence agents with 2), or where a fence_ program ends with 2 and names no other status. From any other program 2 without a word proves
 nothing: shells, Python and many tools end so when they are called wrongly. Where exit code and words differ, nothing counts.
 """
 
@@ -31,6 +31,7 @@ from ..errors import FenceError
 from ..words import Power
 
 _SAID = re.compile(r"(?im)^.*\b(?:power is|status:)\s+(on|off)\s*$")
+_SAID_ELSE = re.compile(r"(?im)^\s*status:\s+(?!on\b|off\b)\S")
 _OFF_CODE = 2
 
 
@@ -69,7 +70,7 @@ class CommandAgent:
                 f"that is called wrongly: {self._clean(text)}; print that line when the power is off"
             )
         if not said:
-            return by_code
+            return Power.UNKNOWN if _SAID_ELSE.search(text) else by_code
         by_words = Power(said.pop())
         return Power.UNKNOWN if by_code is Power.OFF and by_words is Power.ON else by_words
 

@@ -26,6 +26,7 @@ except ImportError as _error:
 else:
     IMPORT_ERROR = None
 
+PORT = 623
 PRIVILEGES = {"callback": 1, "user": 2, "operator": 3, "administrator": 4}
 CIPHERS = (3, 17)  # what pyghmi speaks; it takes the better one that the BMC accepts
 _CHASSIS = 0
@@ -81,7 +82,7 @@ class IpmiAgent:
         address: str,
         user: str,
         password: str,
-        port: int = 623,
+        port: int = PORT,
         privilege: str = "operator",
         cipher: int = 3,
         connect: Callable[..., Any] | None = None,

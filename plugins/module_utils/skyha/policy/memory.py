@@ -161,20 +161,27 @@ class Word:
 
 @dataclass(frozen=True)
 class Upkeep:
-    """Chores, when each was last done, and what came of it. Written by upkeep.py, the last two by primary.py."""
+    """Chores, when each was last done, and what came of it. Written by upkeep.py."""
 
     bmc_ok_at: float | None = None
     bmc_on_at: float | None = None  # it answered, and said 'on'
     bmc_asked_at: float | None = None  # the last check ended, well or not
     bmc_error: str = ""
+    bmc_warning: str = ""  # which of its devices did not answer, where others did
     bmc_off_at: float | None = None  # since when every check read 'off'
     record_ok_at: float | None = None  # it was last tried, and the record could be written
     record_tried_at: float | None = None
     record_error: str = ""  # why it could not, the last time
     power_on_at: float | None = None
     power_on_tries: int = 0  # that were made and failed
-    looked_at: float | None = None  # primary: last look along its own paths
-    checkpoint_at: float | None = None  # primary: last CHECKPOINT asked for after a promotion
+
+
+@dataclass(frozen=True)
+class Serving:
+    """A primary's own chores. Written by primary.py."""
+
+    looked_at: float | None = None  # last look along its own paths
+    checkpoint_at: float | None = None  # last CHECKPOINT asked for after a promotion
 
 
 @dataclass(frozen=True)
@@ -272,6 +279,7 @@ class Memory:
     vip: Vip = Vip()
     word: Word = Word()
     upkeep: Upkeep = Upkeep()
+    serving: Serving = Serving()
     register: Register = Register()
     lease: Lease = Lease()
     sync: Sync = Sync()

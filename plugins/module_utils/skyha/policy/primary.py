@@ -19,7 +19,7 @@ from .record import Intent, Record, Stage, is_paused
 from .stages import Found, at_stage
 from .storage import not_whole
 from .switchover import begin_switchover
-from .upkeep import check_bmc, check_record, is_given_up, not_switched_on, power_on, power_on_anew
+from .upkeep import check_bmc, check_record, fence_device, is_given_up, not_switched_on, power_on, power_on_anew
 from .vip import drop_vip, keep_vip
 from .wal import is_lost, wal_alarms
 
@@ -79,15 +79,16 @@ def decide_primary(config: Config, memory: Memory, seen: Seen, now: float) -> De
     memory, power_actions = _keep_power(config, memory, seen, now)
     # The VIP first: clients wait for it.
     actions = vip_actions + actions + power_actions + check_record(memory, seen, now)
-    if _owes_checkpoint(seen.local) and age(now, memory.upkeep.checkpoint_at) >= CHECKPOINT_EVERY:
+    if _owes_checkpoint(seen.local) and age(now, memory.serving.checkpoint_at) >= CHECKPOINT_EVERY:
         actions += (Action(Do.CHECKPOINT),)
-        memory = replace(memory, upkeep=replace(memory.upkeep, checkpoint_at=now))
+        memory = replace(memory, serving=replace(memory.serving, checkpoint_at=now))
     if seen.local.switching:
         actions += (Action(Do.SET_SWITCHING, False),)
     memory = confirmed(memory, None)
     wants = _wants(config, memory, now)
     wants = replace(wants, delay=min(wants.delay, delay), vip_conflict=listen)
-    memory = replace(memory, upkeep=replace(memory.upkeep, looked_at=now if wants.paths else memory.upkeep.looked_at))
+    if wants.paths:
+        memory = replace(memory, serving=replace(memory.serving, looked_at=now))
     alarms = _alarms(config, memory, seen, now)
     state = f"primary on {_timeline(seen)}, VIP {_HELD[seen.local.vip_held]}, " + _STREAMS[seen.local.peer_streaming]
     if memory.switching.checkpointing:
@@ -265,7 +266,7 @@ def _keep_power(config: Config, memory: Memory, seen: Seen, now: float) -> tuple
 
 def _wants(config: Config, memory: Memory, now: float) -> Wants:
     """The primary looks along its own paths only now and then: the standby does so each cycle, and tries new connections."""
-    look = age(now, memory.upkeep.looked_at) >= config.timing.fresh_every
+    look = age(now, memory.serving.looked_at) >= config.timing.fresh_every
     every = (
         PEER_EVERY
         if memory.heard.peer is None or memory.heard.peer.role is not Role.PRIMARY
@@ -297,6 +298,8 @@ def _alarms(config: Config, memory: Memory, seen: Seen, now: float) -> dict[str,
     problem = bmc_problem(config, memory)
     if problem:
         alarms["bmc"] = problem
+    elif memory.upkeep.bmc_warning:
+        alarms["fence_device"] = fence_device(config, memory)
     obstacle = not_whole(memory, seen.local)
     if obstacle is not None:
         alarms[obstacle.code] = obstacle.text

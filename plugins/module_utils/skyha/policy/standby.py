@@ -41,7 +41,17 @@ from .promoting import invited
 from .record import Intent, Stage, is_paused
 from .stages import Found, at_stage
 from .takeover import take_over
-from .upkeep import check_bmc, check_record, late_order, peer_is_on, power_on_anew, reads_power, says_off, undo_fence
+from .upkeep import (
+    check_bmc,
+    check_record,
+    fence_device,
+    late_order,
+    peer_is_on,
+    power_on_anew,
+    reads_power,
+    says_off,
+    undo_fence,
+)
 from .wal import wal_alarms
 
 SWITCH_POLL = 0.05
@@ -145,6 +155,8 @@ def _quiet(config: Config, memory: Memory, seen: Seen, now: float, life: str) ->
     problem = bmc_missing(config, memory, now) if config.agents else None
     if problem is not None and "bmc" not in ready.reasons:  # its lease makes up for it
         alarms["bmc"] = f"{problem}; a failover waits for its lease to run out"
+    if problem is None and memory.upkeep.bmc_warning:
+        alarms["fence_device"] = fence_device(config, memory)
     waits = replay_lag(config, memory, seen.local)
     if waits is not None:
         alarms["replay_lag"] = waits

@@ -95,11 +95,12 @@ def remember_outcome(memory: Memory, outcome: Outcome, now: float) -> Memory:
 
 def _bmc_checked(upkeep: Upkeep, outcome: Outcome, why: str, now: float) -> Upkeep:
     if not outcome.ok:
-        return replace(upkeep, bmc_asked_at=now, bmc_error=why)
+        return replace(upkeep, bmc_asked_at=now, bmc_error=why, bmc_warning="")
     first = now if upkeep.bmc_off_at is None else upkeep.bmc_off_at
     off_at = first if outcome.power is Power.OFF else None
     on_at = now if outcome.power is Power.ON else upkeep.bmc_on_at
-    return replace(upkeep, bmc_asked_at=now, bmc_ok_at=now, bmc_on_at=on_at, bmc_error="", bmc_off_at=off_at)
+    told = replace(upkeep, bmc_asked_at=now, bmc_error="", bmc_warning=outcome.warning)
+    return replace(told, bmc_ok_at=now, bmc_on_at=on_at, bmc_off_at=off_at)
 
 
 def power_on_anew(memory: Memory) -> Memory:
@@ -146,6 +147,11 @@ def undo_fence(
         return memory, actions, (), alarms
     text = f"this node had ordered {config.peer.name} off and did not take over: it is switched on again"
     return memory, actions, (Event("switching_on", text, "warning"),), alarms
+
+
+def fence_device(config: Config, memory: Memory) -> str:
+    """The alarm for a device by which the peer could not be switched off, where another level could."""
+    return f"one of several fences of {config.peer.name} cannot be used, another would be: {memory.upkeep.bmc_warning}"
 
 
 def is_given_up(memory: Memory) -> bool:

@@ -164,8 +164,8 @@ class ProcessTasks:
             return "world.record_child", {"state_dir": config.paths.state_dir}, RECORD_DEADLINE
         verb = {Task.FENCE: config.fence.action, Task.POWER_ON: "on", Task.CHECK_BMC: "status"}[task]
         deadline = config.timing.fence_deadline
-        agents = [dataclasses.asdict(agent) for agent in config.agents]
-        return "fencing.child", {"verb": verb, "deadline": deadline, "agents": agents}, deadline
+        levels = [[dataclasses.asdict(agent) for agent in level] for level in config.fences]
+        return "fencing.child", {"verb": verb, "deadline": deadline, "levels": levels}, deadline
 
 
 def _outcome(task: Task, running: _Running, code: int | None) -> Outcome:
@@ -191,7 +191,7 @@ def _outcome(task: Task, running: _Running, code: int | None) -> Outcome:
     # Fenced is what was proved, and nothing else; the other tasks say themselves whether they did what they were to do.
     proof = answer.get("proof") is True and task is Task.FENCE
     ok = proof if task is Task.FENCE else answer.get("ok") is True
-    return Outcome(task, ok, str(answer.get("detail", "")), power, proof, numbers)
+    return Outcome(task, ok, str(answer.get("detail", "")), power, proof, str(answer.get("warning", "")), numbers)
 
 
 def _send(process: subprocess.Popen[bytes], request: Mapping[str, Any]) -> None:
