@@ -1,6 +1,7 @@
 # A copy of a cluster that is one of its own. Arguments: directory, user, directory of PostgreSQL's programs, port, superuser, seconds for
 # the replay, pgBackRest's command, systemd's limits of the server's unit. What fails leaves the directory for a look; another run asks for it to be taken away.
 set -eu
+umask 077
 dir=$1 user=$2 bin=$3 port=$4 superuser=$5 seconds=$6 restore=$7
 shift 7
 mkdir -p "$dir"

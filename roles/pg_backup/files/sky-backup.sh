@@ -5,6 +5,7 @@
 # Where there is no backup host both nodes run this, and each finds out whether it is its turn.
 # sky-backup watch STANZA: on a node, each minute: lets a standby that cannot stream take its WAL from the repository.
 set -eu
+umask 077
 job=$1 stanza=$2
 . "/etc/sky-backup/$stanza.env"
 export LC_ALL=C
@@ -16,14 +17,17 @@ say() { echo "sky-backup: $*"; }
 fail() { echo "sky-backup: $*" >&2; exit 1; }
 backrest() { pgbackrest --config="$CONFIG" --stanza="$stanza" --log-level-console=info "$@"; }
 
-# Says by its exit code whether this host does the job now. What cannot be found out is an error, not a no.
+# Says by its exit code whether this host does the job now, as skyha sees the nodes. What cannot be found out is an error, not a no.
 its_turn() {
     [ "$IS_NODE" = true ] || return 0
-    role=$("$BIN_DIR/psql" -X -w -At -h "$SOCKET_DIR" -p "$PORT" -U "$SUPERUSER" -d postgres -c "
-        SELECT CASE WHEN pg_is_in_recovery() AND EXISTS (SELECT FROM pg_stat_wal_receiver WHERE status = 'streaming') THEN 'standby'
-        WHEN pg_is_in_recovery() THEN 'lost' WHEN EXISTS (SELECT FROM pg_stat_replication WHERE state = 'streaming'
-        AND application_name = '$PEER') THEN 'primary' ELSE 'alone' END") ||
-        fail "PostgreSQL here does not answer, so it is not known whether it is this node's turn. See skyctl status."
+    role=$(skyctl status --json | python3 -c '
+import json, sys
+here = json.load(sys.stdin)["here"]
+status = here["status"] if here["live"] else {}
+streams, role = status.get("streaming"), status.get("role")
+known = {("standby", True): "standby", ("standby", False): "lost", ("primary", True): "primary", ("primary", False): "alone"}
+print(known.get((role, streams), "not known"))') || role="not known"
+    [ "$role" != "not known" ] || fail "skyha does not tell what this node is, so it is not known whose turn it is. See skyctl status."
     case $job-$FROM_STANDBY-$role in
     *-alone | *-true-standby | check-*-standby | *-false-primary) return 0 ;;
     esac

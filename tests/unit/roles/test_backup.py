@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import configparser
 import json
+import subprocess
 from typing import Any
 
 import pytest
@@ -76,6 +77,30 @@ def test_without_backups_nothing_is_configured_and_nothing_says_that_it_archives
     assert value("pg_cluster_archive_command", given) == ""
     server = variables("streaming_replication", pg_cluster_backup="none")
     assert value("streaming_replication_settings", server)["archive_mode"] is False
+
+
+def test_job_has_a_unit_and_a_timer_where_it_has_an_hour() -> None:
+    given = known("backup")
+    full, _diff, incr, check = value("__pg_backup_jobs", given)
+    assert "ExecStart=/usr/local/sbin/sky-backup full sky" in template(
+        "pg_backup", "job.service.j2", {**given, "item": full}
+    )
+    assert "OnCalendar=Sun 01:00" in template("pg_backup", "job.timer.j2", {**given, "item": full})
+    assert incr["calendar"] == ""
+    assert "LimitSTACK=16M" in template("pg_backup", "job.service.j2", {**given, "item": check}), (
+        "as the server's own unit"
+    )
+
+
+@pytest.mark.parametrize(("host", "kind", "is_node"), [("backup", "host", "false"), ("node1", "posix", "true")])
+def test_what_the_program_knows_survives_the_shell(host: str, kind: str, is_node: str) -> None:
+    query = "SELECT 'it''s' || \"a\" FROM $b `c`"
+    given = known(host, kind, pg_backup_check_query=query)
+    text = template("pg_backup", "stanza.env.j2", {**given, "item": value("__pg_backup_stanzas", given)[0]})
+    told = subprocess.run(
+        ["sh", "-c", f'{text}\nprintf "%s|%s" "$CHECK_QUERY" "$IS_NODE"'], capture_output=True, text=True, check=True
+    )
+    assert told.stdout == f"{query}|{is_node}"
 
 
 # --- what is refused

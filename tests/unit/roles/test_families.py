@@ -16,6 +16,7 @@ NAMES = sorted(path.name for path in ROLES.iterdir() if (path / "tasks").is_dir(
 FAMILIES = ["Debian", "RedHat"]
 # Rendered by others (imported, or looked up), or with what only a run finds out: tested elsewhere.
 NOT_ALONE = {"objects.sql.j2"}
+NOT_ALONE |= {"job.service.j2", "job.timer.j2", "stanza.env.j2", "pgbackrest.conf.j2"}  # test_backup.py
 NOT_ALONE |= {"drill.html.j2", "drill.txt.j2", "drill.nft.j2", "restart_plan.j2"}  # test_operations.py
 # What only a run finds out.
 FOUND = {
@@ -35,9 +36,13 @@ FOUND |= {
     "__pg_operations_drill_events",
     "__pg_operations_drill_story",
 }
+FOUND |= {"__pg_backup_version", "__pg_backup_skyha", "__pg_backup_record"}
 FOUND |= {"__pg_cluster_configuration", "__ha_schema_directory", "__skyha_daemon_signs_read"}
 # A role that does nothing unless the inventory asks for it; and one that the preflight refuses on the other family.
-ASKED_FOR = {"register_etcd": {"pg_cluster_register": "etcd"}}
+ASKED_FOR = {
+    "register_etcd": {"pg_cluster_register": "etcd"},
+    "pg_backup": {"pg_cluster_backup": "host", "pg_backup_cipher_pass": "a long pass phrase"},
+}
 DEBIAN_ONLY = {"register_etcd"}
 # What the operator names on the command line.
 FOUND |= {"extension_name"}

@@ -26,7 +26,12 @@ SHELLS = {"ansible.builtin.shell", "ansible.builtin.command"}
 # Words by which a shell makes a file or directory for others; what `install -m` makes has its mode.
 MAKES = re.compile(r"\b(?:mkdir|touch|tar -?[a-z]*x|make [^;&\n]*install)\b|> *\"?/(?:etc|opt|usr|var)/")
 # Run as the database's user, whose files are its own; or what they make is gone when the play ends.
-OWN = {"Base backup of the primary over the VIP", "Copy the primary", "End the writing"}
+OWN = {
+    "Copy of the primary, over the VIP, or of its newest backup",
+    "Copy the primary",
+    "Copy the backup",
+    "End the writing",
+}
 
 
 def tasks(entries: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
