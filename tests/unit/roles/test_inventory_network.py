@@ -108,6 +108,13 @@ def test_interface_of_a_node_that_was_asked_counts(eth0: dict[str, Any], is_refu
         assert "The VIP 198.51.100.116/24 is not in the network of eth0 on node1 (192.0.2.0/24)" in found[0]
 
 
+def test_interface_is_found_by_its_name_in_the_facts_and_a_link_local_address_is_no_network() -> None:
+    given = {"addresses": SIX, "pg_cluster_vip": VIP6, "pg_cluster_vip_prefix": 64, "pg_cluster_vip_interface": "br-ex"}
+    for network, is_refused in (("fe80::1", False), ("2001:db8:7::1", True), ("2001:db8::1", False)):
+        found = problems(**given, facts={"br_ex": {"ipv6": [{"address": network, "prefix": "64"}]}})
+        assert ("is not in the network of br-ex on node1" in "\n".join(found)) == is_refused
+
+
 def test_vip_that_is_served_is_not_questioned() -> None:
     """Whatever its network: it works so."""
     facts = {"eth0": {"ipv4": {"address": "192.0.2.7", "prefix": "24"}}}
