@@ -53,8 +53,11 @@ _ALIKE = 0.87  # monitor_hosts is as like monitoring_hosts as that; db_nodes and
 _NEAREST = 0.8
 
 
-def group_problems(groups: Mapping[str, Sequence[str]]) -> list[str]:
-    """A sentence per group that is misspelt or missing: its hosts would be left out, and the other groups' changed all the same."""
+def group_problems(groups: Mapping[str, Sequence[str]], sources: Sequence[str]) -> list[str]:
+    """A sentence per group that is misspelt or missing: its hosts would be left out, and the other groups' changed all the same.
+
+    sources: the inventories' paths, for their group_vars: what is there for a group that is none, Ansible reads for nobody.
+    """
     misspelt = [*_misspelt_groups(groups)]
     found = [
         f"The inventory's group {name} ({', '.join(hosts)}) is none of this collection's, so its hosts would be left out: call it {meant}, or "
@@ -63,15 +66,34 @@ def group_problems(groups: Mapping[str, Sequence[str]]) -> list[str]:
     ]
     if not groups.get("pg_nodes") and "pg_nodes" not in [meant for _name, meant, _hosts in misspelt]:
         found.append("The inventory has no host in the group pg_nodes: put both nodes of the cluster there")
+    for file in _variables_of_groups(sources):
+        name = file.name.split(".")[0]
+        if name not in groups and (meant := _meant(name)):
+            found.append(f"{file} is read for no host, as there is no group {name}: call it {meant}{file.suffix}")
     return found
 
 
 def _misspelt_groups(groups: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, str, list[str]]]:
     """(name, what is meant, its hosts that the group meant has not got). A part of the group meant may bear a name like it."""
     for name in sorted(groups):
-        for meant in difflib.get_close_matches(name.lower(), GROUPS, 1, _ALIKE) if name not in GROUPS else ():
-            if hosts := [host for host in groups[name] if host not in groups.get(meant, ())]:
-                yield name, meant, hosts
+        meant = _meant(name)
+        hosts = [host for host in groups[name] if host not in groups.get(meant, ())]
+        if meant and hosts:
+            yield name, meant, hosts
+
+
+def _meant(name: str) -> str:
+    """The group of this collection that the name is like, '' where it is like none or one of them."""
+    return "" if name in GROUPS else next(iter(difflib.get_close_matches(name.lower(), GROUPS, 1, _ALIKE)), "")
+
+
+def _variables_of_groups(sources: Sequence[str]) -> Iterator[Path]:
+    """What Ansible would read for a group of that name: directories, and files that end so."""
+    for source in sources:
+        place = Path(source) if Path(source).is_dir() else Path(source).parent
+        yield from (
+            path for path in sorted(place.glob("group_vars/*")) if path.suffix in ("", ".yml", ".yaml", ".json")
+        )
 
 
 def misspelt_variables(names: Sequence[str]) -> dict[str, str]:

@@ -121,6 +121,13 @@ def test_misspelt_group_stops_before_any_host_is_asked(
     assert f"call it {group}" in found[0]
 
 
+def test_variables_for_a_group_that_is_none_are_refused(inventory: Path) -> None:
+    (inventory / "group_vars/pg_node.yml").write_text("pg_cluster_port: 5432\n")
+    found = problems(play(inventory))
+    assert len(found) == 1
+    assert "group_vars/pg_node.yml is read for no host" in found[0]
+
+
 def test_inventory_without_hosts_is_none(tmp_path: Path) -> None:
     (tmp_path / "hosts.yml").write_text("all: {}\n")
     assert problems(play(tmp_path)) == [

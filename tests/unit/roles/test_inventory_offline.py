@@ -69,11 +69,17 @@ def test_what_the_inventory_says_wrong_is_wrong_offline_too(given: dict[str, Any
 @pytest.mark.parametrize(
     ("given", "wrong"),
     [
-        ({"pg_cluster_vip": "", "pg_cluster_vpi": "198.51.100.116"}, "pg_cluster_vpi is no variable of this collection and would be ignored: call it pg_cluster_vip"),
+        (
+            {"pg_cluster_vip": "", "pg_cluster_vpi": "198.51.100.116"},
+            "pg_cluster_vpi is no variable of this collection and would be ignored: call it pg_cluster_vip",
+        ),
         ({"pg_cluster_ha_password": "", "pg_cluster_ha_pasword": "ha"}, "pg_cluster_ha_pasword is no variable"),
-        ({"os_tuning_colour_of_the_rack": "grey"}, "os_tuning_colour_of_the_rack is no variable of this collection (docs/variables.md)"),
+        (
+            {"os_tuning_colour_of_the_rack": "grey"},
+            "os_tuning_colour_of_the_rack is no variable of this collection (docs/variables.md)",
+        ),
     ],
-)  # fmt: skip
+)
 def test_misspelt_variable_is_one_sentence(given: dict[str, Any], wrong: str) -> None:
     """That the right one is not set is not said as well."""
     for found in (offline(**given)[0], problems(**given)):

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,7 +33,7 @@ def test_misspelt_group_is_named_once(name: str, meant: str) -> None:
     instead = {**{group: hosts for group, hosts in HOSTS.items() if group != meant}, name: GROUPS[meant]}
     beside = {**HOSTS, name: ["other"]}
     for groups, host in ((instead, GROUPS[meant][0]), (beside, "other")):
-        found = spelling.group_problems(groups)
+        found = spelling.group_problems(groups, [])
         assert len(found) == 1
         assert f"group {name} ({host}" in found[0]
         assert f"call it {meant}" in found[0]
@@ -40,16 +41,41 @@ def test_misspelt_group_is_named_once(name: str, meant: str) -> None:
 
 @pytest.mark.parametrize("name", ["db_nodes", "web_hosts", "orders", "remote_hosts", "postgres_nodes", "votes"])
 def test_users_own_group_is_left_alone(name: str) -> None:
-    assert spelling.group_problems({**HOSTS, name: ["other"]}) == []
+    assert spelling.group_problems({**HOSTS, name: ["other"]}, []) == []
 
 
 def test_group_like_ours_may_be_a_part_of_it_or_empty() -> None:
-    assert spelling.group_problems({**HOSTS, "pg_nodes1": ["node1"], "vote_host": []}) == []
+    assert spelling.group_problems({**HOSTS, "pg_nodes1": ["node1"], "vote_host": []}, []) == []
 
 
 @pytest.mark.parametrize("groups", [{}, {"all": [], "ungrouped": []}, {**HOSTS, "pg_nodes": []}, {"pg_nodes": []}])
 def test_cluster_without_nodes_is_none(groups: dict[str, list[str]]) -> None:
-    assert "no host in the group pg_nodes" in "\n".join(spelling.group_problems(groups))
+    assert "no host in the group pg_nodes" in "\n".join(spelling.group_problems(groups, []))
+
+
+@pytest.mark.parametrize(
+    ("name", "is_refused"),
+    [
+        ("vote_host.yml", True),
+        ("pg_node", True),
+        ("vote_hosts.yml", False),
+        ("monitoring_hosts.yml", False),  # the group is not there, and may come
+        ("orders.yml", False),
+        ("pg_nodes1.yml", False),  # a group of the inventory
+        ("vote_host.yml.bak", False),
+    ],
+)
+def test_variables_of_a_group_that_is_none_are_named(name: str, is_refused: bool, tmp_path: Path) -> None:
+    """Ansible would read them for nobody."""
+    (tmp_path / "group_vars").mkdir()
+    (tmp_path / "group_vars" / name).write_text("---\n")
+    (tmp_path / "hosts.yml").write_text("---\n")
+    groups = {**{name: hosts for name, hosts in HOSTS.items() if name != "monitoring_hosts"}, "pg_nodes1": ["node1"]}
+    for source in (tmp_path, tmp_path / "hosts.yml"):
+        found = spelling.group_problems(groups, [str(source), "node1,"])
+        assert len(found) == is_refused
+        if is_refused:
+            assert f"group_vars/{name} is read for no host, as there is no group {name.split('.')[0]}" in found[0]
 
 
 @pytest.mark.parametrize(
