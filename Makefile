@@ -12,10 +12,10 @@ help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 venv: $(VENV)/.stamp ## the virtual environment with Ansible and the test tools
-$(VENV)/.stamp: requirements.txt
+$(VENV)/.stamp: requirements.txt tests/requirements.txt
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || (apt-get update -qq && apt-get install -y -qq python3-venv)
 	@echo "installing the Python packages into $(VENV)"
-	@$(PYTHON) -m venv $(VENV) && $(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+	@$(PYTHON) -m venv $(VENV) && $(BIN)/pip install --quiet --disable-pip-version-check -r tests/requirements.txt
 	@touch $@
 
 packages: venv ## the programs that the unit tests call: PostgreSQL, promtool and a few more

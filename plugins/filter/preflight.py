@@ -6,24 +6,8 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Union
 
-# What two roles read is pg_cluster's. An old name would be ignored in silence, by those who read the new one.
-RENAMED = {
-    "nagios_nrpe_port": "pg_cluster_nrpe_port",
-    "pg_build_method": "pg_cluster_build_method",
-    "pg_build_rhel_flavour": "pg_cluster_rhel_flavour",
-    "skyha_daemon_http_listen": "pg_cluster_http_listen",
-    "skyha_daemon_watchdog_device": "pg_cluster_watchdog_device",
-    "streaming_replication_auth_method": "pg_cluster_auth_method",
-    "streaming_replication_unit_limits": "pg_cluster_unit_limits",
-    "streaming_replication_wal_dir": "pg_cluster_wal_dir",
-}
-# What has no successor that could just be renamed: the sentence.
-GONE = {
-    "skyha_daemon_agents": "skyha_daemon_agents is gone: it told a node how its peer is switched off. Say for each node how that node itself is "
-    "switched off, as its pg_cluster_fence (so what stood for node1 belongs to node2), a list of levels; see docs/fencing.md"
-}
 _REQUIRED = (
     "pg_cluster_vip",
     "pg_cluster_vote_address",
@@ -34,6 +18,11 @@ _REQUIRED = (
 _BMC = ("pg_cluster_bmc_address", "pg_cluster_bmc_user", "pg_cluster_bmc_password")
 _NAMES = ("pg_cluster_superuser", "pg_cluster_replication_user", "pg_cluster_ha_user", "pg_cluster_database")
 _PATHS = ("pg_cluster_data_dir", "pg_cluster_bin_dir", "pg_cluster_socket_dir", "pg_cluster_user_home")
+# The host that a sentence is about; each_once() puts the names of all there of whom it is said.
+_HOST = "{host}"
+_PLACEHOLDER = "CHANGE_ME"
+_Interface = Union[ipaddress.IPv4Interface, ipaddress.IPv6Interface]
+_Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 _ROOM = "pg_cluster_min_free_mb, and wal_keep_size or max_slot_wal_keep_size with max_wal_size in streaming_replication_settings"
 
 
@@ -41,17 +30,25 @@ def preflight_problems(given: Mapping[str, Any], facts: Mapping[str, Any], told:
     """A sentence per thing that stands against touching this host.
 
     given: the inventory's values by their variables; inventory_hostname, the groups pg_nodes and vote_hosts, vip_holders (the nodes
-    that hold the VIP), all_nodes (whether both take part). told: what preflight.sh said of the node, empty where it was not asked.
+    that hold the VIP), all_nodes (whether both take part), misspelt (what misspelt_variables said), offline (whether no host is
+    asked: then what only a host tells is no problem, see preflight_unknown). told: what preflight.sh said of the node, empty where
+    it was not asked.
     """
-    found = [*_host(given, facts)]
+    found = [*_names(given)]
     host, nodes = given["inventory_hostname"], given["pg_cluster_nodes"]
-    found += [*_packages_of_etcd(given, facts)]
+    if not (given["offline"] and _is_unknown(facts)):
+        found += [*_host(given, facts), *_packages_of_etcd(given, facts)]
+    if host in given["pg_nodes"] and host not in nodes:
+        found.append(
+            f"{host} is in the group pg_nodes and its pg_cluster_group is {given['pg_cluster_group']}, but it is not in that group"
+        )
+    found += placeholders({name: value for name, value in given.items() if name.endswith("_password")})
     if host in nodes:
         found += [*_values(given), *_spelling(given), *_slots(nodes), *_members(given), *_clusters(given)]
-        found += [*_addresses(given), *_numbers(given), *_versions(given)]
+        found += [*_addresses(given), *_numbers(given), *_network(given, facts), *_versions(given, facts)]
         found += [*_register(given), *_signs(given), *_replication(given)]
         if told:
-            found += [*_disks_and_vip(given, told)]
+            found += [*_disks(given, told), *_vip_answers(given, facts, told)]
     elif host in given["vote_hosts"] and not _is_ip(given["pg_cluster_address"]):
         found.append(
             f"pg_cluster_address of {host} is '{given['pg_cluster_address']}': set it to the vote host's IP address"
@@ -59,12 +56,66 @@ def preflight_problems(given: Mapping[str, Any], facts: Mapping[str, Any], told:
     return found
 
 
-def renamed_variables(names: Sequence[str]) -> list[str]:
-    """A sentence for each variable that has another name now, or none."""
-    return [GONE[old] for old in sorted(GONE.keys() & set(names))] + [
-        f"{old} is called {RENAMED[old]} now, since more than one role reads it: rename it in the inventory"
-        for old in sorted(RENAMED.keys() & set(names))
+def preflight_unknown(given: Mapping[str, Any], facts: Mapping[str, Any], told: Mapping[str, Any]) -> list[str]:
+    """What preflight_problems could not judge of this host, as it was not asked; the arguments are the same."""
+    found = []
+    if _is_unknown(facts):
+        found.append(f"the distribution, systemd and Python of {_HOST}")
+    if given["inventory_hostname"] not in given["pg_cluster_nodes"]:
+        return found
+    if not given["pg_cluster_postgresql_version"]:
+        found.append(f"PostgreSQL's version on {_HOST}, which is the distribution's")
+    if not told:
+        room = int(given["pg_cluster_min_free_mb"]) + int(given["pg_cluster_wal_room_mb"])
+        found += [
+            f"the interface {given['pg_cluster_vip_interface']} of {_HOST}, its networks, and whether another host has the VIP",
+            f"whether there are the {room} MB on {_HOST} that data and WAL may need",
+            f"what is installed on {_HOST} already, and whose data are there",
+        ]
+        if given["pg_cluster_has_lease"]:
+            found.append(f"the watchdog of {_HOST}")
+    return found
+
+
+def each_once(found: Mapping[str, Sequence[str]]) -> list[str]:
+    """The sentences of all hosts, each once, with the hosts of which it is said."""
+    hosts: dict[str, list[str]] = {}
+    for host, sentences in found.items():
+        for sentence in sentences:
+            hosts.setdefault(sentence, []).append(host)
+    return list(dict.fromkeys(text.replace(_HOST, _listed(of, len(found))) for text, of in hosts.items()))
+
+
+def _listed(hosts: Sequence[str], count: int) -> str:
+    names = list(dict.fromkeys(hosts))
+    if len(names) == count > 2:
+        return "all hosts"
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+
+
+def placeholders(secrets: Mapping[str, Any]) -> list[str]:
+    """A sentence for each secret, by its name, that is still the example's."""
+    return [
+        f"{name} of {_HOST} is still the example's {_PLACEHOLDER}: choose your own in group_vars/all/vault.yml"
+        for name, value in secrets.items()
+        if _PLACEHOLDER in str(value)
     ]
+
+
+def _is_unknown(facts: Mapping[str, Any]) -> bool:
+    return not facts.get("os_family")
+
+
+def _names(given: Mapping[str, Any]) -> Iterator[str]:
+    """Variables that nobody reads."""
+    for name, meant in given["misspelt"].items():
+        if meant:
+            yield f"{name} is no variable of this collection and would be ignored: call it {meant}, or take it out of the inventory"
+        else:
+            yield (
+                f"{name} is no variable of this collection (docs/variables.md) and would be ignored: take it out of the inventory, or call it otherwise "
+                "if it is your own, as names that begin like that are the collection's"
+            )
 
 
 def _host(given: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator[str]:
@@ -76,8 +127,6 @@ def _host(given: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator[str]:
         )
     if [int(part) for part in re.findall(r"\d+", python)[:2]] < [3, 9]:
         yield f"{host} has Python {python}; 3.9 or newer is needed: install it and set ansible_python_interpreter"
-    if host in given["pg_nodes"] and host not in given["pg_cluster_nodes"]:
-        yield f"{host} is in the group pg_nodes and its pg_cluster_group is {given['pg_cluster_group']}, but it is not in that group"
 
 
 def _packages_of_etcd(given: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator[str]:
@@ -98,22 +147,25 @@ def _packages_of_etcd(given: Mapping[str, Any], facts: Mapping[str, Any]) -> Ite
 
 
 def _values(given: Mapping[str, Any]) -> Iterator[str]:
-    host = given["inventory_hostname"]
     for name in _required(given):
         value = given[name]
         text = str(value)
         if not text:
-            place = " (secrets: group_vars/all/vault.yml)" if "password" in name else ""
-            yield f"{name} is not set for {host}: set it in the inventory{place}"
+            if name not in given["misspelt"].values():  # said already
+                yield f"{name} is not set for {_HOST}: {_place(name)}"
         # (Before ansible-core 2.19 an inline-vaulted text is no string.)
         elif not isinstance(value, str) and not hasattr(value, "vault"):
-            yield f"{name} of {host} is not a text: put it in quotes"
+            yield f"{name} of {_HOST} is not a text: put it in quotes"
         elif re.search(r"[\r\n]", text):
-            yield f"{name} of {host} holds a line break, which neither a password file nor a BMC can be told: set another"
+            yield f"{name} of {_HOST} holds a line break, which neither a password file nor a BMC can be told: set another"
         elif name == "pg_cluster_bmc_password" and len(text.encode()) > 20:
-            yield f"{name} of {host} is longer than the 20 bytes that IPMI knows: set a shorter one on the BMC and here"
-        elif "password" in name and "CHANGE_ME" in text:
-            yield f"{name} is still the example's CHANGE_ME: choose your own in group_vars/all/vault.yml"
+            yield f"{name} of {_HOST} is longer than the 20 bytes that IPMI knows: set a shorter one on the BMC and here"
+
+
+def _place(name: str) -> str:
+    if name == "pg_cluster_vote_address":
+        return "put the vote host into the inventory's group vote_hosts, with its address"
+    return "set it in the inventory" + (" (secrets: group_vars/all/vault.yml)" if "password" in name else "")
 
 
 def _required(given: Mapping[str, Any]) -> Iterator[str]:
@@ -137,7 +189,8 @@ def _spelling(given: Mapping[str, Any]) -> Iterator[str]:
             "only"
         )
     for name in _PATHS:
-        if not re.match(r"^/[A-Za-z0-9_./+@-]*$", given[name]):
+        is_unknown = given[name] is None and given["offline"]
+        if not is_unknown and not re.match(r"^/[A-Za-z0-9_./+@-]*$", str(given[name])):
             yield f"{name} is '{given[name]}': it stands in systemd units, so an absolute path of letters, digits and _./+@- is needed"
 
 
@@ -224,9 +277,62 @@ def _numbers(given: Mapping[str, Any]) -> Iterator[str]:
     port, prefix = str(given["pg_cluster_port"]), str(given["pg_cluster_vip_prefix"])
     if not port.isdecimal() or not 1024 <= int(port) <= 65535:
         yield f"pg_cluster_port is '{port}': PostgreSQL, which is not root, needs a number from 1024 to 65535"
-    longest = 128 if ":" in str(given["pg_cluster_vip"]) else 32
-    if not prefix.isdecimal() or not 1 <= int(prefix) <= longest:
-        yield f"pg_cluster_vip_prefix is '{prefix}': the length of the VIP's network is a number from 1 to {longest}"
+    # No network of hosts is wider; IPv4's default of 24, left for an IPv6 address, is noticed by that.
+    family, widest, longest = ("IPv6", 48, 128) if ":" in str(given["pg_cluster_vip"]) else ("IPv4", 8, 32)
+    if not prefix.isdecimal() or not widest <= int(prefix) <= longest:
+        yield f"pg_cluster_vip_prefix is '{prefix}': the length of the VIP's network ({family}) is a number from {widest} to {longest}"
+
+
+def _network(given: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator[str]:
+    """The VIP is an address that a host of the nodes' network can have."""
+    text = f"{given['pg_cluster_vip']}/{given['pg_cluster_vip_prefix']}"
+    if given["pg_cluster_vip_interface"] == "lo":
+        yield "pg_cluster_vip_interface is lo, which no client reaches: set it to the interface that shall carry the VIP"
+    try:
+        vip = ipaddress.ip_interface(text)
+    except ValueError:
+        return  # _addresses and _numbers say so
+    if vip.is_loopback or vip.is_multicast or vip.is_unspecified or (vip.version == 6 and vip.is_link_local):
+        yield f"The VIP {vip.ip} is an address that clients cannot connect to: choose an unused one in the nodes' network"
+        return
+    if vip.network.prefixlen < vip.max_prefixlen - 1:
+        if vip.ip == vip.network.network_address:
+            yield f"The VIP {vip.ip} is the address of its network {vip.network} itself: choose an unused one in it"
+        elif vip.version == 4 and vip.ip == vip.network.broadcast_address:
+            yield f"The VIP {vip.ip} is the broadcast address of its network {vip.network}: choose an unused one in it"
+    if where := _foreign(given, facts, vip):
+        yield f"The VIP {text} is not in the network of {where}: choose an unused address there, or set pg_cluster_vip_prefix or pg_cluster_vip_interface"
+
+
+def _foreign(given: Mapping[str, Any], facts: Mapping[str, Any], vip: _Interface) -> str:
+    """Whose network the VIP is not in; '' where it is, or where that cannot be told."""
+    name = given["pg_cluster_vip_interface"]
+    if given["vip_holders"] or name == "lo":
+        return ""  # it serves as it is; said already
+    if told := facts.get(name) or facts.get(name.replace("-", "_")):
+        networks = _networks(told, vip)  # none where the interface is for the VIP alone
+        inside = not networks or any(vip.ip in network for network in networks)
+        return "" if inside else f"{name} on {_HOST} ({', '.join(map(str, networks))})"
+    addresses = [
+        ipaddress.ip_address(node["address"])
+        for one in given["pg_cluster_clusters"]
+        if one["group"] == given["pg_cluster_group"]
+        for node in one["nodes"]
+        if _is_ip(node["address"])
+    ]
+    others = [str(one) for one in addresses if one.version == vip.version and one not in vip.network]
+    return f"the nodes ({', '.join(others)})" if others and vip.network.prefixlen < vip.max_prefixlen else ""
+
+
+def _networks(told: Mapping[str, Any], vip: _Interface) -> list[_Network]:
+    """The networks of the VIP's family that an interface is in by its own addresses. told: its facts."""
+    own = [told["ipv4"]] if told.get("ipv4") else []
+    found = []
+    for one in [*own, *told.get("ipv4_secondaries", []), *told.get("ipv6", [])]:
+        address = ipaddress.ip_interface(f"{one['address']}/{one['prefix']}")
+        if address.version == vip.version and address.ip != vip.ip and not address.is_link_local:
+            found.append(address.network)
+    return list(dict.fromkeys(found))
 
 
 def _register(given: Mapping[str, Any]) -> Iterator[str]:
@@ -350,37 +456,44 @@ def _register_on_vote_host(given: Mapping[str, Any], port: int) -> Iterator[str]
             )
 
 
-def _versions(given: Mapping[str, Any]) -> Iterator[str]:
+def _versions(given: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator[str]:
     version, method = str(given["pg_cluster_postgresql_version"]).strip(), given["pg_cluster_build_method"]
-    if version not in ("13", "14", "15", "16", "17", "18"):
+    is_unknown = not version and given["offline"] and _is_unknown(facts)  # the distribution's
+    if version not in ("13", "14", "15", "16", "17", "18") and not is_unknown:
         yield f"pg_cluster_postgresql_version is '{version}'; supported are 13 to 18"
     if method not in ("package", "source"):
         yield f"pg_cluster_build_method is '{method}'; it must be package or source"
 
 
-def _disks_and_vip(given: Mapping[str, Any], told: Mapping[str, Any]) -> Iterator[str]:
+def _disks(given: Mapping[str, Any], told: Mapping[str, Any]) -> Iterator[str]:
     host, wal_mb = given["inventory_hostname"], int(given["pg_cluster_wal_room_mb"])
-    if not told["interface"]:
-        yield (
-            f"{host} has no network interface {given['pg_cluster_vip_interface']}: set pg_cluster_vip_interface to the one that shall carry "
-            "the VIP"
-        )
     data_mb = int(given["pg_cluster_min_free_mb"]) + (wal_mb if told["one_disk"] else 0)
     needed = f"may be needed ({_ROOM}): make room, or lower these in streaming_replication_settings_extra"
     if not told["has_data"] and int(told["free_mb"]) < data_mb:
         yield f"{host} has {told['free_mb']} MB free for {given['pg_cluster_data_dir']}; {data_mb} MB {needed}"
     elif not told["has_data"] and not told["one_disk"] and int(told["wal_free_mb"]) < wal_mb:
         yield f"{host} has {told['wal_free_mb']} MB free for the WAL in {given['pg_cluster_wal_dir']}; {wal_mb} MB {needed}"
-    answers = told["vip_answers"] or told.get("vip_neighbour", False)
-    if (
-        answers
-        and not given["vip_holders"]
-        and "pg_cluster_vip" not in given["pg_cluster_change"]
-        and given["all_nodes"]
-    ):
+
+
+def _vip_answers(given: Mapping[str, Any], facts: Mapping[str, Any], told: Mapping[str, Any]) -> Iterator[str]:
+    """The interface is there, and the VIP is nobody else's."""
+    host, vip, interface = (
+        given[name] for name in ("inventory_hostname", "pg_cluster_vip", "pg_cluster_vip_interface")
+    )
+    if not told["interface"]:
+        yield f"{host} has no network interface {interface}: set pg_cluster_vip_interface to the one that shall carry the VIP"
+    is_new = not given["vip_holders"] and "pg_cluster_vip" not in given["pg_cluster_change"] and given["all_nodes"]
+    if not is_new or not (told["vip_answers"] or told.get("vip_neighbour", False)) or [*_network(given, facts)]:
+        return
+    hardware, addresses = told.get("vip_hardware", ""), str(told.get("vip_hardware_has", "")).split()
+    by = f" ({', '.join([hardware, *addresses])})" if hardware else ""
+    if routers := [address for address in addresses if address in str(told.get("routers", "")).split()]:
         yield (
-            f"another host answers for the VIP {given['pg_cluster_vip']}, and neither node holds it: find that host, or choose a free address"
+            f"The router {routers[0]} ({hardware}) answers for the VIP {vip}, which neither node holds: it has that address, or answers for other hosts "
+            "(proxy ARP); choose an address that it does not answer for, or switch proxy ARP off on it"
         )
+    else:
+        yield f"another host answers for the VIP {vip}{by}, and neither node holds it: find that host, or choose a free address"
 
 
 def _is_ip(text: str) -> bool:
@@ -396,4 +509,9 @@ class FilterModule:
 
     def filters(self) -> dict[str, Any]:
         """The names."""
-        return {"preflight_problems": preflight_problems, "renamed_variables": renamed_variables}
+        return {
+            "each_once": each_once,
+            "placeholders": placeholders,
+            "preflight_problems": preflight_problems,
+            "preflight_unknown": preflight_unknown,
+        }

@@ -1,28 +1,17 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The collection's tarball, installed in an empty directory, is whole: its playbook converges the lab from there."""
+"""The collection's tarball, installed in an empty directory, is whole: its playbook converges the lab from there
+(what is in it: tests/unit/test_tarball.py)."""
 
 from __future__ import annotations
 
 import os
 import re
 import subprocess
-import tarfile
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PRODUCT = {
-    "COPYING",
-    "CHANGELOG.md",
-    "FILES.json",
-    "MANIFEST.json",
-    "README.md",
-    "docs",
-    "failover_rebuild.yml",
-    "meta",
-}
-PRODUCT |= {"CONTRIBUTING.md", "monitoring", "playbooks", "plugins", "roles", "site.yml"}
 
 
 def environment(place: Path) -> dict[str, str]:
@@ -59,14 +48,6 @@ def place(tarball: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment(place))
     assert done.returncode == 0, done.stdout + done.stderr
     return place
-
-
-def test_tarball_holds_the_product_and_nothing_else(tarball: Path) -> None:
-    with tarfile.open(tarball) as tar:
-        names = tar.getnames()
-    assert {name.split("/")[0] for name in names} == PRODUCT
-    assert not [name for name in names if name.endswith((".pyc", ".tar.gz"))]
-    assert "plugins/module_utils/skyha/daemon/main.py" in names
 
 
 def test_installed_collection_changes_nothing_on_the_cluster(place: Path) -> None:

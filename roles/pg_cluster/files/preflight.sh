@@ -51,10 +51,18 @@ fi
 echo "vip_held: false"
 # What this host remembers of who held it lately is no answer.
 ip neigh flush to "$vip" dev "$interface" 2>/dev/null
-# A look at any port makes the kernel ask for the VIP's hardware address; who answers that holds it.
-python3 - "$vip" "$port" 2>/dev/null <<'PROBE'
+# A look at any port makes the kernel ask for the VIP's hardware address; who answers that holds it, or is a router that answers for
+# others. The routers are asked for theirs as well.
+case $vip in *:*) family=-6 ;; *) family=-4 ;; esac
+routers=$(ip $family route show dev "$interface" 2>/dev/null | sed -n 's/.* via \([^ ]*\).*/\1/p' | sort -u | paste -sd' ' -)
+python3 - "$vip" "$port" $routers 2>/dev/null <<'PROBE'
 import socket, sys
 address, port = sys.argv[1], int(sys.argv[2])
+for router in sys.argv[3:]:
+    try:
+        socket.socket(socket.AF_INET6 if ":" in router else socket.AF_INET, socket.SOCK_DGRAM).sendto(b"", (router, 9))
+    except OSError:
+        pass
 probe = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
 probe.settimeout(1)
 try:
@@ -70,3 +78,9 @@ neighbour=$(ip neigh show to "$vip" 2>/dev/null)
 case $neighbour in
 *REACHABLE*) echo "vip_neighbour: true" ;;
 esac
+# Whose hardware address that is, as far as this host knows.
+hardware=$(printf '%s\n' "$neighbour" | sed -n 's/.* lladdr \([^ ]*\).*/\1/p' | head -n 1)
+[ -z "$hardware" ] || has=$(ip neigh show dev "$interface" | awk -v it="$hardware" -v vip="$vip" '$0 ~ " lladdr " it && $1 != vip {print $1}' | sort | paste -sd' ' -)
+echo "vip_hardware: '$hardware'"
+echo "vip_hardware_has: '${has:-}'"
+echo "routers: '$routers'"

@@ -65,6 +65,17 @@ def test_every_playbook_is_understood(version: str) -> None:
     assert done.stdout.count("playbook: ") == len(PLAYBOOKS)
 
 
+def test_oldest_and_newest_judge_an_inventory_alike() -> None:
+    """Without a host there are no facts, and what is worked out from them is undefined."""
+    said = []
+    for version in versions():
+        done = play(version, "-i", "inventory/prod", "playbooks/check_inventory.yml")
+        assert done.returncode == 2, done.stdout + done.stderr
+        said.append(re.findall(r'"(?:msg": ")?([^"]* (?:not set|Python of) [^"]*)"', done.stdout))
+    assert said[0] == said[1]
+    assert "pg_cluster_ha_password is not set for node1 and node2" in "\n".join(said[0])
+
+
 def vaulted(text: str) -> str:
     secret = VaultSecret(b"unlock")
     return VaultLib([("default", secret)]).encrypt(text, secret).decode()

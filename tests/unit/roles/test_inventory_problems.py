@@ -8,18 +8,9 @@ from typing import Any
 
 import pytest
 from hypothesis import given
+from inventory_samples import NODE, UNASKED, problems, said
 from render import ROLES, template, value, variables
-from value_samples import FEW, SIX, TEXT, UNASKED, VIP6
-
-
-def problems(**given: Any) -> list[str]:
-    addresses, node = given.pop("addresses", None), given.pop("node", {})
-    known = {
-        **variables("pg_cluster", addresses=addresses, **given),
-        **UNASKED,
-        "__pg_cluster_node": node,
-    }
-    return value("__pg_cluster_found", known)
+from value_samples import FEW, SIX, TEXT, VIP6
 
 
 def test_documents_inventory_has_no_problems() -> None:
@@ -27,7 +18,7 @@ def test_documents_inventory_has_no_problems() -> None:
 
 
 def test_ipv6_inventory_has_no_problems() -> None:
-    assert problems(addresses=SIX, pg_cluster_vip=VIP6) == []
+    assert problems(addresses=SIX, pg_cluster_vip=VIP6, pg_cluster_vip_prefix=64) == []
 
 
 @pytest.mark.parametrize(
@@ -49,7 +40,7 @@ def test_ipv6_inventory_has_no_problems() -> None:
         ({"pg_cluster_vip": "198.51.100.35"}, "is the VIP and the vote host"),
         ({"pg_cluster_port": 543}, "pg_cluster_port is '543'"),
         ({"pg_cluster_port": "high"}, "pg_cluster_port is 'high'"),
-        ({"pg_cluster_vip_prefix": 33}, "a number from 1 to 32"),
+        ({"pg_cluster_vip_prefix": 33}, "a number from 8 to 32"),
         ({"pg_cluster_postgresql_version": "9.3"}, "supported are 13 to 18"),
         ({"pg_build_method": "source"}, "pg_build_method is called pg_cluster_build_method now"),
         ({"skyha_daemon_agents": []}, "skyha_daemon_agents is gone: it told a node how its peer is switched off"),
@@ -65,7 +56,7 @@ WITH_REGISTER: dict[str, Any] = {"pg_cluster_register": "vote_host", "pg_cluster
 
 def test_register_on_the_vote_host_has_no_problems() -> None:
     assert problems(**WITH_REGISTER) == []
-    assert problems(**WITH_REGISTER, addresses=SIX, pg_cluster_vip=VIP6) == []
+    assert problems(**WITH_REGISTER, addresses=SIX, pg_cluster_vip=VIP6, pg_cluster_vip_prefix=64) == []
 
 
 def test_external_register_has_no_problems() -> None:
@@ -112,7 +103,7 @@ GIVEN_ETCD = {**WITH_ETCD, "pg_cluster_register_endpoints": ["203.0.113.1:2379"]
 
 def test_etcd_that_is_made_or_given_has_no_problems() -> None:
     assert problems(**WITH_ETCD) == []
-    assert problems(**WITH_ETCD, addresses=SIX, pg_cluster_vip=VIP6) == []
+    assert problems(**WITH_ETCD, addresses=SIX, pg_cluster_vip=VIP6, pg_cluster_vip_prefix=64) == []
     assert problems(**{**GIVEN_ETCD, "pg_cluster_etcd_root_password": ""}) == []
     assert problems(**{**GIVEN_ETCD, "pg_cluster_register_endpoints": ["[2001:db8::7]:2379"]}) == []
 
@@ -151,10 +142,10 @@ def test_etcd_that_cannot_be_is_refused_with_a_sentence(given: dict[str, Any], s
 def test_etcd_is_made_from_packages_that_there_are(family: str, major: str, is_refused: bool) -> None:
     for host in ("node1", "vote"):
         known = {**variables("pg_cluster", family=family, major=major, host=host, **WITH_ETCD), **UNASKED}
-        found = "\n".join(value("__pg_cluster_found", known))
+        found = "\n".join(said(known))
         assert ("has no package of etcd 3.4 or newer" in found) == is_refused
     given = {**variables("pg_cluster", family=family, major=major, **GIVEN_ETCD), **UNASKED}
-    assert "etcd" not in "\n".join(value("__pg_cluster_found", given))
+    assert "etcd" not in "\n".join(said(given))
 
 
 def test_vote_host_has_room_for_one_member() -> None:
@@ -163,10 +154,10 @@ def test_vote_host_has_room_for_one_member() -> None:
         moon = {"pg_cluster_group": "moon", "pg_cluster_vip": "198.51.100.126", "pg_cluster_vote_port": 11925}
         known["hostvars"][name] = {"inventory_hostname": name, "pg_cluster_address": address, **moon, **WITH_ETCD}
     known["groups"] = {**known["groups"], "pg_nodes": ["node1", "node2", "node3", "node4"]}
-    assert "would both have a member of an etcd on vote" in "\n".join(value("__pg_cluster_found", known))
+    assert "would both have a member of an etcd on vote" in "\n".join(said(known))
     for name in ("node3", "node4"):
         known["hostvars"][name].update(GIVEN_ETCD)
-    assert "would both have" not in "\n".join(value("__pg_cluster_found", known))
+    assert "would both have" not in "\n".join(said(known))
 
 
 def test_nothing_is_asked_of_a_register_that_is_none() -> None:
@@ -180,7 +171,7 @@ def lacking(*names: str, of: str = "node1", given: dict[str, Any]) -> list[str]:
         known["hostvars"][of].pop(name, None)
         if of == "node1":
             known[name] = ""
-    return value("__pg_cluster_found", known)
+    return said(known)
 
 
 BMC = ("pg_cluster_bmc_address", "pg_cluster_bmc_user", "pg_cluster_bmc_password")
@@ -227,17 +218,7 @@ def test_zero_loss_needs_a_register() -> None:
 def test_what_a_lease_needs_is_alike_on_both_nodes(name: str, other: object, sentence: str) -> None:
     known = {**variables("pg_cluster", **WITH_REGISTER), **UNASKED}
     known["hostvars"]["node2"][name] = other
-    assert sentence in "\n".join(value("__pg_cluster_found", known))
-
-
-NODE: dict[str, Any] = {
-    "interface": True,
-    "vip_answers": False,
-    "has_data": False,
-    "free_mb": 40000,
-    "wal_free_mb": 40000,
-    "one_disk": True,
-}
+    assert sentence in "\n".join(said(known))
 
 
 @pytest.mark.parametrize(
@@ -277,7 +258,7 @@ def test_node_names_must_make_slots_of_their_own(monkeypatch: pytest.MonkeyPatch
         }
         known["groups"] = {**known["groups"], "pg_nodes": [first, second]}
         known["inventory_hostname"] = first
-        assert sentence in "\n".join(value("__pg_cluster_found", known))
+        assert sentence in "\n".join(said(known))
 
 
 @pytest.mark.parametrize(
@@ -316,9 +297,9 @@ def test_no_other_hosts_address_is_read_but_in_one_place() -> None:
 def test_bmc_password_longer_than_ipmi_knows_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     known = {**variables("pg_cluster"), **UNASKED}
     known["pg_cluster_bmc_password"] = "x" * 21
-    assert "longer than the 20 bytes" in "\n".join(value("__pg_cluster_found", known))
+    assert "longer than the 20 bytes" in "\n".join(said(known))
     known["pg_cluster_bmc_password"] = "x" * 20
-    assert "longer than the 20 bytes" not in "\n".join(value("__pg_cluster_found", known))
+    assert "longer than the 20 bytes" not in "\n".join(said(known))
 
 
 @FEW

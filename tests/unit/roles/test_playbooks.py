@@ -11,10 +11,10 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[3]
-# They bring every cluster to what it should be, and change nothing of a healthy one.
-FOR_ALL_CLUSTERS = {"site.yml", "failover_rebuild.yml"}
-# It changes nothing; it asks by a variable of its own (pg_backup_clone_of), since the nodes take no part.
-FOR_ALL_CLUSTERS |= {"backup_info.yml", "clone.yml"}
+# They bring every cluster to what it should be, and change nothing of a healthy one; or they only look.
+FOR_ALL_CLUSTERS = {"site.yml", "failover_rebuild.yml", "check_inventory.yml", "backup_info.yml"}
+# It asks by a variable of its own (pg_backup_clone_of), since the nodes take no part.
+FOR_ALL_CLUSTERS |= {"clone.yml"}
 OTHERS = sorted(path.name for path in (ROOT / "playbooks").glob("*.yml") if path.name not in FOR_ALL_CLUSTERS)
 
 
