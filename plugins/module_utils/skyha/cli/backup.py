@@ -11,7 +11,7 @@ from typing import TextIO
 
 from ..alarms import of as meaning_of
 from ..backup.collect import collect
-from ..backup_report import DIRECTORY, FILE, Backup, Part, Report, Repository, Told, WalDisk
+from ..backup_report import DIRECTORY, FILE, Archiver, Backup, Part, Report, Repository, Told, WalDisk
 from ..config import Config
 from ..daemon.backups import BackupFile
 from ..daemon.page import bytes_text
@@ -96,29 +96,25 @@ def _lines(told: Told, report: Report, wall: float) -> list[str]:
         detail = f" ({done.label}): {done.detail}" if done.at is not None and (done.label or done.detail) else ""
         rows.append(("trial on this node", _known(done, trial + detail)))
     if report.archiver is not None:
-        one = report.archiver
-        if one.in_recovery:
-            rows.append(("archive", _known(one, "the primary archives, this node does not")))
-        else:
-            waits = "" if one.waiting_for is None else f", the oldest for {duration(one.waiting_for)}"
-            rows += [
-                ("archived up to", _known(one, f"{one.done.wal or 'nothing'}, {_ago(one.done.at, wall)}")),
-                ("waiting", _known(one, f"{_count(one.waiting, 'file')}{waits}")),
-                (
-                    "failures",
-                    _known(
-                        one,
-                        f"{one.failed.count}"
-                        + (f", last {_ago(one.failed.at, wall)} for {one.failed.wal}" if one.failed.wal else ""),
-                    ),
-                ),
-            ]
+        rows += _archive(report.archiver, wall)
     if report.spool is not None:
         rows.append(
             ("spool", _known(report.spool, f"{_count(report.spool.files, 'file')}, {bytes_text(report.spool.bytes)}"))
         )
     rows.append(("disk of the WAL", _known(report.wal_disk, disk(report.wal_disk))))
     return [wrap(text, name.ljust(NAME), " " * NAME) for name, text in rows]
+
+
+def _archive(one: Archiver, wall: float) -> list[tuple[str, str]]:
+    if one.in_recovery:
+        return [("archive", _known(one, "the primary archives, this node does not"))]
+    waits = "" if one.waiting_for is None else f", the oldest for {duration(one.waiting_for)}"
+    last = f", last {_ago(one.failed.at, wall)} for {one.failed.wal}" if one.failed.wal else ""
+    return [
+        ("archived up to", _known(one, f"{one.done.wal or 'nothing'}, {_ago(one.done.at, wall)}")),
+        ("waiting", _known(one, f"{_count(one.waiting, 'file')}{waits}")),
+        ("failures", _known(one, f"{one.failed.count}{last}")),
+    ]
 
 
 def _repository(one: Repository, wall: float) -> list[tuple[str, str]]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..alarms import ALARMS
 from ..alarms import of as meaning_of
+from ..backup_report import Report
 from ..policy.record import Stage
 from ..words import ANSWER_BOUNDS, Path, Role, Server, Sight, Task
 from .published import Status
@@ -283,12 +284,7 @@ def _backups(out: _Text, status: Status, wall: float) -> None:
     out.gauge("backup_report_age_seconds", "Age of the report of the backups.", told.age)
     if told.report is None or not is_known:
         return
-    repository, archiver, spool, disk = (
-        told.report.repository,
-        told.report.archiver,
-        told.report.spool,
-        told.report.wal_disk,
-    )
+    repository = told.report.repository
     if repository is not None:
         out.gauge(
             "backup_repository_up", "1 when the repository answered the last question.", int(not repository.error)
@@ -309,6 +305,11 @@ def _backups(out: _Text, status: Status, wall: float) -> None:
             "Since a backup was last tried by a restore, and was good.",
             _rounded(verified),
         )
+    _archive(out, told.report, wall)
+
+
+def _archive(out: _Text, report: Report, wall: float) -> None:
+    archiver, spool, disk = report.archiver, report.spool, report.wal_disk
     if archiver is not None and not archiver.error and archiver.in_recovery is False:
         age = None if archiver.done.at is None else wall - archiver.done.at
         out.gauge("backup_archive_age_seconds", "Since this primary last archived WAL.", _rounded(age))
