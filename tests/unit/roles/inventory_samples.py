@@ -19,6 +19,13 @@ NODE: dict[str, Any] = {
     "one_disk": True,
 }
 
+WITH_REGISTER: dict[str, Any] = {"pg_cluster_register": "vote_host", "pg_cluster_register_password": "reg"}
+WITH_ETCD: dict[str, Any] = {
+    "pg_cluster_register": "etcd",
+    "pg_cluster_register_password": "reg",
+    "pg_cluster_etcd_root_password": "root",
+}
+
 
 def problems(**given: Any) -> list[str]:
     """The sentences. node: what it said of itself; facts: its interfaces; holders: of the VIP; all else is the inventory's."""

@@ -86,6 +86,7 @@ def test_example_as_it_is_shipped_lacks_its_secrets_and_nothing_else() -> None:
         "pg_cluster_replication_password",
         "pg_cluster_ha_password",
         "pg_cluster_bmc_password",
+        "pg_cluster_register_password",
     ]
     assert all("is not set for node1 and node2" in one for one in found)
 
@@ -97,6 +98,7 @@ def test_examples_placeholders_are_named_each_once(inventory: Path) -> None:
         "nagios_nrpe_web_password",
         "pg_cluster_bmc_password",
         "pg_cluster_ha_password",
+        "pg_cluster_register_password",
         "pg_cluster_replication_password",
         "pg_cluster_superuser_password",
     ]

@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.sky.pg_cluster.plugins.filter.preflight import each_once
-from inventory_samples import offline, problems
+from inventory_samples import WITH_ETCD, WITH_REGISTER, offline, problems
 from render import ROLES, value, variables
-from test_inventory_problems import WITH_ETCD, WITH_REGISTER
 
 
 @pytest.mark.parametrize("host", ["node1", "vote", "monitor"])
@@ -136,10 +135,10 @@ def test_placeholder_is_found_in_a_nodes_own_secret() -> None:
 
 
 def test_placeholder_is_found_in_what_other_roles_keep_secret() -> None:
-    agents = [{"name": "pdu", "kind": "command", "off": "a", "password": "CHANGE_ME"}, {"kind": "command", "off": "b"}]
-    known = {**variables("skyha_daemon", skyha_daemon_agents=agents), "pg_cluster_peer": ""}
-    assert "the password of agent pdu of {host} is still the example's" in "\n".join(
-        value("__skyha_daemon_agent_problems", known)
+    devices = [{"name": "pdu", "kind": "command", "off": "a", "password": "CHANGE_ME"}, {"kind": "command", "off": "b"}]
+    known = variables("pg_cluster", pg_cluster_fence=[devices])
+    assert "the password of fence pdu of {host} is still the example's" in "\n".join(
+        value("__pg_cluster_fence_passwords | sky.pg_cluster.placeholders", known)
     )
     known = variables("nagios_nrpe", host="node1", nagios_nrpe_web_password="CHANGE_ME")
     assert value("{'a': nagios_nrpe_web_password} | sky.pg_cluster.placeholders | length", known) == 1

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-from inventory_samples import NODE, UNASKED, problems, said
+from inventory_samples import NODE, UNASKED, WITH_ETCD, WITH_REGISTER, problems, said
 from render import ROLES, template, value, variables
 from value_samples import FEW, SIX, TEXT, VIP6
 
@@ -51,9 +51,6 @@ def test_each_bad_value_is_refused_with_a_sentence(given: dict[str, Any], senten
     assert sentence in "\n".join(problems(**given))
 
 
-WITH_REGISTER: dict[str, Any] = {"pg_cluster_register": "vote_host", "pg_cluster_register_password": "reg"}
-
-
 def test_register_on_the_vote_host_has_no_problems() -> None:
     assert problems(**WITH_REGISTER) == []
     assert problems(**WITH_REGISTER, addresses=SIX, pg_cluster_vip=VIP6, pg_cluster_vip_prefix=64) == []
@@ -92,11 +89,6 @@ def test_register_that_cannot_be_is_refused_with_a_sentence(given: dict[str, Any
     assert sentence in "\n".join(problems(**{**WITH_REGISTER, **given}))
 
 
-WITH_ETCD: dict[str, Any] = {
-    "pg_cluster_register": "etcd",
-    "pg_cluster_register_password": "reg",
-    "pg_cluster_etcd_root_password": "root",
-}
 CA = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----"
 GIVEN_ETCD = {**WITH_ETCD, "pg_cluster_register_endpoints": ["203.0.113.1:2379"], "pg_cluster_register_ca": CA}
 

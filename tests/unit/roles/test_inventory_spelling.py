@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.sky.pg_cluster.plugins.filter import spelling
+from names_samples import VARIABLE, files
 from render import GROUPS, ROLES, variables
-from test_names import VARIABLE, files
 
 HOSTS: dict[str, list[str]] = {"all": ["node1", "node2", "vote", "monitor"], "ungrouped": [], **GROUPS}
 

@@ -4,14 +4,10 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
+from names_samples import NAMES, VARIABLE, files
 from render import ROLES
-
-NAMES = sorted(role.name for role in ROLES.iterdir() if role.is_dir())
-# A variable by its prefix, private ones too; not a module (sky.pg_cluster.pg_cluster_status) or a file.
-VARIABLE = re.compile(rf"(?<![\w/-])(?<!sky\.pg_cluster\.)(?:__)?({'|'.join(NAMES)})_\w+")
 
 
 def foreign(role: str, text: str) -> set[str]:
@@ -22,16 +18,6 @@ def foreign(role: str, text: str) -> set[str]:
         for found in VARIABLE.finditer(code)
         if found[1] != role and (found[1] != "pg_cluster" or found[0].startswith("__"))
     }
-
-
-def files(role: str) -> list[Path]:
-    """What Ansible evaluates of it; names in a README or a description are links for readers."""
-    found = (ROLES / role).rglob("*")
-    return [
-        file
-        for file in found
-        if file.is_file() and {"tasks", "vars", "defaults", "handlers", "templates"} & {*file.parts}
-    ]
 
 
 @pytest.mark.parametrize("role", NAMES)
