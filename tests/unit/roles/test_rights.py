@@ -47,7 +47,7 @@ def server(postgres: RealPostgres) -> Iterator[RealPostgres]:
     yield postgres
     postgres.sql(f"DROP DATABASE {NAME} WITH (FORCE)", "postgres")
     postgres.sql(f"DROP OWNED BY {NAME}", "postgres")
-    postgres.sql(f"DROP ROLE {NAME}", "postgres")
+    postgres.sql(f"DROP ROLE {NAME}, sky_pg_cluster_owner", "postgres")
 
 
 @pytest.fixture
