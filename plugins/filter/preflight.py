@@ -386,9 +386,23 @@ def _is_ip(text: str) -> bool:
     return "%" not in text
 
 
+def unchosen_variables(names: Sequence[str]) -> list[str]:
+    """A sentence where the inventory leaves out what has no default on purpose. names: all variables of the host."""
+    if "streaming_replication_client_cidrs" in names:
+        return []
+    return [
+        "streaming_replication_client_cidrs is not set: name the networks that clients of the databases connect from, such as [192.0.2.0/24]; "
+        "[] lets in the nodes only"
+    ]
+
+
 class FilterModule:
     """For Ansible."""
 
     def filters(self) -> dict[str, Any]:
         """The names."""
-        return {"preflight_problems": preflight_problems, "renamed_variables": renamed_variables}
+        return {
+            "preflight_problems": preflight_problems,
+            "renamed_variables": renamed_variables,
+            "unchosen_variables": unchosen_variables,
+        }
