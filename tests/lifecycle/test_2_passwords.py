@@ -69,7 +69,9 @@ class Armed:
 
 def logs_in(node: str, user: str, password: str, database: str) -> bool:
     """Does the node's server take this password? Asked on the node: from elsewhere it rejects the HA role."""
-    dsn = f"host={lab.HOSTS[node]['pg_cluster_address']} port={lab.PORT} user={user} dbname={database} connect_timeout=5"
+    dsn = (
+        f"host={lab.HOSTS[node]['pg_cluster_address']} port={lab.PORT} user={user} dbname={database} connect_timeout=5"
+    )
     script = f"PGPASSWORD=$(cat) psql -X -w -c '' '{dsn}' 2>&1 || true"
     told = lab.on(node, "sh", "-c", script, stdin=password)
     if told and "password authentication failed" not in told:

@@ -177,7 +177,10 @@ LEFT = {
         "trigger cannt_delete",
     ),
     "a rule": ("create rule grab as on update to sky_pg_cluster.cluster_status do also select 1", "rule grab"),
-    "a function in the heartbeat's schema": (FORMAT.format("sky_pg_cluster"), "function sky_pg_cluster.format(text,text)"),
+    "a function in the heartbeat's schema": (
+        FORMAT.format("sky_pg_cluster"),
+        "function sky_pg_cluster.format(text,text)",
+    ),
     "a child of the table": ("create table public.child () inherits (sky_pg_cluster.cluster_status)", "table child"),
     "a constraint that calls a function": (
         "create function public.grab() returns boolean language sql as 'select true';"
