@@ -67,7 +67,8 @@ def test_roles_passwords_are_not_logged_by_the_most_talkative_server(server: Rea
         )
         assert done.returncode == 0, done.stderr
     spec = importlib.util.spec_from_file_location("rotate", ROLES / "streaming_replication/files/rotate_passwords.py")
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     rotate = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(rotate)
     connection = psycopg2.connect(host="127.0.0.1", port=server.port, user="postgres", dbname="postgres")
