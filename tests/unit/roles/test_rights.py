@@ -234,6 +234,9 @@ def test_second_run_changes_nothing_and_a_superuser_of_before_is_one_no_more(ser
     assert make(server)
     assert not is_superuser(server)
     assert "ALTER ROLE" not in make(server).replace("ALTER ROLE", "", 1)  # the password, that no login was tried for
+    words = ("CREATE", "ALTER", "GRANT", "REVOKE", "COMMENT")  # by which the playbook tells a change
+    changes = [line for line in make(server).splitlines() if line.startswith(words)]
+    assert changes == ["ALTER ROLE"]
 
 
 def test_what_an_older_version_gave_to_the_ha_role_is_taken_back(server):
