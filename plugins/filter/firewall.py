@@ -44,11 +44,12 @@ def _offers(given: Mapping[str, Any]) -> Iterator[_Offer]:
 def _of_a_vote_host(
     given: Mapping[str, Any], cluster: Mapping[str, Any], monitoring: Sequence[str]
 ) -> Iterator[_Offer]:
-    """A vote port is for the nodes of its own cluster, for monitoring and for clients; the register for the nodes only."""
+    """A vote port is for the nodes of its own cluster, for monitoring and for the clients named; the register for the nodes only."""
     of = f" ({cluster['name']})" if len(given["pg_cluster_clusters"]) > 1 else ""
     nodes = [node["address"] for node in cluster["nodes"]]
     yield _Offer(f"vote port: nodes, monitoring{of}", [*nodes, cluster["vip"], *monitoring], cluster["vote_port"])
-    yield _Offer(f"vote port: clients{of}", given["os_tuning_client_cidrs"], cluster["vote_port"])
+    if cluster["vote_client_cidrs"]:
+        yield _Offer(f"vote port: clients{of}", cluster["vote_client_cidrs"], cluster["vote_port"])
     if cluster["register"] == "vote_host":
         yield _Offer(f"register: nodes{of}", nodes, cluster["register_port"])
 

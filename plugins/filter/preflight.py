@@ -504,6 +504,16 @@ def _is_ip(text: str) -> bool:
     return "%" not in text
 
 
+def unchosen_variables(names: Sequence[str]) -> list[str]:
+    """A sentence where the inventory leaves out what has no default on purpose. names: all variables of the host."""
+    if "streaming_replication_client_cidrs" in names:
+        return []
+    return [
+        "streaming_replication_client_cidrs is not set: name the networks that clients of the databases connect from, such as [192.0.2.0/24]; "
+        "[] lets in the nodes only"
+    ]
+
+
 class FilterModule:
     """For Ansible."""
 
@@ -514,4 +524,5 @@ class FilterModule:
             "placeholders": placeholders,
             "preflight_problems": preflight_problems,
             "preflight_unknown": preflight_unknown,
+            "unchosen_variables": unchosen_variables,
         }

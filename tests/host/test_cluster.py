@@ -48,7 +48,7 @@ def test_nothing_brings_the_vip_up_at_boot(node: str) -> None:
         ("wal_log_hints", "on"),
         ("max_wal_senders", "32"),
         ("archive_mode", "on"),
-        ("log_statement", "ddl"),
+        ("log_statement", "none"),
         ("server_encoding", "UTF8"),
         ("lc_messages", "C"),
         ("data_checksums", "on"),

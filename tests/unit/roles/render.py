@@ -31,6 +31,7 @@ CLUSTER: dict[str, Any] = {
     "pg_cluster_ha_password": "ha",
     "pg_cluster_bmc_user": "test",
     "nagios_nrpe_web_password": "web",
+    "streaming_replication_client_cidrs": ["198.51.100.0/24"],
 }
 HOSTS: dict[str, dict[str, Any]] = {
     "node1": {

@@ -37,8 +37,15 @@ def test_vote_host_serves_the_vote_port_only() -> None:
     assert rules("vote") == [
         NRPE,
         ("vote port: nodes, monitoring", [*NODES, VIP, MONITOR], 11921),
-        ("vote port: clients", CLIENTS, 11921),
     ]
+
+
+def test_vote_port_is_open_to_the_clients_that_were_named_for_it() -> None:
+    assert rules("vote", pg_cluster_vote_client_cidrs=["203.0.113.0/24"])[-1] == (
+        "vote port: clients",
+        ["203.0.113.0/24"],
+        11921,
+    )
 
 
 def test_register_is_for_the_nodes_only() -> None:
@@ -97,9 +104,7 @@ def test_each_cluster_has_its_own_vote_port() -> None:
     assert told(known) == [
         NRPE,
         ("vote port: nodes, monitoring (sky)", [*NODES, VIP, MONITOR], 11921),
-        ("vote port: clients (sky)", CLIENTS, 11921),
         ("vote port: nodes, monitoring (moon)", [*others, "198.51.100.126", MONITOR], 11922),
-        ("vote port: clients (moon)", CLIENTS, 11922),
         ("register: nodes (moon)", others, 11930),
     ]
 

@@ -17,7 +17,7 @@ from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.policy.patien
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.probes.eyes import ProbeEyes
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Look, Path, Server, Sight
 from real_postgres import RealPostgres
-from render import template, variables
+from render import template, value, variables
 
 DATABASE = "heartbeat"
 
@@ -25,9 +25,13 @@ DATABASE = "heartbeat"
 @pytest.fixture(scope="module")
 def database(postgres: RealPostgres) -> Iterator[RealPostgres]:
     postgres.sql(f"CREATE DATABASE {DATABASE}")
-    postgres.sql(template("ha_schema", "objects.sql.j2", variables("ha_schema")), DATABASE)
+    known = variables("ha_schema")
+    rights = ", ".join(value("__ha_schema_owner_rights", known))
+    postgres.sql(f"CREATE ROLE sky_pg_cluster_owner; GRANT {rights} TO sky_pg_cluster_owner")
+    postgres.sql(template("ha_schema", "objects.sql.j2", known), DATABASE)
     yield postgres
     postgres.sql(f"DROP DATABASE {DATABASE} WITH (FORCE)")
+    postgres.sql("DROP ROLE sky_pg_cluster_owner")
 
 
 @pytest.fixture

@@ -17,6 +17,14 @@ def test_documents_inventory_has_no_problems() -> None:
     assert problems() == []
 
 
+def test_clients_networks_are_chosen_by_the_inventory() -> None:
+    known = {**variables("pg_cluster"), **UNASKED}
+    del known["streaming_replication_client_cidrs"]
+    (told,) = value("__pg_cluster_found", known)
+    assert "streaming_replication_client_cidrs is not set: name the networks" in told
+    assert problems(streaming_replication_client_cidrs=[]) == []
+
+
 def test_ipv6_inventory_has_no_problems() -> None:
     assert problems(addresses=SIX, pg_cluster_vip=VIP6, pg_cluster_vip_prefix=64) == []
 

@@ -63,6 +63,18 @@ def test_haproxy_has_a_proxy_and_a_bound_of_its_own_per_cluster(render: Callable
     assert "    hard-stop-after 10s\n" in text
 
 
+def test_vote_port_forwards_for_the_nodes_of_its_cluster_and_whom_it_was_told(render: Callable[..., Path]) -> None:
+    wanted = {"pg_cluster_vote_client_cidrs": []}
+    told = [line for line in (render(**wanted) / "haproxy.cfg").read_text().splitlines() if "reject" in line]
+    assert (
+        told[0].strip() == "tcp-request connection reject unless { src 198.51.100.110 198.51.100.111 198.51.100.116 }"
+    )
+    assert len(told) == 2  # one per cluster
+    assert "198.51.100.110" not in told[1]
+    named = render(pg_cluster_vote_client_cidrs=["203.0.113.0/24"])
+    assert "198.51.100.116 203.0.113.0/24 }" in (named / "haproxy.cfg").read_text()
+
+
 def test_address_to_listen_on_can_be_chosen(render: Callable[..., Path]) -> None:
     out = render(vote_host_balance_bind_address="198.51.100.35")
     assert "bind 198.51.100.35:11921" in (out / "haproxy.cfg").read_text()
