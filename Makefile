@@ -21,7 +21,7 @@ $(VENV)/.stamp: requirements.txt tests/requirements.txt
 packages: venv ## the programs that the unit tests call: PostgreSQL, promtool and a few more
 	@tests/packages.sh
 
-lab-up: venv ## four lab hosts and two BMCs on this machine
+lab-up: venv ## five lab hosts and two BMCs on this machine
 	lab/lab up
 
 demo: lab-up ## the lab, the cluster on it, and a failover to watch

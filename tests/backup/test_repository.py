@@ -94,12 +94,8 @@ def test_repository_that_is_gone_for_a_while_costs_no_client_anything(primary: s
 
 
 def test_repository_whose_disk_is_full(primary: str) -> None:
-    lab.on(
-        HOST,
-        "sh",
-        "-c",
-        f"mv {PATH} {PATH}.kept && mkdir {PATH} && mount -t tmpfs -o size=1m,mode=0750 tmpfs {PATH} && cp -a {PATH}.kept/. {PATH}/ 2>/dev/null; chown postgres: {PATH}",
-    )
+    small = f"mount -t tmpfs -o size=1m,mode=0750 tmpfs {PATH} && cp -a {PATH}.kept/. {PATH}/ 2>/dev/null"
+    lab.on(HOST, "sh", "-c", f"mv {PATH} {PATH}.kept && mkdir {PATH} && {small}; chown postgres: {PATH}")
     try:
         with no_commit_lost("a repository that is full"):
             lab.sql(primary, "SELECT pg_switch_wal()")

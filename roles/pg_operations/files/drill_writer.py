@@ -4,7 +4,8 @@
 drill_writer.py RESULT VIP PORT DATABASE USER PASSFILE SECONDS
 
 Runs until the file RESULT.stop is there, SECONDS at most. Then it looks which acknowledged rows are missing, empties its
-table (role ha_schema makes it), and writes RESULT: a JSON object with acknowledged, lost, server (its version), errors, gaps (the holes of more than half a second: begin and end on the
+table (role ha_schema makes it), and writes RESULT: a JSON object with acknowledged, lost, server (its version),
+errors, gaps (the holes of more than half a second: begin and end on the
 wall clock, seconds on the monotonic one), began, ended. While it runs RESULT.progress tells how many were acknowledged.
 """
 
