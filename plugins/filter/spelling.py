@@ -58,6 +58,7 @@ BY_PLAYS = {
     "pg_cluster_remove_data",
     "pg_cluster_restart_reasons",
     "pg_cluster_standby_streams",
+    "pg_cluster_unit_limit_properties",
     "pg_cluster_vip_is_foreign",
     "pg_cluster_wal_room_mb",
     "pg_cluster_watchdog_problems",

@@ -59,18 +59,19 @@ def test_weekly_check_finds_a_good_backup_good(primary: str) -> None:
 def test_weekly_check_finds_a_broken_one(primary: str) -> None:
     play("backup", pg_backup_type="full")
     label = backups()[-1]
+    kept = "/var/tmp/lab_kept"
     victim = lab.on(HOST, "sh", "-c", f"find {PATH}/backup/sky/{label} -name 'pg_control*' | head -1").strip()
     lab.on(
         HOST,
         "sh",
         "-c",
-        f"cp -p {victim} /root/kept; printf broken | dd of={victim} bs=1 seek=100 conv=notrunc 2>/dev/null",
+        f"cp -p {victim} {kept}; printf broken | dd of={victim} bs=1 seek=100 conv=notrunc 2>/dev/null",
     )
     try:
         with pytest.raises(RuntimeError, match="could not be restored"):
             play("backup_check")
     finally:
-        lab.on(HOST, "sh", "-c", f"cp -p /root/kept {victim}; rm /root/kept")
+        lab.on(HOST, "sh", "-c", f"cp -p {kept} {victim}; rm {kept}")
 
 
 def test_repository_that_is_gone_for_a_while_costs_no_client_anything(primary: str) -> None:
