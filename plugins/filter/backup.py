@@ -11,10 +11,7 @@ KINDS = ("none", "host", "posix", "s3")
 JOBS = ("full", "diff", "incr", "check")
 SHORTEST_PASS = 12
 # What a cluster's nodes may set of their own, for the backup host as well.
-_OWN = (
-    *("encryption", "cipher_pass", "retention_full", "retention_diff", "from_standby", "check_query", "check_database"),
-    *JOBS,
-)
+_OWN = ("encryption", "retention_full", "retention_diff", "from_standby", "check_query", "check_database", *JOBS)
 _SETTINGS = {
     **{key: f"pg_backup_{key}" for key in _OWN},
     **{key: f"pg_cluster_{key}" for key in ("data_dir", "socket_dir", "superuser")},
@@ -35,8 +32,10 @@ def backup_stanzas(given: Mapping[str, Any], hostvars: Mapping[str, Mapping[str,
         keeps = cluster["backup"] == "host" and cluster["backup_host"] == host
         if not (is_node and cluster["backup"] != "none") and not keeps:
             continue
-        said = dict(given) if is_node else {**given, **_said(hostvars[cluster["nodes"][0]["name"]])}
-        settings = {key: said[variable] for key, variable in _SETTINGS.items()}
+        settings = {
+            key: _said(variable, given, {} if is_node else hostvars[cluster["nodes"][0]["name"]])
+            for key, variable in _SETTINGS.items()
+        }
         found.append(
             {
                 **settings,
@@ -49,8 +48,24 @@ def backup_stanzas(given: Mapping[str, Any], hostvars: Mapping[str, Mapping[str,
     return found
 
 
-def _said(of: Mapping[str, Any]) -> dict[str, Any]:
-    return {variable: of[variable] for variable in _SETTINGS.values() if variable in of}
+def backup_secrets(
+    given: Mapping[str, Any], stanzas: Sequence[Mapping[str, Any]], hostvars: Mapping[str, Mapping[str, Any]]
+) -> dict[str, str]:
+    """Each stanza's pass phrase. Apart from the stanzas: those are gone through in loops, whose items Ansible prints."""
+    return {
+        stanza["name"]: str(
+            _said(
+                "pg_backup_cipher_pass",
+                given,
+                {} if stanza["is_node"] else hostvars[stanza["cluster"]["nodes"][0]["name"]],
+            )
+        )
+        for stanza in stanzas
+    }
+
+
+def _said(variable: str, given: Mapping[str, Any], by_node: Mapping[str, Any]) -> Any:
+    return by_node[variable] if variable in by_node else given[variable]
 
 
 def backup_clients(stanzas: Sequence[Mapping[str, Any]], host: str) -> list[dict[str, str]]:
@@ -88,11 +103,13 @@ def backup_jobs(stanzas: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def backup_problems(given: Mapping[str, Any], stanzas: Sequence[Mapping[str, Any]]) -> list[str]:
+def backup_problems(
+    given: Mapping[str, Any], stanzas: Sequence[Mapping[str, Any]], secrets: Mapping[str, str]
+) -> list[str]:
     """A sentence per thing that stands against backups here."""
     found = []
     for stanza in stanzas:
-        found += [*_secret(stanza), *_place(given, stanza)]
+        found += [*_secret(stanza, secrets[stanza["name"]]), *_place(given, stanza)]
     names = [stanza["name"] for stanza in stanzas]
     return found + [
         f"two clusters would have the same place {name} in the repository: give one of them another pg_cluster_name"
@@ -101,8 +118,8 @@ def backup_problems(given: Mapping[str, Any], stanzas: Sequence[Mapping[str, Any
     ]
 
 
-def _secret(stanza: Mapping[str, Any]) -> Iterator[str]:
-    name, secret = stanza["cluster"]["name"], str(stanza["cipher_pass"])
+def _secret(stanza: Mapping[str, Any], secret: str) -> Iterator[str]:
+    name = stanza["cluster"]["name"]
     if not stanza["encryption"] or (stanza["is_node"] and stanza["kind"] == "host"):
         return
     if len(secret) < SHORTEST_PASS or "CHANGE_ME" in secret:
@@ -142,5 +159,6 @@ class FilterModule:
             "backup_clients": backup_clients,
             "backup_jobs": backup_jobs,
             "backup_problems": backup_problems,
+            "backup_secrets": backup_secrets,
             "backup_stanzas": backup_stanzas,
         }

@@ -23,7 +23,7 @@ def all_of_them() -> dict[str, str]:
         f"{host}{key}": str(value)
         for host, values in (("", lab.SETTINGS), *((f"{name}: ", one) for name, one in lab.HOSTS.items()))
         for key, value in values.items()
-        if key.endswith(("_password", "_cipher_pass")) and value
+        if key.endswith(("_password", "_cipher_pass", "_key_secret")) and value
     }
     # Four roles, Nagios' page, two BMCs: one that is missing here is looked for nowhere.
     assert len(found) >= 6, sorted(found)

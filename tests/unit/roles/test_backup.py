@@ -103,6 +103,13 @@ def test_what_the_program_knows_survives_the_shell(host: str, kind: str, is_node
     assert told.stdout == f"{query}|{is_node}"
 
 
+@pytest.mark.parametrize(("host", "kind"), [("backup", "host"), ("node1", "posix")])
+def test_what_loops_go_through_and_print_holds_no_pass_phrase(host: str, kind: str) -> None:
+    given = known(host, kind)
+    assert SECRET not in repr([value(name, given) for name in ("__pg_backup_stanzas", "__pg_backup_jobs")])
+    assert list(value("__pg_backup_secrets", given).values()) == [SECRET]
+
+
 # --- what is refused
 
 
