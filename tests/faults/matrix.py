@@ -3,30 +3,34 @@
 
 python -m tests.faults.matrix      writes the table of the kind of lab that is played on (LAB_REGISTER, LAB_REPLICATION)
 
-Without a register it is the table of all rows. With one it is that of the rows which need one, and a line with how all rows ended.
+Without a register it is the table of all rows. With one on the vote host it is that of the rows which need one, with an etcd that of the rows
+which are about its members; and a line with how all rows ended.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from tests.lab import lab
+from tests.lab import lab, register
 from tests.lab.bench import between
+from tests.lab.watch import ZERO_LOSS
 
 if TYPE_CHECKING:
     from tests.faults.rows import Row
 
-FILE = lab.ROOT / ".cache/faults/seen.json"
+# Rows of one name are played on several kinds of lab.
+KIND = f"{register.ENGINE}-{'zero_loss' if ZERO_LOSS else 'async'}"
+FILE = lab.ROOT / f".cache/faults/seen-{KIND}.json"
 PAGE = lab.ROOT / "docs/reliability.md"
-NEED_ONE = ("register", "lease", "resign", "etcd")  # groups of rows
+TABLES = {"none": "matrix", "vote_host": "matrix-register", "etcd": "matrix-etcd"}
+NEED_ONE = {"vote_host": ("register", "lease", "resign"), "etcd": ("etcd",)}  # groups of rows
 
 
 def load() -> dict[str, dict[str, Any]]:
-    """The results of all rows that were ever played here, by name."""
+    """The results of all rows that were ever played here on this kind of lab, by name."""
     return json.loads(FILE.read_text()) if FILE.exists() else {}
 
 
@@ -60,15 +64,14 @@ def counts(rows: Sequence[Row], results: dict[str, dict[str, Any]]) -> str:
 
 def main() -> int:
     """Write the table."""
-    from tests.faults.catalogue import HAS_REGISTER, ROWS
+    from tests.faults.catalogue import ROWS
 
     results, page = load(), PAGE.read_text()
-    if not HAS_REGISTER:
-        page = between(page, "matrix", table(ROWS, results))
-    else:
-        kind = os.environ.get("LAB_REPLICATION", "async")
-        page = between(page, f"counts-{kind}", counts(ROWS, results))
-        page = between(page, "matrix-register", table([one for one in ROWS if one.group in NEED_ONE], results))
+    groups = NEED_ONE.get(register.ENGINE)
+    shown = [one for one in ROWS if groups is None or one.group in groups]
+    page = between(page, TABLES[register.ENGINE], table(shown, results))
+    if groups is not None:
+        page = between(page, f"counts-{KIND}", counts(ROWS, results))
     PAGE.write_text(page)
     return 0
 

@@ -112,6 +112,11 @@ ALARMS: Mapping[str, Alarm] = {
         "primary would stop if that were lost.",
         "see that the UDP port is open both ways, skyha runs on both nodes, and /etc/skyha/signs.key is the same there",
     ),
+    "register_member": Alarm(
+        _MILD,
+        "A member of the register's etcd does not answer, or not well: with a majority gone the register would be silent.",
+        "look at sky-etcd.service on the host that the alarm's text names; one that lost its data joins as role register_etcd's README says",
+    ),
     "register_missing": _against(
         _BAD,
         "The register has no row of this cluster: it was made anew. The primary makes one while its standby streams.",

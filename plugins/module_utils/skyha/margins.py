@@ -76,6 +76,10 @@ MISSED_CHECKS = 2.5
 # Between two trials whether the record can be written. It is alarmed within a minute, a hanging disk included.
 RECORD_EVERY = 30.0
 
+# Between two looks at each member of the register's etcd; and so long they have to answer: skyha goes on without one.
+MEMBERS_EVERY = 30.0
+MEMBERS_DEADLINE = 3.0
+
 # --- zero loss
 
 # From the moment at which the walsender and a session have a new synchronous_standby_names until the checkpointer, that was told at the

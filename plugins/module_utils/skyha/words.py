@@ -341,11 +341,12 @@ class Task(str, Enum):
     POWER_ON = "power_on"  # switch the peer on again after a failover
     CHECK_BMC = "check_bmc"  # authenticated power status of the peer
     CHECK_RECORD = "check_record"  # can the record be written? a write and fsync beside it
+    CHECK_MEMBERS = "check_members"  # does each member of the register's etcd answer, and know a leader?
     REWIND = "rewind"  # pg_rewind this node's data from the peer
     CHECKPOINT = "checkpoint"  # of this node's PostgreSQL, to its end
 
 
-ONLY_LOOK = (Task.CHECK_BMC, Task.CHECK_RECORD)  # nothing comes of these but knowledge
+ONLY_LOOK = (Task.CHECK_BMC, Task.CHECK_RECORD, Task.CHECK_MEMBERS)  # nothing comes of these but knowledge
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ WRITERS = {
     "vip": {"vip"},
     "word": {"orders"},
     "upkeep": {"upkeep", "evidence"},
+    "members": {"members"},
     "serving": {"primary"},
     "register": {"holding"},
     "sync": {"sync"},

@@ -51,7 +51,7 @@ def observe(board: Board, seen: Seen, now: float, took: float) -> tuple[Board, t
     power, bmc_at, fence_error = board.power, board.bmc_at, board.fence_error
     for outcome in seen.outcomes:
         _count(counts, ("tasks", outcome.task.value, "ok" if _succeeded(outcome) else "failed"))
-        if outcome.task not in (Task.REWIND, Task.CHECK_RECORD):
+        if outcome.task in (Task.FENCE, Task.POWER_ON, Task.CHECK_BMC):
             power, bmc_at = outcome.power, now
             fence_error = "" if _succeeded(outcome) else outcome.detail or "no reason given"
     events = _vip_events(board, seen)

@@ -25,6 +25,7 @@ from .lease import (
     term,
     with_signs,
 )
+from .members import check_members, members_alarm
 from .memory import Memory, Naming, Register, age
 from .patience import is_silent
 from .record import Record, Stage, is_overruled, is_paused
@@ -271,7 +272,11 @@ def asking(config: Config, decision: Decision, seen: Seen, now: float) -> Decisi
     wants = replace(wants, food=food(config, memory, seen, _wish(config, memory, seen, now), now))
     memory = promising(memory, wants.promise_until > now)
     return replace(
-        decision, memory=memory, wants=wants, alarms={**decision.alarms, **_alarms(config, memory, seen, now)}
+        decision,
+        memory=memory,
+        wants=wants,
+        actions=decision.actions + check_members(config, memory, seen, now),
+        alarms={**decision.alarms, **_alarms(config, memory, seen, now)},
     )
 
 
@@ -384,6 +389,8 @@ def _alarms(config: Config, memory: Memory, seen: Seen, now: float) -> dict[str,
     since = memory.started_at if part.answered_at is None else part.answered_at
     if part.code and now - since > TELL_AFTER:
         found[part.code] = part.problem
+    elif not part.code:
+        found |= members_alarm(config, memory, now)
     if config.has_lease and memory.lease.problem:
         text = f"there is no lease while this node is the primary, so {config.peer.name} cannot take over by time"
         found["watchdog"] = f"{memory.lease.problem}; {text}"

@@ -177,6 +177,14 @@ class Upkeep:
 
 
 @dataclass(frozen=True)
+class Members:
+    """Those of the register's etcd. Written by members.py."""
+
+    asked_at: float | None = None
+    error: str = ""  # which of them did not answer, or not well, and why
+
+
+@dataclass(frozen=True)
 class Serving:
     """A primary's own chores. Written by primary.py."""
 
@@ -281,6 +289,7 @@ class Memory:
     upkeep: Upkeep = Upkeep()
     serving: Serving = Serving()
     register: Register = Register()
+    members: Members = Members()
     lease: Lease = Lease()
     sync: Sync = Sync()
 

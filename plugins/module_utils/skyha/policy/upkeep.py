@@ -9,6 +9,7 @@ from ..config import Config
 from ..margins import ORDER_ACTS_WITHIN, POWER_READ_HOLDS, RECORD_EVERY
 from ..words import Action, Do, Event, Outcome, Path, Power, Seen, Sight, Task
 from .armed import bmc_problem, is_bmc_belied
+from .members import members_told
 from .memory import Memory, Upkeep, age
 from .patience import is_silent
 from .record import Stage, is_paused
@@ -83,6 +84,8 @@ def remember_outcome(memory: Memory, outcome: Outcome, now: float) -> Memory:
         return replace(memory, upkeep=_bmc_checked(upkeep, outcome, why, now))
     if outcome.task is Task.CHECK_RECORD and outcome.ok:
         return replace(memory, upkeep=replace(upkeep, record_tried_at=now, record_ok_at=now, record_error=""))
+    if outcome.task is Task.CHECK_MEMBERS:
+        return members_told(memory, outcome, now)
     if outcome.task is Task.CHECK_RECORD:
         return replace(memory, upkeep=replace(upkeep, record_tried_at=now, record_error=why))
     if outcome.task is not Task.POWER_ON or not memory.record.power_on_due:

@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from typing import Any, Callable
 
 from ..config import Config
+from ..margins import MEMBERS_DEADLINE
 from ..probes.queries import local_dsn, over_tcp
 from ..words import Outcome, Power, Task
 from .child import command
@@ -162,6 +163,9 @@ class ProcessTasks:
             return "world.rewind", request, REWIND_DEADLINE
         if task is Task.CHECK_RECORD:
             return "world.record_child", {"state_dir": config.paths.state_dir}, RECORD_DEADLINE
+        if task is Task.CHECK_MEMBERS:
+            members = {"endpoints": config.register.endpoints, "cafile": config.register.cafile}
+            return "world.members_child", {**members, "deadline": MEMBERS_DEADLINE}, MEMBERS_DEADLINE
         verb = {Task.FENCE: config.fence.action, Task.POWER_ON: "on", Task.CHECK_BMC: "status"}[task]
         deadline = config.timing.fence_deadline
         levels = [[dataclasses.asdict(agent) for agent in level] for level in config.fences]
