@@ -1,6 +1,5 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Time takes the place of the fence: the lease, and the watchdogs that it leans on; played where the lab has a register
-(LAB_REGISTER)."""
+"""Time takes the place of the fence: the lease, and the watchdogs that it leans on; played where the lab has a register."""
 
 from __future__ import annotations
 

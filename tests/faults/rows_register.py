@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The register itself fails, or cannot be reached, or decides; played where the lab has one (LAB_REGISTER)."""
+"""The register itself fails, or cannot be reached, or decides; played where the lab has one."""
 
 from __future__ import annotations
 

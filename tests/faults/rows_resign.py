@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """A primary that ends, or whose PostgreSQL cannot start again, hands over in the register: nobody's power is cut. Played where the lab
-has one (LAB_REGISTER)."""
+has one."""
 
 from __future__ import annotations
 

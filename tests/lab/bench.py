@@ -2,8 +2,8 @@
 """Measures outages: faults on the primary under a writing client, N runs each; a table and a plot into docs/.
 
 python -m tests.lab.bench outages [--runs 10] [--fault 'power loss']
-LAB_REGISTER=vote_host python -m tests.lab.bench register [--runs 10] [--fault 'host and BMC gone']     (on a lab whose clusters have a register; or etcd)
-LAB_REGISTER=vote_host LAB_REPLICATION=zero_loss python -m tests.lab.bench latency [--runs 10]       (with zero loss on)
+python -m tests.lab.bench register [--runs 10] [--fault 'host and BMC gone']     (on a lab whose clusters have a register: not with LAB_REGISTER=none)
+LAB_REPLICATION=zero_loss python -m tests.lab.bench latency [--runs 10]       (with zero loss on)
 python -m tests.lab.bench switchover|rejoin|rebuild [--runs 10]
 """
 

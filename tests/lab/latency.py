@@ -32,7 +32,7 @@ def measure(results: Path, runs: int) -> None:
     shown = lab.sql(primary, "SHOW synchronous_standby_names")
     if not shown:
         raise AssertionError(
-            "commits wait for nobody here: run LAB_REPLICATION=zero_loss LAB_REGISTER=vote_host site.yml first"
+            "commits wait for nobody here: run LAB_REPLICATION=zero_loss site.yml first"
         )
     lab.on(primary, *lab.AS_POSTGRES, f"pgbench -q -i -s {SCALE} postgres", timeout=300)
     results.mkdir(parents=True, exist_ok=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.lab import lab, register_etcd, register_sql
 
-ENGINE = os.environ.get("LAB_REGISTER") or "none"  # or vote_host, etcd
+ENGINE = os.environ.get("LAB_REGISTER") or "vote_host"  # or etcd, none
 WATCHDOGS = Path("/run/sky-lab/watchdog")
 _OF = register_etcd if ENGINE == "etcd" else register_sql
 

@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Faults of the register on the lab's vote host (LAB_REGISTER=vote_host), done for real. See register.py."""
+"""Faults of the register on the lab's vote host, done for real. See register.py."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 """What clusters cost the vote host, quiet, over a minute.
 
 python -m tests.lab.vote_cost                                       the proxy: memory, processor time and connections with none, one and two clusters
-LAB_REGISTER=vote_host python -m tests.lab.vote_cost --clusters 1 10        the register, with so many clusters' rows, logins and questions
+python -m tests.lab.vote_cost --clusters 1 10        the register, with so many clusters' rows, logins and questions
 
 The first wants a lab with two clusters (`lab/lab up --clusters 2`, site.yml with both inventories); one is left out by stopping skyha on its nodes.
 The second wants the lab's one cluster with its register. The other clusters are made up for the time of the measuring: a row and a login each, and on

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from tests.lab import lab, register
 from tests.lab.watch import Watch
 
 PLAY = "playbooks/failover_drill.yml"
-HAS_REGISTER = os.environ.get("LAB_REGISTER", "none") != "none"
+HAS_REGISTER = register.ENGINE != "none"
 
 
 def test_without_the_word_nothing_is_done(primary: str) -> None:

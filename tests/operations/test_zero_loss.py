@@ -3,15 +3,13 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 
-from tests.lab import lab
+from tests.lab import lab, register
 from tests.operations.plays import no_commit_lost
 
 pytestmark = pytest.mark.skipif(
-    not os.environ.get("LAB_REGISTER"), reason="zero loss needs a register: LAB_REGISTER=vote_host"
+    register.ENGINE == "none", reason="zero loss needs a register"
 )
 
 

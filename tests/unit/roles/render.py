@@ -25,6 +25,7 @@ COMMON: dict[str, Any] = {
 }
 # The document's cluster with passwords.
 CLUSTER: dict[str, Any] = {
+    "pg_cluster_register": "none",  # a test that is about one names it
     "pg_cluster_vip": "198.51.100.116",
     "pg_cluster_superuser_password": "super",
     "pg_cluster_replication_password": "repl",
