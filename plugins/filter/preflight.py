@@ -125,6 +125,8 @@ def _host(given: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator[str]:
         yield (
             f"{host} runs {facts.get('distribution', '?')} with {init or '?'}; the Debian or RHEL family with systemd is needed"
         )
+    if facts.get("fips") and given["pg_cluster_auth_method"] == "md5":
+        yield f"{host} is in FIPS mode, in which PostgreSQL has no md5: set pg_cluster_auth_method to scram-sha-256"
     if [int(part) for part in re.findall(r"\d+", python)[:2]] < [3, 9]:
         yield f"{host} has Python {python}; 3.9 or newer is needed: install it and set ansible_python_interpreter"
 

@@ -128,10 +128,10 @@ def test_packages_are_installed_by_each_family_its_own_way(path: Any) -> None:
 @pytest.mark.parametrize(
     ("major", "version", "flavour", "packages", "home"),
     [
-        ("8", "13", "appstream", ["@postgresql:13/server", "postgresql-contrib"], "/usr"),
         ("9", "13", "appstream", ["postgresql-server", "postgresql-contrib"], "/usr"),
         ("9", "16", "appstream", ["@postgresql:16/server", "postgresql-contrib"], "/usr"),
-        ("10", "16", "appstream", ["postgresql-server", "postgresql-contrib"], "/usr"),
+        ("10", "16", "appstream", ["postgresql16-server", "postgresql16-contrib"], "/usr"),
+        ("10", "18", "appstream", ["postgresql18-server", "postgresql18-contrib"], "/usr"),
         ("9", "17", "pgdg", ["postgresql17-server", "postgresql17-contrib"], "/usr/pgsql-17"),
     ],
 )
@@ -153,17 +153,20 @@ def test_skyha_waits_for_a_stop_as_long_as_systemd_does() -> None:
     )
 
 
-@pytest.mark.parametrize(("major", "version"), [("8", "13"), ("9", "13"), ("10", "16")])
+@pytest.mark.parametrize(("major", "version"), [("9", "16"), ("10", "16")])
 def test_rhel_default_version_is_the_releases_own(major: str, version: str) -> None:
     known = variables("pg_build", family="RedHat", major=major)
     assert str(value("pg_cluster_postgresql_version", known)).strip() == version
 
 
-@pytest.mark.parametrize(("major", "python"), [("8", "/usr/bin/python3.9"), ("9", "/usr/bin/python3")])
-def test_rhel_daemon_gets_a_python_that_is_new_enough(major: str, python: str) -> None:
+@pytest.mark.parametrize("major", ["9", "10"])
+def test_rhel_daemon_takes_pyghmi_alone_from_an_index_and_in_a_named_version(major: str) -> None:
     known = variables("skyha_daemon", family="RedHat", major=major)
-    assert value("__skyha_daemon_python", known) == python
     assert value("skyha_daemon_install_method", known) == "pip"
+    assert value("skyha_daemon_pip_packages", known) == ["pyghmi==1.6.19"]
+    assert {"python3-psycopg2", "python3-cryptography", "python3-dateutil"} <= set(
+        value("__skyha_daemon_packages", known)
+    )
 
 
 def test_rhel_names_of_services_and_places() -> None:
