@@ -14,7 +14,7 @@ from .faults import Fault
 from .shell import podman
 
 EPILOG = """\
-variables: LAB_SUITE bookworm|trixie; LAB_HOSTS the hosts to bring up ("node1 node2 vote"); LAB_IMAGE a ready image
+variables: LAB_SUITE bookworm|trixie|el-like; LAB_HOSTS the hosts to bring up ("node1 node2 vote"); LAB_IMAGE a ready image
 to build upon, instead of mmdebstrap; LAB_MIRROR the Debian mirror to install from.
 
 targets of cut: a host's name, vip, vip2, gateway, bmc1 (node1's BMC), bmc2 …, or an address. Network faults stay over power

@@ -21,7 +21,8 @@ GATEWAY = "198.51.100.1"
 # The VIP of each cluster, nobody's at first.
 VIPS = {1: "198.51.100.116", 2: "198.51.100.126"}
 
-SUITES = ("bookworm", "trixie")
+# el-like: a Debian underneath that answers as a host of the RHEL family (image/el-like.sh).
+SUITES = ("bookworm", "trixie", "el-like")
 DEFAULT_SUITE = "bookworm"
 
 BMC_USER = "test"
