@@ -39,15 +39,16 @@ Made by the lab.
 cp -a $work/$2/. %{buildroot}/
 %pre
 ${3:-true}
-%files -f $work/files
+%files
+$(cd "$work/$2" && find . ! -type d | sed 's,^\.\(.*\),"\1",')
 SPEC
-    (cd "$work/$2" && find . ! -type d | sed 's,^\.\(.*\),"\1",') >$work/files
     rpmbuild -bb --quiet --define "_topdir $work/build" --define "_rpmdir $1" $work/spec
 }
 
 major=15
 server=/usr/lib/postgresql/$major/bin
 tree postgresql$major-server postgresql-$major postgresql-client-$major
+user='getent passwd postgres >/dev/null || useradd -r -m -d /var/lib/pgsql -s /bin/bash postgres'
 mkdir -p $work/postgresql$major-server/usr/bin $work/postgresql$major-server/usr/lib/systemd/system
 for program in $server/*; do ln -s "$program" "$work/postgresql$major-server/usr/bin/${program##*/}"; done
 cat >$work/postgresql$major-server/usr/lib/systemd/system/postgresql.service <<'UNIT'
@@ -58,7 +59,10 @@ ExecStart=/bin/false
 [Install]
 WantedBy=multi-user.target
 UNIT
-pack $repository postgresql$major-server
+pack $repository postgresql$major-server "$user"
+# RHEL's default version has this name too; the register on a vote host asks for it.
+mv $work/postgresql$major-server $work/postgresql-server
+pack $repository postgresql-server "$user"
 tree haproxy haproxy
 pack $repository haproxy 'getent passwd haproxy >/dev/null || useradd -r -d /var/lib/haproxy -s /sbin/nologin haproxy; mkdir -p /var/lib/haproxy'
 # What the image has anyway.
