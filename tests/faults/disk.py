@@ -72,7 +72,7 @@ def for_the_record(node: str) -> Iterator[None]:
         node,
         "sh",
         "-c",
-        f"systemctl stop skyha; cp -a {STATE} {MOUNT}/state && chown -R postgres: {MOUNT}/state && "
+        f"systemctl stop skyha; cp -a {STATE} {MOUNT}/state && chown -R skyha: {MOUNT}/state && "
         f"mount --bind {MOUNT}/state {STATE} && systemctl start skyha",
     )
     lab.wait_for("the cluster with that disk", lab.is_whole, 60, every=0.5)

@@ -27,10 +27,12 @@ def test_postgresql_never_starts_at_boot_by_itself(hosts: dict[str, Host], node:
 
 
 @pytest.mark.parametrize("node", lab.NODES)
-@pytest.mark.parametrize("path", ["/home/postgres/.pgpass", "/etc/skyha/bmc.password"])
-def test_secrets_are_readable_by_postgres_alone(hosts: dict[str, Host], node: str, path: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "user"), [("/home/postgres/.pgpass", "postgres"), ("/etc/skyha/bmc.password", "skyha")]
+)
+def test_secrets_are_readable_by_one_user_alone(hosts: dict[str, Host], node: str, path: str, user: str) -> None:
     file = hosts[node].file(path)
-    assert file.user == "postgres"
+    assert file.user == user
     assert file.mode & 0o077 == 0
 
 

@@ -85,4 +85,18 @@ MUTANTS = (
         "STOP_ORDER_COMES = 0.0\n",
         ("tests/simulation/test_scenarios_stops.py",),
     ),
+    Mutant(
+        "whatever process postmaster.pid names is sent the signal",
+        "world/postgres.py",
+        "if server.errands and not datadir.is_of_owner(running.pid, server.data_dir):",
+        "if server.errands and not running.pid:",
+        ("tests/unit/world/test_errand.py::TestSignals",),
+    ),
+    Mutant(
+        "an errand that was refused counts as done",
+        "world/errand.py",
+        'if "error" in answer:',
+        'if "refused" in answer:',
+        ("tests/unit/world/test_errand.py::TestAnswers",),
+    ),
 )

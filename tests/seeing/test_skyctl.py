@@ -26,18 +26,19 @@ def test_everybody_may_look(standby: str, user: str) -> None:
     assert {both["here"]["status"]["role"], both["peer"]["status"]["role"]} == {"primary", "standby"}
 
 
+@pytest.mark.parametrize("user", ["nobody", "postgres"])
 @pytest.mark.parametrize("order", [*ORDERS, "history"])
-def test_orders_and_history_are_not_for_others(standby: str, order: str) -> None:
+def test_orders_and_history_are_not_for_others(standby: str, order: str, user: str) -> None:
     before = lab.status(standby)["paused"]
-    code, text = places.skyctl(standby, *order.split(), user="nobody")
+    code, text = places.skyctl(standby, *order.split(), user=user)
     assert code == 5
     assert f"sudo skyctl {order.split()[0]}" in " ".join(text.split())
     assert lab.status(standby)["paused"] == before
 
 
-def test_owner_of_postgresql_may_order(standby: str) -> None:
-    assert places.skyctl(standby, "fence-test", user="postgres")[0] == 0
-    assert places.skyctl(standby, "history", user="postgres")[0] == 0
+def test_skyhas_own_user_may_order(standby: str) -> None:
+    assert places.skyctl(standby, "fence-test", user="skyha")[0] == 0
+    assert places.skyctl(standby, "history", user="skyha")[0] == 0
 
 
 def test_colour_on_a_terminal_only(standby: str) -> None:

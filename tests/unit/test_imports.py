@@ -26,7 +26,7 @@ MAY = {
     "row_change": {"words"},
     "probes": {*BASE, "config", "config_file", "row_change"},
     "policy": {*BASE, "config", "verbs", "row_change", "backup_report"},
-    "world": {*BASE, "config", "probes"},
+    "world": {*BASE, "config", "config_file", "probes"},
     "backup": {*BASE, "config", "kinds", "backup_report", "probes", "world"},
     "fencing": {*BASE, "config", "config_file", "world"},
     "daemon": {*BASE, "config", "config_file", "ports", "kinds", "backup_report", "probes", "policy", "world"},

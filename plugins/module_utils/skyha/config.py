@@ -140,6 +140,8 @@ class Postgresql:
     database: str = "sky_pg_cluster"
     user: str = "sky_pg_cluster"
     superuser: str = "postgres"  # over the Unix socket, as the operating system's user that runs skyhad (peer)
+    # Where the user that PostgreSQL runs as does errands for skyhad; '': skyhad is that user itself (world/errand.py).
+    errands: str = ""
     passfile: str = "/home/postgres/.pgpass"
     # Of the HA role's connections: a heartbeat holds no secret, SCRAM hides the password, and TLS would cost a round trip and memory.
     sslmode: Annotated[str, _one_of("disable", "prefer", "require")] = "disable"
@@ -267,6 +269,7 @@ class Paths:
 
     state_dir: str = "/var/lib/skyha"
     run_dir: str = "/run/skyha"
+    rewind_dir: str = ""  # what a pg_rewind keeps, writable to who does the errands; '': state_dir
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 # install.sh INSTALL_DIR HASH INTERPRETER: makes an unpacked release the current one. The commands resolve the link once,
 # at their start: a skyhad that runs keeps the release it was started from until it is restarted.
 set -e
-# Whatever root's is: the database's user reads all of it.
+# Whatever root's is: skyha's user and the database's read all of it.
 umask 022
 dir=$1 hash=$2 interpreter=$3
 "$interpreter" -m compileall -q "$dir/$hash/skyha"
@@ -29,6 +29,7 @@ ln -sfn "$hash" "$dir/.current.new"
 mv -fT "$dir/.current.new" "$dir/current"
 command_file skyhad skyha.daemon.main
 command_file skyctl skyha.cli.main
+command_file skyha-errand skyha.world.errand_child
 mkdir -p /etc/bash_completion.d
 /usr/local/bin/skyctl completion bash > /etc/bash_completion.d/skyctl
 touch "$dir/$hash/.complete"

@@ -143,3 +143,17 @@ def test_file_that_is_damaged_is_no_status(tmp_path: Path, text: str) -> None:
     view = sources.here(str(tmp_path))
     assert view.status is None
     assert "skyha does not run" in view.problem
+
+
+def test_who_may_not_ask_reads_what_is_written_each_cycle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def ask(run_dir: str, _question: object) -> None:
+        raise sources.NotAllowed(f"{run_dir}: Permission denied")
+
+    monkeypatch.setattr(sources, "ask", ask)
+    assert sources.here(str(tmp_path)).gap is sources.Gap.CLOSED, "there is nothing"
+    now = time.monotonic()
+    told = {"state": "running", "node": "node2", "written_monotonic": now}
+    (tmp_path / "status.json").write_text(json.dumps(told))
+    assert sources.here(str(tmp_path)).is_live
+    (tmp_path / "status.json").write_text(json.dumps({**told, "written_monotonic": now - 60}))
+    assert "has not completed a cycle for 6" in sources.here(str(tmp_path)).problem

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import threading
@@ -92,7 +93,7 @@ class TestPostmaster:
     @pytest.mark.skipif(os.geteuid() != 0, reason="only root can start another user's process")
     @pytest.mark.parametrize("other", [True, False])
     def test_unreadable_process_is_the_postmaster_unless_another_users(
-        self, other: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, other: bool, tmp_path: Path, open_directory: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """After a power cut a daemon of root may have the pid that the dead postmaster left behind."""
 
@@ -100,7 +101,9 @@ class TestPostmaster:
             raise PermissionError(13, "Permission denied", one)
 
         monkeypatch.setattr(os.path, "samefile", unreadable)
-        with subprocess.Popen(["sleep", "60"], cwd="/", user=65534 if other else None) as process:
+        program = open_directory / "postgres"
+        shutil.copy("/bin/sleep", program)
+        with subprocess.Popen([program, "60"], cwd="/", user=65534 if other else None) as process:
             (tmp_path / "postmaster.pid").write_text(f"{process.pid}\n")
             try:
                 found = postmaster(str(tmp_path))

@@ -177,12 +177,12 @@ def test_another_one_is_made_where_that_is_asked_for() -> None:
     assert asked["vars"] == {"__skyha_daemon_signs_renew": True}
 
 
-def test_key_is_the_database_users_only_and_shown_nowhere() -> None:
+def test_key_is_skyhas_users_only_and_shown_nowhere() -> None:
     written = tasks("signs.yml")[-1]
     given = {key: text for key, text in written["ansible.builtin.copy"].items() if key != "content"}
     known = variables("skyha_daemon", **LEASE)
     file = {key: value("text", {**known, "text": trust_as_template(text)}) for key, text in given.items()}
-    assert file == {"dest": "/etc/skyha/signs.key", "owner": "postgres", "group": "postgres", "mode": "0600"}
+    assert file == {"dest": "/etc/skyha/signs.key", "owner": "skyha", "group": "skyha", "mode": "0600"}
     assert written["notify"] == "Restart skyha"
     # What is refused is told, and tells no key: it names none of the variables that hold one but to count them.
     hidden, shown = [

@@ -33,7 +33,7 @@ def test_skyha_reads_where_the_register_is() -> None:
 def test_device_is_given_before_the_start() -> None:
     known = {**variables("skyha_daemon"), "__skyha_daemon_watchdog_device": "/dev/watchdog0"}
     unit = template("skyha_daemon", "skyha.service.j2", known)
-    given, started = unit.index("ExecStartPre=-+/bin/chown postgres /dev/watchdog0\n"), unit.index("ExecStart=")
+    given, started = unit.index("ExecStartPre=-+/bin/chown skyha /dev/watchdog0\n"), unit.index("ExecStart=")
     assert given < started
     assert "DeviceAllow=/dev/watchdog0 rw\n" in unit, "ProtectClock may bring a list of its own"
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 import threading
@@ -176,7 +177,9 @@ class TestPostmaster:
 
     @pytest.fixture
     def data(self, open_directory: Path) -> Iterator[Path]:
-        with subprocess.Popen(["sleep", "60"], cwd=open_directory) as self.process:
+        program = open_directory / "postgres"  # by its name it is known to who may not see where it works
+        shutil.copy("/bin/sleep", program)
+        with subprocess.Popen([program, "60"], cwd=open_directory) as self.process:
             (open_directory / "postmaster.pid").write_text(f"{self.process.pid}\n")
             (open_directory / "PG_VERSION").write_text("15")
             yield open_directory

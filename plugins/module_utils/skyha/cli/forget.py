@@ -13,7 +13,8 @@ from .sources import NotAllowed, NotRunning, Refused
 
 def forget_rewind(desk: Desk) -> int:
     """Take the note and what it keeps away, where skyha does not run: one that runs may be in the middle of a pg_rewind."""
-    state_dir = desk.config.paths.state_dir
+    paths = desk.config.paths
+    state_dir = paths.rewind_dir or paths.state_dir
     try:
         desk.status()
     except NotRunning:
@@ -22,7 +23,7 @@ def forget_rewind(desk: Desk) -> int:
         raise Refused(
             "skyha runs here, and what it notes of a pg_rewind is its own: stop it first (systemctl stop skyha)"
         )
-    if not os.access(state_dir, os.W_OK | os.X_OK):
+    if os.path.exists(state_dir) and not os.access(state_dir, os.W_OK | os.X_OK):
         raise NotAllowed(f"{state_dir} cannot be written")
     noted = Unfinished(state_dir, desk.config.postgresql.data_dir)
     if not noted.exists:

@@ -29,11 +29,11 @@ EXIT = """exit codes:
   3   skyha does not run here, or does not answer
   4   status, explain: there are alarms, or a failover would not work now;
       backup: there are alarms of the backups, or nothing is known of them
-  5   not permitted: that is for root and the database's user only
+  5   not permitted: that is for root and skyha's own user only
   78  the configuration cannot be used
 
 Orders (switchover, takeover, confirm-off, rejoin, pause, resume, acknowledge,
-fence-test, forget-rewind) and the history are for root and the database's
+fence-test, forget-rewind) and the history are for root and skyha's own
 user, the rest is for everybody.
 Colour is used on a terminal only, and not where NO_COLOR is set."""
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
@@ -164,9 +164,7 @@ def main(arguments: Sequence[str] | None = None, out: TextIO | None = None) -> i
             sys.stderr.write(wrap(problem) + "\n")
         return 78
     except sources.NotAllowed as error:
-        sys.stderr.write(
-            wrap(f"not permitted: {error}; run it as root or as the database's user: sudo skyctl {asked.verb}") + "\n"
-        )
+        sys.stderr.write(wrap(f"not permitted: {error}; run it as root: sudo skyctl {asked.verb}") + "\n")
         return 5
     except sources.Refused as error:
         sys.stderr.write(wrap(f"refused: {error}") + "\n")

@@ -24,7 +24,7 @@ DEADLINE = 3.0
 PEER_DEADLINE = 1.5
 MOST_BYTES = 1 << 20
 _STARTS = "skyha has just started and has completed no cycle yet: ask again in a moment"
-_CLOSED = "this user may read neither the control socket nor any [http] listen address: run it as root"
+_CLOSED = "this user may ask skyha neither by its control socket nor by HTTP, nor read its status: run it as root"
 
 
 class Gap(Enum):
@@ -107,7 +107,7 @@ def here(run_dir: str, http: tuple[str, ...] = ()) -> View:
             view = over_http(address)
             if view.status is not None:
                 return view
-        return View(None, _CLOSED, gap=Gap.CLOSED)
+        return _written(os.path.join(run_dir, STATUS_FILE))
     except (NotRunning, Refused) as error:
         return _from_file(os.path.join(run_dir, STATUS_FILE), str(error))
 
@@ -175,6 +175,16 @@ def _state_of(status: Status, age: float, told: Mapping[str, Any]) -> View:
     elif age > STALE_AFTER:
         problem = f"skyha has not completed a cycle for {age:.0f} s"
     return View(status, problem, age, gap, told)
+
+
+def _written(path: str) -> View:
+    """For who may not ask: what skyha writes after each cycle."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            told = json.load(file)
+        return _fresh({"status": told})
+    except (OSError, ValueError, NotRunning, RecursionError):
+        return View(None, _CLOSED, gap=Gap.CLOSED)
 
 
 def _from_file(path: str, problem: str) -> View:

@@ -19,6 +19,7 @@ T = TypeVar("T")
 # Bytes, PostgreSQL 13 to 18: a record's header, its data's header and a CheckPoint; the headers of a WAL page.
 _CHECKPOINT_RECORD = 24 + 2 + 88
 _PAGE_HEADER, _LONG_PAGE_HEADER = 24, 40
+_PROGRAMS = ("postgres", "postmaster")
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,8 @@ def postmaster(data_dir: str) -> Postmaster | None:
         return None
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
-            state = file.read().rpartition(")")[2].split()[0]
+            begin, _bracket, rest = file.read().rpartition(")")
+        program, state = begin.partition("(")[2], rest.split()[0]
     except (OSError, IndexError):
         return None
     if state in ("Z", "X"):
@@ -70,8 +72,9 @@ def postmaster(data_dir: str) -> Postmaster | None:
             return None
     except PermissionError:
         # Not ours to read. PostgreSQL runs as the owner of its directory only (it refuses any other), so another user's
-        # process is none: after a power cut some daemon may well have that pid. All else is taken for it, the safe way.
-        if _is_of_another_user(pid, data_dir):
+        # process is none: after a power cut some daemon may well have that pid. Nor is another program of that user.
+        # All else is taken for it, the safe way.
+        if program not in _PROGRAMS or _is_of_owner(pid, data_dir) is False:
             return None
     except OSError:
         return None
@@ -82,15 +85,9 @@ def lock_is_stale(data_dir: str) -> bool:
     """Does postmaster.pid name a process or thread that lives and is no postmaster, while nothing works in `data_dir`?
 
     So it may be after a power cut: some daemon of the same user has the number by now. PostgreSQL asks kill(2) only
-    whether that number lives (its CreateLockFile), and refuses to start as long as it does.
+    whether that number lives (its CreateLockFile), and refuses to start as long as it does. To be asked as that user.
     """
-    try:
-        with open(os.path.join(data_dir, "postmaster.pid"), encoding="utf-8", errors="replace") as file:
-            pid = abs(int(file.readline()))  # negative: of PostgreSQL in single-user mode
-        os.kill(pid, 0)
-    except (OSError, ValueError, OverflowError):
-        return False  # no file, no number, no such process, or another user's: none of these stops PostgreSQL
-    if pid <= 1 or postmaster(data_dir) is not None:
+    if not lock_names_another(data_dir):
         return False
     # Backends outlive a postmaster that was killed; all have the directory as their working directory.
     for number in filter(str.isdigit, os.listdir("/proc")):
@@ -102,14 +99,31 @@ def lock_is_stale(data_dir: str) -> bool:
     return True
 
 
-def _is_of_another_user(pid: int, data_dir: str) -> bool:
-    """Is it known that process `pid` runs as another user than the owner of `data_dir`?"""
+def lock_names_another(data_dir: str) -> bool:
+    """Does postmaster.pid name a process that lives and is no postmaster? Seldom, so that the rest need not be asked."""
+    try:
+        with open(os.path.join(data_dir, "postmaster.pid"), encoding="utf-8", errors="replace") as file:
+            pid = abs(int(file.readline()))  # negative: of PostgreSQL in single-user mode
+        os.kill(pid, 0)
+    except (OSError, ValueError, OverflowError):
+        return False  # no file, no number, no such process, or another user's: none of these stops PostgreSQL
+    return pid > 1 and postmaster(data_dir) is None
+
+
+def is_of_owner(pid: int, data_dir: str) -> bool:
+    """Is it known that process `pid` runs as the owner of `data_dir`? Whoever may signal everybody's processes asks this first:
+    the number is from a file of that user."""
+    return _is_of_owner(pid, data_dir) is True
+
+
+def _is_of_owner(pid: int, data_dir: str) -> bool | None:
+    """None: it is not known."""
     try:
         with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:
             found = re.search(r"^Uid:\s+\d+\s+(\d+)", file.read(), re.M)  # the second one is the effective user
-        return found is not None and int(found.group(1)) != os.stat(data_dir).st_uid
+        return None if found is None else int(found.group(1)) == os.stat(data_dir).st_uid
     except OSError:
-        return False
+        return None
 
 
 def role(data_dir: str) -> Role:

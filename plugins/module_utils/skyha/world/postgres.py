@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from ..probes import datadir, queries
 from ..probes.race import Line, Target, look
 from ..probes.session import Row
 from ..words import Order, Request, Sight
+from . import errand
 from .store import sync_directory
 from .sync import SyncFile
 from .vip import Vip
@@ -23,6 +25,8 @@ from .vip import Vip
 _SQL_DEADLINE = 2.0
 _COPY_DEADLINE = 0.6  # a chore of quiet times: whoever watches the primary must not wait for it
 _CHECKPOINT_WAIT = 0.3  # for it to be accepted, not to be finished
+_ERRAND_DEADLINE = 2.5  # with a question by SQL before it, it is below LONGEST_STEP
+_LOG = logging.getLogger("skyha.postgres")
 
 
 class HostHands:
@@ -38,7 +42,7 @@ class HostHands:
 
     def start_postgres(self) -> None:
         """See ports.Hands. skyhad has no right to talk to systemd: a path unit watches this file."""
-        remove_stale_lock(self._config.postgresql.data_dir)
+        self._unlock()
         path = os.path.join(self._config.paths.run_dir, "start-postgresql")
         try:
             with open(path, "w", encoding="ascii") as file:
@@ -58,14 +62,21 @@ class HostHands:
         running = datadir.postmaster(data)
         if running is not None:
             raise WorldError(f"{data}: cannot be made a standby while postmaster {running.pid} runs; stop it first")
-        make_standby(data)
+        if self._config.postgresql.errands:
+            self._errand(errand.STANDBY)
+        else:
+            make_standby(data)
 
     def promote(self) -> None:
-        """See ports.Hands."""
-        config = self._config
-        self._run(
-            [os.path.join(config.postgresql.bin_dir, "pg_ctl"), "promote", "-W", "-D", config.postgresql.data_dir]
-        )
+        """See ports.Hands. By SQL, which takes no time; where that fails, without it."""
+        if not self._config.postgresql.errands:
+            promote(self._config)
+            return
+        try:
+            self._local("the promotion", "SELECT pg_promote(false)")
+        except WorldError as error:
+            _LOG.warning("%s; it is tried by pg_ctl", error)
+            self._errand(errand.PROMOTE)
 
     def end_readers(self, pids: Sequence[int]) -> None:
         """See ports.Hands."""
@@ -210,33 +221,56 @@ class HostHands:
     # --- helpers ------------------------------------------------------------------------------------------------
 
     def _signal(self, number: signal.Signals) -> None:
-        running = datadir.postmaster(self._config.postgresql.data_dir)
+        server = self._config.postgresql
+        running = datadir.postmaster(server.data_dir)
         if running is None:
             return
+        if server.errands and not datadir.is_of_owner(running.pid, server.data_dir):
+            raise WorldError(
+                f"{server.data_dir}/postmaster.pid names process {running.pid}, which is not known to be of the directory's owner: "
+                f"it is not sent {number.name}"
+            )
         try:
             os.kill(running.pid, number)
         except ProcessLookupError:
             return
         except OSError as error:
             raise WorldError(
-                f"postmaster {running.pid} cannot be sent {number.name}: {error}; skyhad must run as its user"
+                f"postmaster {running.pid} cannot be sent {number.name}: {error}; skyhad must run as its user, or with CAP_KILL"
             ) from error
 
-    def _run(self, command: Sequence[str]) -> None:
-        try:
-            done = subprocess.run(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                timeout=LONGEST_STEP,
-                env={"PATH": "/usr/bin:/bin", "LC_ALL": "C"},
-            )
-        except (OSError, subprocess.SubprocessError) as error:
-            raise WorldError(f"{command[0]}: {error}") from error
-        if done.returncode:
-            said = " ".join(done.stdout.decode("utf-8", "replace").split())[-300:]
-            raise WorldError(f"{' '.join(command)}: exit code {done.returncode}: {said}")
+    def _errand(self, name: str) -> None:
+        errand.ask(self._config.postgresql.errands, name, _ERRAND_DEADLINE)
+
+    def _unlock(self) -> None:
+        """Where the errand fails, the server says itself what keeps it from starting."""
+        server = self._config.postgresql
+        if not server.errands:
+            remove_stale_lock(server.data_dir)
+        elif datadir.lock_names_another(server.data_dir):
+            try:
+                self._errand(errand.UNLOCK)
+            except WorldError as error:
+                _LOG.warning("whether postmaster.pid is of a server that is no more: %s", error)
+
+
+def promote(config: Config) -> None:
+    """Ask PostgreSQL to leave recovery, as the user that it runs as; raises WorldError."""
+    command = [os.path.join(config.postgresql.bin_dir, "pg_ctl"), "promote", "-W", "-D", config.postgresql.data_dir]
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=LONGEST_STEP,
+            env={"PATH": "/usr/bin:/bin", "LC_ALL": "C"},
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise WorldError(f"{command[0]}: {error}") from error
+    if done.returncode:
+        said = " ".join(done.stdout.decode("utf-8", "replace").split())[-300:]
+        raise WorldError(f"{' '.join(command)}: exit code {done.returncode}: {said}")
 
 
 def remove_stale_lock(data_dir: str) -> None:

@@ -269,11 +269,15 @@ def _line(text: str) -> str:
     return " ".join(text.split())[-300:]
 
 
-def main() -> int:
-    """Serve one request."""
-    # max_stack_depth of the configuration may want the limit that the server's own unit sets
+def allow_deep_stack() -> None:
+    """max_stack_depth of the configuration may want the limit that the server's own unit sets."""
     _soft, hard = resource.getrlimit(resource.RLIMIT_STACK)
     resource.setrlimit(resource.RLIMIT_STACK, (_STACK if hard == resource.RLIM_INFINITY else min(_STACK, hard), hard))
+
+
+def main() -> int:
+    """Serve one request."""
+    allow_deep_stack()
     return child.serve(rewind)
 
 

@@ -74,10 +74,10 @@ class FileStore:
         return record
 
 
-def put_durably(path: str, data: bytes) -> None:
+def put_durably(path: str, data: bytes, mode: int = 0o640) -> None:
     """Put the file there, whole or not at all, and on the disk before this returns; raises OSError."""
     temporary = path + ".new"
-    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640), "wb") as file:
+    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode), "wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())

@@ -44,7 +44,7 @@ class SyncFile:
     def _put(self, text: str) -> None:
         self._name = None
         try:
-            put_durably(self._path, text.encode())
+            put_durably(self._path, text.encode(), 0o644)  # PostgreSQL reads it, as a user of its own
         except OSError as error:
             raise WorldError(
                 f"{self._path}: cannot be written: {error}; see to the space and the rights of {self._directory}"

@@ -21,6 +21,7 @@ from ..config import Config
 from ..margins import MEMBERS_DEADLINE
 from ..probes.queries import local_dsn, over_tcp
 from ..words import Outcome, Power, Task
+from . import errand
 from .child import command
 
 CHECKPOINT_DEADLINE = 600.0
@@ -152,15 +153,10 @@ class ProcessTasks:
         if task is Task.CHECKPOINT:
             return "world.checkpoint", {"dsn": dict(local_dsn(config, statement_timeout=0))}, CHECKPOINT_DEADLINE
         if task is Task.REWIND:
-            server, peer = config.postgresql, config.peer
-            request = {
-                "bin_dir": server.bin_dir,
-                "data_dir": server.data_dir,
-                "state_dir": config.paths.state_dir,
-                "peer": peer.name,
-                "dsn": over_tcp(config, peer.address, server.port),
-            }
-            return "world.rewind", request, REWIND_DEADLINE
+            if config.postgresql.errands:
+                request = errand.request(config.postgresql.errands, errand.REWIND, REWIND_DEADLINE)
+                return "world.errand", request, REWIND_DEADLINE
+            return "world.rewind", rewind_request(config), REWIND_DEADLINE
         if task is Task.CHECK_RECORD:
             return "world.record_child", {"state_dir": config.paths.state_dir}, RECORD_DEADLINE
         if task is Task.CHECK_MEMBERS:
@@ -170,6 +166,18 @@ class ProcessTasks:
         deadline = config.timing.fence_deadline
         levels = [[dataclasses.asdict(agent) for agent in level] for level in config.fences]
         return "fencing.child", {"verb": verb, "deadline": deadline, "levels": levels}, deadline
+
+
+def rewind_request(config: Config) -> Mapping[str, Any]:
+    """What world/rewind.py must know."""
+    server, peer = config.postgresql, config.peer
+    return {
+        "bin_dir": server.bin_dir,
+        "data_dir": server.data_dir,
+        "state_dir": config.paths.rewind_dir or config.paths.state_dir,
+        "peer": peer.name,
+        "dsn": dict(over_tcp(config, peer.address, server.port)),
+    }
 
 
 def _outcome(task: Task, running: _Running, code: int | None) -> Outcome:
