@@ -14,6 +14,8 @@ echo "running: $(is test "/proc/$(head -n 1 "$data/postmaster.pid" 2>/dev/null)/
 echo "skyha: $(is systemctl is-active skyha.service)"
 echo "vip: $(is holds_vip)"
 echo "arping: $(is command -v arping)"
+echo "tls_offered: $(is grep -q "^ssl = 'on'" "$data/postgresql.conf")"
+echo "tls_required: $(is grep -q '^# TLS is required' "$data/pg_hba.conf")"
 # What a standby of this server's WAL must not have less of (PostgreSQL would not start it).
 echo "floor: {$(LC_ALL=C "$bin/pg_controldata" "$data" 2>/dev/null |
     sed -n 's/^\(max_[a-z_]*\) setting: *\([0-9]*\)$/\1: \2/p' |
