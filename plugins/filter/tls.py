@@ -16,8 +16,8 @@ _NAME = re.compile(r"[A-Za-z0-9_.:*-]+")
 
 
 def tls_problems(given: Mapping[str, Any]) -> list[str]:
-    """A sentence each. given: pg_cluster_tls, inventory_hostname, hosts (all of the inventory), and by their names without the
-    prefix streaming_replication_ that role's client_tls, conninfo, settings_extra, tls_names, tls_days, tls_ca_host, tls_ca,
+    """A sentence each. given: pg_cluster_tls, inventory_hostname, hosts (all of the inventory), upstream (where a standby streams from),
+    peer_names (by which the other node's certificate knows it), and by their names without the prefix streaming_replication_ that role's client_tls, conninfo, settings_extra, tls_names, tls_days, tls_ca_host, tls_ca,
     tls_certificate and tls_key."""
     kind, host = given["pg_cluster_tls"], given["inventory_hostname"]
     if kind not in KINDS:
@@ -42,6 +42,11 @@ def _settings(given: Mapping[str, Any]) -> Iterator[str]:
         yield (
             f"streaming_replication_settings_extra holds {', '.join(taken)}, which pg_cluster_tls sets: take it out; a certificate of your "
             "own is for pg_cluster_tls given"
+        )
+    if given["pg_cluster_tls"] == "made" and given["upstream"] not in (*given["peer_names"], *given["tls_names"]):
+        yield (
+            f"the standby streams from {given['upstream']} (streaming_replication_upstream_host), which no certificate names: add it to "
+            "streaming_replication_tls_names of both nodes"
         )
     mode = str(given["conninfo"].get("sslmode", "verify-full")).lower()
     if mode in ("false", "disable", "allow"):

@@ -119,6 +119,7 @@ def test_defaults_are_fine() -> None:
             "holds ssl_cert_file, which pg_cluster_tls",
         ),
         ({"streaming_replication_conninfo": {"sslmode": "disable"}}, "holds a sslmode without TLS"),
+        ({"streaming_replication_upstream_host": "10.0.0.2"}, "streams from 10.0.0.2"),
         ({"streaming_replication_tls_days": 365}, "tls_days is 365: a certificate is made again in its last year"),
         ({"streaming_replication_tls_ca_host": "elsewhere"}, "'elsewhere', which is no host of the inventory"),
         ({"streaming_replication_tls_names": ["a,b"]}, "holds 'a,b', which is no address"),
