@@ -39,8 +39,12 @@ def kinds(of: dict[str, Any]) -> tuple[set[str], set[str]]:
     return nodes, {line[0] for line in far if (line[1], line[2]) not in OF_NODES}
 
 
-def ssl(of: dict[str, Any]) -> str | None:
-    return read_settings(template("streaming_replication", "postgresql.conf.j2", of)).get("ssl")
+def ssl(of: dict[str, Any]) -> bool:
+    """Is there TLS? By a file that only this node has: a copy of its data on another host starts without."""
+    settings = read_settings(template("streaming_replication", "postgresql.conf.j2", of))
+    assert not [name for name in settings if name.startswith("ssl")]
+    assert read_settings(template("streaming_replication", "tls.conf.j2", of))["ssl"] == "on"
+    return bool(value("__streaming_replication_tls_offered", of))
 
 
 OFFERED, REQUIRED = "tls_offered: true\ntls_required: false", "tls_offered: true\ntls_required: true"
@@ -48,16 +52,16 @@ OFFERED, REQUIRED = "tls_offered: true\ntls_required: false", "tls_offered: true
 
 def test_running_cluster_gets_tls_offered_first_and_required_last() -> None:
     first, last = known(), known(OFFERED, last=True)
-    assert (ssl(first), kinds(first)) == ("on", ({"host"}, {"host"}))
-    assert (ssl(last), kinds(last)) == ("on", ({"hostssl"}, {"hostssl"}))
+    assert (ssl(first), kinds(first)) == (True, ({"host"}, {"host"}))
+    assert (ssl(last), kinds(last)) == (True, ({"hostssl"}, {"hostssl"}))
     again = known(REQUIRED)
     assert kinds(again) == ({"hostssl"}, {"hostssl"}), "a later run never lets anybody in without, not for a moment"
 
 
 def test_running_cluster_loses_tls_in_the_opposite_order() -> None:
     first, last = (known(REQUIRED, pg_cluster_tls="none"), known(OFFERED, last=True, pg_cluster_tls="none"))
-    assert (ssl(first), kinds(first)) == ("on", ({"host"}, {"host"}))
-    assert (ssl(last), kinds(last)) == (None, ({"host"}, {"host"}))
+    assert (ssl(first), kinds(first)) == (True, ({"host"}, {"host"}))
+    assert (ssl(last), kinds(last)) == (False, ({"host"}, {"host"}))
     assert "sslmode" not in template("streaming_replication", "node.conf.j2", first)
 
 
