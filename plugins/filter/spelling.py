@@ -50,6 +50,7 @@ BY_PLAYS = {
     "pg_cluster_etcd_is_made",
     "pg_cluster_fresh",
     "pg_cluster_has_lease",
+    "pg_cluster_has_tls",
     "pg_cluster_monitoring_problems",
     "pg_cluster_old",
     "pg_cluster_primary",
@@ -61,6 +62,8 @@ BY_PLAYS = {
     "pg_cluster_unit_limit_properties",
     "pg_cluster_vip_is_foreign",
     "pg_cluster_wal_room_mb",
+    "pg_cluster_tls_cafile",
+    "pg_cluster_tls_problems",
     "pg_cluster_watchdog_problems",
     "register_etcd_rejoin",
 }

@@ -67,7 +67,10 @@ options:
   sslmode:
     description: Of the connections over TCP. The default is V(disable).
     type: str
-    choices: [disable, prefer, require]
+    choices: [disable, prefer, require, verify-ca, verify-full]
+  sslrootcert:
+    description: File with the certificates of the CA, for the modes that verify.
+    type: path
   data_dir:
     description: Data directory. The default is V(/data/pgdata/pg_root).
     type: path
@@ -203,6 +206,7 @@ _FROM_CONFIG = {
     "superuser": ("postgresql", "superuser"),
     "passfile": ("postgresql", "passfile"),
     "sslmode": ("postgresql", "sslmode"),
+    "sslrootcert": ("postgresql", "sslrootcert"),
     "data_dir": ("postgresql", "data_dir"),
     "socket_dir": ("postgresql", "socket_dir"),
     "bin_dir": ("postgresql", "bin_dir"),
@@ -225,7 +229,8 @@ def main() -> None:
             "user": {"type": "str"},
             "superuser": {"type": "str"},
             "passfile": {"type": "path", "no_log": False},
-            "sslmode": {"type": "str", "choices": ["disable", "prefer", "require"]},
+            "sslmode": {"type": "str", "choices": ["disable", "prefer", "require", "verify-ca", "verify-full"]},
+            "sslrootcert": {"type": "path"},
             "data_dir": {"type": "path"},
             "socket_dir": {"type": "path"},
             "bin_dir": {"type": "path"},

@@ -237,7 +237,13 @@ def certificates(root: Path, address: str = HOST) -> None:
     script("ca.sh", root, "tests", 400, "false")
     request = script("request.sh", root, "member", address, "member", ca_of(root), "false")
     assert request
-    (root / "member.crt").write_text(script("sign.sh", root, address, 400, stdin=request))
+    put(root, script("sign.sh", root, address, 400, stdin=request))
+
+
+def put(place: Path, certificate: str, stem: str = "member") -> None:
+    """A new certificate and its key take their places, as the role has it."""
+    (place / f"{stem}.crt").write_text(certificate)
+    (place / f"{stem}.next.key").replace(place / f"{stem}.key")
 
 
 def ca_of(root: Path) -> str:

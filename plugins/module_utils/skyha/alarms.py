@@ -433,6 +433,17 @@ ALARMS: Mapping[str, Alarm] = {
         "make room at once, but never delete files of pg_wal; 'skyctl backup' and 'skyctl explain' say what holds WAL",
         "SkyWalDiskFull",
     ),
+    "certificate": Alarm(
+        _MILD,
+        "PostgreSQL's certificate, or that of its CA, ends within 30 days, or until when it lasts is not known. Once it has ended the servers serve "
+        "on, but let in nobody new who looks at it: neither the standby, nor skyha, so there is no failover.",
+        "playbooks/rotate_certificates.yml makes new ones; where they are given, give new ones first; a CA's own certificate is renewed by site.yml",
+    ),
+    "certificate_bad": Alarm(
+        _BAD,
+        "PostgreSQL's certificate is not one to believe, or ends within 7 days: the standby and skyha do not get in again once their connections end.",
+        "playbooks/rotate_certificates.yml makes new ones; where they are given, give new ones first",
+    ),
     "backup_report": _of_backup(
         _MILD,
         "What is known of the backups is old or cannot be read: whether they are good is not known.",

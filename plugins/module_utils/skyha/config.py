@@ -143,8 +143,15 @@ class Postgresql:
     # Where the user that PostgreSQL runs as does errands for skyhad; '': skyhad is that user itself (world/errand.py).
     errands: str = ""
     passfile: str = "/home/postgres/.pgpass"
-    # Of the HA role's connections: a heartbeat holds no secret, SCRAM hides the password, and TLS would cost a round trip and memory.
-    sslmode: Annotated[str, _one_of("disable", "prefer", "require")] = "disable"
+    # Of the HA role's connections. verify-full: the server's certificate is signed by one of sslrootcert and names the address that was
+    # meant; verify-ca: it is signed by one of them.
+    sslmode: Annotated[str, _one_of("disable", "prefer", "require", "verify-ca", "verify-full")] = "disable"
+    sslrootcert: str = ""
+
+    @property
+    def verifies(self) -> bool:
+        """Is a server believed only if its certificate is good?"""
+        return self.sslmode.startswith("verify-")
 
 
 @dataclass(frozen=True)
@@ -179,6 +186,7 @@ class Register:
     port: Port = 11920
     user: str = ""  # '': register_CLUSTER
     passfile: str = "/etc/skyha/register.pgpass"  # in libpq's format, a line for this user; mode 0600
+    sslmode: Annotated[str, _one_of("disable", "prefer", "require")] = "disable"  # of a PostgreSQL
     lease: Seconds = 3.0  # for so long a renewal lets the holder write, while an heir stands in the register
     # Of etcd: the members, always by TLS, the nearest first; the certificates by which they are known; and a file with the user's password
     endpoints: Annotated[tuple[str, ...], _endpoints] = ()

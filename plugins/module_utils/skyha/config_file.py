@@ -255,6 +255,11 @@ def _levels(config: Config) -> list[str]:
 def _contradictions(config: Config) -> list[str]:
     """What each value allows but all together do not."""
     found = _never_fails_over(config.timing) + _no_lease(config) + _levels(config)
+    if config.postgresql.verifies != bool(config.postgresql.sslrootcert):
+        found.append(
+            f"[postgresql] sslrootcert is {'missing' if config.postgresql.verifies else 'there'}, and sslmode is {config.postgresql.sslmode}: "
+            "verify-ca and verify-full need the file with the CA's certificates, the others do not look at it"
+        )
     if config.zero_loss and not config.has_register:
         found.append(
             "[replication] mode = zero_loss needs a [register]: there it stands whether the standby has everything; set one, or mode async"

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from . import words
 from .backup_report import Told
-from .words import Answer, Local, Look, Outcome, Path, Peer, Request, Task, Verb
+from .words import Answer, Certificate, Local, Look, Outcome, Path, Peer, Request, Task, Verb
 
 
 class Clock(Protocol):
@@ -96,6 +96,13 @@ class Backups(Protocol):
 
     def told(self) -> Told | None:
         """What the last report says; None where there is nothing to look at. It takes no time, and never raises."""
+
+
+class Certificates(Protocol):
+    """Which certificate PostgreSQL here shows. For who looks only: the decision does not see it."""
+
+    def told(self) -> Certificate | None:
+        """What the last look saw; None before that, or without TLS. It takes no time, and never raises."""
 
 
 class Hands(Protocol):

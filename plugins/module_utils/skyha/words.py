@@ -77,6 +77,32 @@ class Beat:
     system_identifier: str | None = None  # which cluster answered
 
 
+class Shown(str, Enum):
+    """What a server showed to whoever asked it for TLS."""
+
+    GOOD = "good"  # a certificate of the CA's, that names the address
+    WRONG = "wrong"  # one that is not to be believed
+    PLAIN = "plain"  # it answers, and without TLS
+    NOTHING = "nothing"  # no answer: it may be down
+    ERROR = "error"  # this host itself failed (the CA's file is not there ...)
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """The certificate that a server shows. detail: in words; the times: seconds since 1970, None where not known."""
+
+    shown: Shown
+    detail: str = ""
+    until: float | None = None  # when it ends ...
+    ca_until: float | None = None  # ... and that of the CA
+    serial: str = ""
+
+    @property
+    def ends(self) -> float | None:
+        """What ends first."""
+        return min((end for end in (self.until, self.ca_until) if end is not None), default=None)
+
+
 @dataclass(frozen=True)
 class Look:
     """One look along one path."""

@@ -13,6 +13,7 @@ Runs as the database's user. Standard input: a JSON object
   passfile, socket_dir, port, superuser
   replication_user, ha_user, database
   peer_address, watcher (the standby's application_name), wait (seconds), check (change nothing)
+  tls         how the peer's server is believed: libpq's sslmode and sslrootcert
 Prints what was changed, one word a line: roles, pgpass. Exit code 1: what went wrong is on standard error.
 """
 
@@ -164,6 +165,7 @@ def on_standby(connection, given, new):
         passfile=given["passfile"],
         application_name=given["watcher"],
         connect_timeout=5,
+        **given.get("tls", {}),
     )
     try:
         before = secrets(connection, given)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import urllib.error
+from base64 import b64decode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -62,11 +63,13 @@ def test_secrets_are_for_their_owner_only(member: Path) -> None:
     assert [(member / name).stat().st_mode & 0o077 for name in ("ca.key", "member.key")] == [0, 0]
 
 
-def test_another_address_another_ca_and_the_last_year_need_a_new_certificate_and_no_new_key(member: Path) -> None:
+def test_another_address_another_ca_and_the_last_year_need_a_new_certificate_and_key(member: Path) -> None:
     key = (member / "member.key").read_bytes()
     assert "BEGIN CERTIFICATE REQUEST" in asked(member, f"{real_etcd.HOST},2001:db8::2")
     request = asked(member, "127.0.0.2")
-    (member / "member.crt").write_text(real_etcd.script("sign.sh", member, real_etcd.HOST, 360, stdin=request))
+    assert (member / "member.key").read_bytes() == key, "in use until its certificate is signed"
+    real_etcd.put(member, real_etcd.script("sign.sh", member, real_etcd.HOST, 360, stdin=request))
+    assert (member / "member.key").read_bytes() != key
     assert asked(member), "it lasts 360 days"
     real_etcd.certificates(member)
     for name in ("ca.key", "ca.crt"):
@@ -75,7 +78,40 @@ def test_another_address_another_ca_and_the_last_year_need_a_new_certificate_and
     assert not (member / "ca.key").exists(), "check mode"
     real_etcd.script("ca.sh", member, "sky", 400, "false")
     assert asked(member)
-    assert (member / "member.key").read_bytes() == key
+
+
+def test_certificate_names_hosts_too_and_a_key_that_is_not_its_own_is_seen(member: Path) -> None:
+    wanted = f"{real_etcd.HOST},2001:db8::2,node_1,db.example.org"
+    request = asked(member, wanted)
+    real_etcd.put(member, real_etcd.script("sign.sh", member, wanted, 400, "true", stdin=request))
+    assert asked(member, wanted) == ""
+    assert asked(member, f"{wanted},db2.example.org")
+    assert "BEGIN CERTIFICATE REQUEST" in real_etcd.script(
+        "request.sh", member, "member", wanted, "node1", real_etcd.ca_of(member), "false", "true"
+    ), "renewed in any case"
+    (member / "member.next.key").replace(member / "member.key")
+    assert asked(member, wanted), "the key is another certificate's"
+
+
+def test_ca_in_its_last_year_goes_on_with_the_same_key(tmp_path: Path) -> None:
+    real_etcd.script("ca.sh", tmp_path, "tests", 100, "false")
+    old = real_etcd.ca_of(tmp_path)
+    request = asked(tmp_path)
+    real_etcd.put(tmp_path, real_etcd.script("sign.sh", tmp_path, real_etcd.HOST, 400, stdin=request))
+    again = f"made the certificate of the CA in {tmp_path} again\n"
+    assert real_etcd.script("ca.sh", tmp_path, "other", 4000, "true") == again
+    assert real_etcd.ca_of(tmp_path) == old, "check mode"
+    assert real_etcd.script("ca.sh", tmp_path, "other", 4000, "false") == again
+    assert real_etcd.ca_of(tmp_path) != old
+    assert real_etcd.script("ca.sh", tmp_path, "other", 4000, "false") == ""
+    assert asked(tmp_path) == "", "what the older one signed is good"
+    by_new = real_etcd.script("sign.sh", tmp_path, real_etcd.HOST, 400, stdin=request)
+    (tmp_path / "new.crt").write_text(by_new)
+    (tmp_path / "old.crt").write_bytes(b64decode(old))
+    verified = ["openssl", "verify", "-CAfile", str(tmp_path / "old.crt"), str(tmp_path / "new.crt")]
+    assert subprocess.run(verified, capture_output=True, check=False).returncode == 0, (
+        "hosts with the older one trust it"
+    )
 
 
 def test_check_mode_makes_no_key(member: Path) -> None:
@@ -206,9 +242,7 @@ def test_members_as_the_role_sets_them_up_answer_as_one() -> None:
             request = real_etcd.script(
                 "request.sh", place, "member", f"{address},127.0.0.1", name, real_etcd.ca_of(root), "false"
             )
-            (place / "member.crt").write_text(
-                real_etcd.script("sign.sh", root, f"{address},127.0.0.1", 400, stdin=request)
-            )
+            real_etcd.put(place, real_etcd.script("sign.sh", root, f"{address},127.0.0.1", 400, stdin=request))
             settings = {"__register_etcd_settings": str(place), "pg_cluster_etcd_cafile": str(place / "ca.crt")}
             of = {**known(name, pg_cluster_etcd_port=21923, pg_cluster_etcd_peer_port=21924), **settings}
             of = {**of, "register_etcd_data_dir": str(place / "data")}

@@ -43,6 +43,8 @@ def warnings(config: Config) -> list[str]:
     for program in ("pg_ctl", "pg_rewind", "pg_controldata"):
         if not os.path.exists(os.path.join(config.postgresql.bin_dir, program)):
             found.append(f"[postgresql] bin_dir = {config.postgresql.bin_dir}: {program} is not there")
+    if config.postgresql.verifies and not os.access(config.postgresql.sslrootcert, os.R_OK):
+        found.append(f"[postgresql] sslrootcert = {config.postgresql.sslrootcert}: there is no such file")
     if config.has_backup and not os.path.exists(config.backup.config):
         found.append(f"[backup] config = {config.backup.config}: there is no such file")
     if not os.path.isdir(config.postgresql.data_dir):

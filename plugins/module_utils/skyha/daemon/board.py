@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from ..backup_report import Told
-from ..words import Event, Look, Outcome, Path, Peer, Power, Role, Seen, Server, Task
+from ..words import Certificate, Event, Look, Outcome, Path, Peer, Power, Role, Seen, Server, Task
 
 MAX_EVENTS = 50
 SAME_ALARM = 15.0  # seconds: an alarm that is back sooner was on all the time
@@ -40,6 +40,7 @@ class Board:
     counts: Mapping[tuple[str, ...], int] = field(default_factory=dict)
     cycle_seconds: float = 0.0
     backup: Told | None = None
+    certificate: Certificate | None = None
 
 
 def observe(board: Board, seen: Seen, now: float, took: float) -> tuple[Board, tuple[Event, ...]]:

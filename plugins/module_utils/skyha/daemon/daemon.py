@@ -142,7 +142,7 @@ class Daemon:
         for event in events:
             self.teller.add(event)
         fresh = self.teller.take_fresh()
-        self._board = dataclasses.replace(self._board, backup=self.loop.backup)
+        self._board = dataclasses.replace(self._board, backup=self.loop.backup, certificate=self.loop.certificate)
         self._board = alarmed(count_events(self._board, fresh), decision.alarms, now)
         self._hooks.after(fresh, seen.local.role.value, now)
         self.status = snapshot(

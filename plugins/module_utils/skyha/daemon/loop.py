@@ -14,6 +14,7 @@ from ..config import Config
 from ..errors import StateError, WorldError
 from ..margins import MAX_WAIT, STALE
 from ..policy.backup import backup_alarms
+from ..policy.certificate import certificate_alarms
 from ..policy.decide import decide
 from ..policy.decision import Decision, Wants
 from ..policy.evidence import evidence, in_doubt, resume
@@ -21,8 +22,8 @@ from ..policy.lease import is_bound
 from ..policy.memory import Memory
 from ..policy.record import Record, adopt
 from ..policy.resigning import owes
-from ..ports import Backups, Clock, Eyes, Guard, Hands, Notes, Pause, Register, Signs, Store, Tasks
-from ..words import ONLY_LOOK, Action, Do, Event, Look, Path, Peer, Request, Seen, Task, Told
+from ..ports import Backups, Certificates, Clock, Eyes, Guard, Hands, Notes, Pause, Register, Signs, Store, Tasks
+from ..words import ONLY_LOOK, Action, Certificate, Do, Event, Look, Path, Peer, Request, Seen, Task, Told
 from . import evidence_json, record_json
 from .timeline import GOES_ON
 
@@ -68,6 +69,7 @@ class Ports:
     signs: Signs | None = None
     guard: Guard | None = None
     backups: Backups | None = None
+    certificates: Certificates | None = None
 
 
 class Loop:
@@ -107,6 +109,7 @@ class Loop:
         self.seen: Seen | None = None
         self.decision: Decision | None = None
         self.backup: OfBackup | None = None
+        self.certificate: Certificate | None = None
         text = "skyha starts" + (f", in the middle of: {record.intent.stage.value}" if record.intent else "")
         ports.history.add(Event("started", text, facts={GOES_ON: record.intent.stage.value} if record.intent else {}))
         self._resume(boot, now)
@@ -142,16 +145,21 @@ class Loop:
             self._act(decision, now)
         self._failures = {do: (text, at) for do, (text, at) in self._failures.items() if now - at < TELL_FOR}
         alarms.update({do if do == "record" else f"action_{do}": text for do, (text, _) in self._failures.items()})
-        alarms.update(self._of_backups(self.seen))
+        alarms.update(self._of_bystanders(self.seen))
         self._tell_alarms(alarms, now)
         self.decision = dataclasses.replace(decision, alarms=alarms)
         self._wants = decision.wants
         return self.decision
 
-    def _of_backups(self, seen: Seen) -> Mapping[str, str]:
-        """Once all is decided and done: nothing of a failover waits for this, or can hang on it."""
-        self.backup = self.ports.backups.told() if self.ports.backups is not None else None
-        return backup_alarms(self.config, self.backup, seen.local, self.ports.clock.wall())
+    def _of_bystanders(self, seen: Seen) -> Mapping[str, str]:
+        """Once all is decided and done: nothing of a failover waits for backups and certificates, or can hang on them."""
+        ports, wall = self.ports, self.ports.clock.wall()
+        self.backup = ports.backups.told() if ports.backups is not None else None
+        self.certificate = ports.certificates.told() if ports.certificates is not None else None
+        return {
+            **backup_alarms(self.config, self.backup, seen.local, wall),
+            **certificate_alarms(self.certificate, seen.local, wall),
+        }
 
     def wait(self) -> None:
         """Until the next cycle is due, or something wakes the loop."""

@@ -157,6 +157,7 @@ def _run(config: Config) -> int:
 
 def _serve(config: Config) -> int:
     try:
+        from ..world.certificate import CertificateWatch
         from ..world.history import read as read_history
         from ..world.production import build
         from .backups import BackupFile
@@ -181,6 +182,7 @@ def _serve(config: Config) -> int:
         signs=world.signs,
         guard=world.guard,
         backups=BackupFile(config, world.clock.monotonic),
+        certificates=CertificateWatch(config),
     )
     daemon = Daemon(config, ports, _history(config, read_history))
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -84,6 +84,7 @@ def metrics(status: Status, age: float) -> str:
         _fencing(out, status, wall)
         _failovers(out, status)
         _backups(out, status, wall)
+        _certificate(out, status, wall)
     _process(out)
     return "\n".join(out.lines) + "\n"
 
@@ -269,6 +270,16 @@ def _failovers(out: _Text, status: Status) -> None:
     out.gauge("cycle_seconds", "How long the last cycle took, without the pause after it.", status.tally.cycle_seconds)
     events = {key[len("events.") :]: number for key, number in counts.items() if key.startswith("events.")}
     out.each("events_total", "counter", "Events by kind since skyha started.", "kind", events)
+
+
+def _certificate(out: _Text, status: Status, wall: float) -> None:
+    one = status.around.certificate
+    if one is None:
+        return
+    good = None if one.good is None else int(one.good)
+    out.gauge("certificate_good", "1 when the certificate that PostgreSQL shows is one to believe.", good)
+    left = None if one.ends is None else round(one.ends - wall)
+    out.gauge("certificate_ends_seconds", "Until PostgreSQL's certificate, or that of its CA, ends.", left)
 
 
 def _backups(out: _Text, status: Status, wall: float) -> None:

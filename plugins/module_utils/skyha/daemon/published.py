@@ -222,6 +222,15 @@ class Register:  # where it stands which node may write
 
 
 @dataclass(frozen=True)
+class Certificate:
+    """The one that PostgreSQL here shows."""
+
+    good: bool | None = None  # whoever trusts the cluster's CA believes it
+    detail: str = ""
+    ends: float | None = None  # seconds since 1970: the certificate, or its CA's
+
+
+@dataclass(frozen=True)
 class Around:
     """What stands around this node's PostgreSQL."""
 
@@ -232,6 +241,7 @@ class Around:
     bmc: Bmc = Bmc()
     register: Register | None = None
     backup: Told | None = None
+    certificate: Certificate | None = None
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from ..policy.decision import Decision
 from ..policy.memory import Memory, guard_left
 from ..policy.record import Intent, Record, is_paused
 from ..policy.rhythm import Answers, look_deadline
-from ..words import Local, Path, Role, Seen, Server
+from ..words import Certificate, Local, Path, Role, Seen, Server, Shown
 from ..world.notes import put
 from . import published as form
 from .board import Board, Noted
@@ -69,6 +69,7 @@ def snapshot(
             bmc=_bmc(config, memory, board, now),
             register=_register(config, memory, now),
             backup=board.backup,
+            certificate=_certificate(board.certificate),
         ),
         _verdict(config, memory, decision, board, now, last_failover),
         form.Tally(
@@ -192,6 +193,13 @@ def _run(moment: Moment, state: str, sentence: str, problems: tuple[str, ...] = 
         written_monotonic=round(moment.now, 3),
         pid=moment.pid,
     )
+
+
+def _certificate(seen: Certificate | None) -> form.Certificate | None:
+    if seen is None:
+        return None
+    is_known = seen.shown not in (Shown.NOTHING, Shown.ERROR)
+    return form.Certificate(seen.shown is Shown.GOOD if is_known else None, seen.detail, seen.ends)
 
 
 def _place(config: Config) -> form.Place:

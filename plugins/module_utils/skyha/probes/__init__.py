@@ -7,6 +7,7 @@ session    one connection to a PostgreSQL, driven without ever blocking
 race       several connections to one server, so that a lost packet is not taken for a dead host
 queries    the SQL, and its rows as the product's words
 register   the register on the vote host: which node may write
+certificate  which certificate a server shows, and whether it would be believed
 datadir    what the data directory and /proc tell while PostgreSQL does not answer
 netlink    the addresses of this host
 arp, ndp   does another host answer for the VIP; announcing it

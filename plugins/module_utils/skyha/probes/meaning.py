@@ -32,6 +32,7 @@ _HERE = (
     "operation not permitted",
     "could not set socket to nonblocking mode",
     "could not set socket to close-on-exec mode",
+    "root certificate file",  # sslrootcert is missing or unreadable
 )
 _REFUSED = ("connection refused",)
 _UNREACHABLE = (
@@ -52,6 +53,7 @@ _DROPPED = (
     "could not send data to server",
     "could not send startup packet",
     "eof detected",
+    "unexpected eof while reading",  # OpenSSL 3: the peer was gone without a word
     "connection already closed",
     "no connection to the server",
     "lost synchronization with server",

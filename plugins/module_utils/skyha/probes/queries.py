@@ -170,6 +170,10 @@ def literal(text: str) -> str:
 def over_tcp(config: Config, address: str, port: int) -> dict[str, Any]:
     """libpq's parameters for the HA role over TCP; whoever connects adds what it is patient with."""
     server = config.postgresql
+    known = {"sslrootcert": server.sslrootcert} if server.verifies else {}
+    if server.sslmode == "verify-full":
+        # What the certificate must name. Whoever is behind the vote port is the primary, and knows itself by the VIP.
+        known["host"] = config.vip.address if address == config.vote.address else address
     return {
         "hostaddr": address,
         "port": port,
@@ -178,6 +182,7 @@ def over_tcp(config: Config, address: str, port: int) -> dict[str, Any]:
         "passfile": server.passfile,
         "sslmode": server.sslmode,
         "gssencmode": "disable",
+        **known,
     }
 
 

@@ -174,7 +174,7 @@ def dsn(config: Config) -> Mapping[str, Any]:
         "dbname": DATABASE,
         "user": config.register_user,
         "passfile": register.passfile,
-        "sslmode": config.postgresql.sslmode,
+        "sslmode": config.register.sslmode,
         "gssencmode": "disable",
         "application_name": config.node.name,
         "tcp_user_timeout": 10000,
