@@ -52,6 +52,7 @@ def test_without_a_backup_host_each_node_has_the_repository_and_its_peer(kind: s
     assert node["repo1-cipher-pass"] == SECRET
     assert node["pg2-host"] == "198.51.100.110"
     assert ("repo1-s3-bucket" in node) is (kind == "s3")
+    assert ("repo1-bundle" in node) is (kind == "s3")
     assert value("__pg_backup_stanzas", known("backup", kind)) == []
 
 
