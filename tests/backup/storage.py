@@ -59,11 +59,17 @@ def keys(prefix: str) -> list[str]:
     return re.findall(r"<Key>(.*?)</Key>", _ask(f"{BUCKET}?list-type=2&prefix={prefix}"))
 
 
+_CONTENT = """import sys, boto3
+address, ca, key, secret, bucket, name = sys.argv[1:]
+client = boto3.client("s3", endpoint_url=address, verify=ca, aws_access_key_id=key, aws_secret_access_key=secret, region_name="us-east-1")
+sys.stdout.buffer.write(client.get_object(Bucket=bucket, Key=name)["Body"].read())"""
+
+
 def content(key: str) -> bytes:
     """One object as it is kept."""
-    trust = ssl.create_default_context(cafile=str(FOLDER / "certificate.pem"))
-    with urllib.request.urlopen(f"https://{ADDRESS}:{PORT}/{BUCKET}/{key}", timeout=10, context=trust) as answer:
-        return bytes(answer.read())
+    access = [lab.SETTINGS["pg_backup_s3_key"], lab.SETTINGS["pg_backup_s3_key_secret"]]
+    words = [f"https://{ADDRESS}:{PORT}", FOLDER / "certificate.pem", *access, BUCKET, key]
+    return subprocess.run([_python(), "-c", _CONTENT, *words], check=True, capture_output=True, timeout=60).stdout
 
 
 @contextmanager
