@@ -136,7 +136,14 @@ print(json.dumps({"at": time.time(), "label": sys.argv[1], "ok": sys.argv[2] == 
 watch() {
     was=/run/sky-backup/does-not-stream
     lost=$("$BIN_DIR/psql" -X -w -At -h "$SOCKET_DIR" -p "$PORT" -U "$SUPERUSER" -d postgres -c "
-        SELECT pg_is_in_recovery() AND NOT EXISTS (SELECT FROM pg_stat_wal_receiver WHERE status = 'streaming')") || exit 0
+        SELECT pg_is_in_recovery() AND NOT EXISTS (SELECT FROM pg_stat_wal_receiver WHERE status = 'streaming')" 2>/dev/null) || lost=
+    if [ -z "$lost" ]; then
+        # One that was just restored lets nobody in before it has the WAL of its backup: pg_isready says 1. 2: no server.
+        code=0
+        "$BIN_DIR/pg_isready" -q -h "$SOCKET_DIR" -p "$PORT" || code=$?
+        [ $code = 1 ] || exit 0
+        lost=t
+    fi
     if [ "$lost" != t ]; then
         rm -f "$was" /run/sky-backup/catch-up
     elif [ -e "$was" ]; then
