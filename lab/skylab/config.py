@@ -11,6 +11,7 @@ LAB_DIR = pathlib.Path(__file__).resolve().parent.parent
 CACHE = LAB_DIR.parent / ".cache" / "lab"
 RUN = pathlib.Path("/run/sky-lab")
 STORAGE = pathlib.Path("/var/lib/sky-lab")
+SHARED = STORAGE / "shared"
 PODMAN = str(LAB_DIR / "podman")
 
 NETWORK = "sky-lab"

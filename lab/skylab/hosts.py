@@ -16,7 +16,7 @@ import uuid
 from collections.abc import Callable, Iterator
 
 from . import faults, network, watchdog
-from .config import ALL_HOSTS, CACHE, NETWORK, RUN, STORAGE, Host, LabError
+from .config import ALL_HOSTS, CACHE, NETWORK, RUN, SHARED, STORAGE, Host, LabError
 from .shell import podman, run
 
 READY = ("running", "degraded")
@@ -86,6 +86,7 @@ def create(host: Host, image: str, suite: str) -> None:
     journal = STORAGE / "journal" / host.name
     shutil.rmtree(journal, ignore_errors=True)
     journal.mkdir(parents=True)
+    SHARED.mkdir(parents=True, exist_ok=True)
     new_boot_id(host)
     podman(
         "create",
@@ -111,6 +112,9 @@ def create(host: Host, image: str, suite: str) -> None:
         "--dns=none",
         "--volume",
         f"{archives}:/var/cache/lab-apt",
+        # A file system that all hosts have, as one of an NFS server.
+        "--volume",
+        f"{SHARED}:/srv/shared",
         "--tmpfs",
         "/run:mode=755",
         "--tmpfs",

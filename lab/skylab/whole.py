@@ -9,7 +9,20 @@ import time
 from collections.abc import Sequence
 
 from . import bmc, faults, hosts, image, keeper, machine, network, watchdogs
-from .config import ALL_HOSTS, CACHE, DEFAULT_SUITE, NETWORK, RUN, STORAGE, SUITES, Host, LabError, chosen_hosts, host
+from .config import (
+    ALL_HOSTS,
+    CACHE,
+    DEFAULT_SUITE,
+    NETWORK,
+    RUN,
+    SHARED,
+    STORAGE,
+    SUITES,
+    Host,
+    LabError,
+    chosen_hosts,
+    host,
+)
 from .shell import podman, step
 
 
@@ -46,6 +59,8 @@ def bring_up(asked_suite: str, clusters: int) -> None:
         raise LabError(f"the lab is up with {present}; to have {suite}: lab/lab down, then lab/lab up --suite {suite}")
     wanted = chosen_hosts(clusters)
     known = hosts.states()
+    if not known:
+        shutil.rmtree(SHARED, ignore_errors=True)  # an earlier lab's
     name = "" if all(item.container in known for item in wanted) else image.ensure(suite)
     network.up()
     if watchdogs.start() and (running := [item.name for item in wanted if hosts.pid_of(item)]):

@@ -19,6 +19,11 @@ _SETTINGS = {
 _S3 = ("bucket", "endpoint", "key", "key_secret")
 
 
+def backup_stanza(name: str) -> str:
+    """What pgBackRest calls the cluster of that name: its place in the repository."""
+    return re.sub(r"[^A-Za-z0-9_-]", "_", name)
+
+
 def backup_stanzas(given: Mapping[str, Any], hostvars: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
     """What this host's pgBackRest is configured for: a node's own cluster, or those that a backup host keeps.
 
@@ -39,7 +44,7 @@ def backup_stanzas(given: Mapping[str, Any], hostvars: Mapping[str, Mapping[str,
         found.append(
             {
                 **settings,
-                "name": cluster["backup_stanza"],
+                "name": backup_stanza(cluster["name"]),
                 "kind": cluster["backup"],
                 "is_node": is_node,
                 "cluster": cluster,
@@ -160,5 +165,6 @@ class FilterModule:
             "backup_jobs": backup_jobs,
             "backup_problems": backup_problems,
             "backup_secrets": backup_secrets,
+            "backup_stanza": backup_stanza,
             "backup_stanzas": backup_stanzas,
         }

@@ -65,6 +65,8 @@ BY_PLAYS = {
     "pg_cluster_tls_cafile",
     "pg_cluster_tls_problems",
     "pg_cluster_watchdog_problems",
+    "pg_cluster_work",
+    "pg_cluster_worked",
     "register_etcd_rejoin",
 }
 _ALIKE = 0.87  # monitor_hosts is as like monitoring_hosts as that; db_nodes and pg_nodes are less alike

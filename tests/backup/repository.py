@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -22,13 +23,29 @@ DATA = "/data/pgdata/pg_root"
 RESTORE = 600.0
 
 
-def backrest(*words: str, host: str = HOST, check: bool = True, timeout: float = 120.0) -> str:
+def keeper() -> str:
+    """The host that is asked: the backup host, or where there is none (posix, s3) a node."""
+    return HOST if os.environ.get("LAB_BACKUP", "host") == "host" else lab.NODES[0]
+
+
+def backrest(*words: str, host: str = "", check: bool = True, timeout: float = 120.0) -> str:
     """pgBackRest, as the user that runs it."""
     command = " ".join(["pgbackrest", f"--config={CONFIG}", "--stanza=sky", *words])
-    return lab.on(host, "runuser", "-u", "postgres", "--", "sh", "-c", f"cd /; {command}", check=check, timeout=timeout)
+    return lab.on(
+        host or keeper(),
+        "runuser",
+        "-u",
+        "postgres",
+        "--",
+        "sh",
+        "-c",
+        f"cd /; {command}",
+        check=check,
+        timeout=timeout,
+    )
 
 
-def info(host: str = HOST) -> dict[str, Any]:
+def info(host: str = "") -> dict[str, Any]:
     """What it knows of the cluster."""
     (found,) = json.loads(backrest("--output=json", "info", host=host))
     return dict(found)

@@ -114,6 +114,15 @@ def test_target_that_is_not_in_the_archive_is_told_and_another_one_works(primary
     whole_again()
 
 
+def test_check_mode_says_what_would_be_done_and_does_nothing(primary: str) -> None:
+    told = " ".join(lab.playbook("playbooks/restore.yml", "--check", "-e", "pg_backup_restore_confirm=sky").split())
+    assert f"would be copied to {primary} while the cluster serves" in told
+    assert "the cluster is what it was" not in told
+    assert lab.changed(told) == 0
+    assert lab.primary() == primary
+    assert lab.is_whole()
+
+
 @pytest.mark.parametrize(
     ("variables", "words"),
     [

@@ -109,8 +109,18 @@ def test_check_mode_finds_nothing_to_change_on_either() -> None:
 
 def test_site_on_one_cluster_keeps_the_other_on_the_vote_host(clusters: Pair) -> None:
     """Neither a limit to one cluster and the vote host nor tags make the vote host forget a cluster."""
-    chosen = ("--limit", "sky:vote_hosts:monitoring_hosts", "--tags", "os_tuning,vote_host_balance,nagios_nrpe")
-    assert recap(lab.playbook("site.yml", *TWO, *chosen)) == {"node1": 0, "node2": 0, "vote": 0, "monitor": 0}
+    hosts = "sky:vote_hosts:monitoring_hosts:backup_hosts"
+    chosen = ("--limit", hosts, "--tags", "os_tuning,vote_host_balance,nagios_nrpe,pg_backup")
+    assert recap(lab.playbook("site.yml", *TWO, *chosen)) == {
+        "node1": 0,
+        "node2": 0,
+        "vote": 0,
+        "monitor": 0,
+        "backup": 0,
+    }
     config = lab.on("vote", "cat", "/etc/sky-vote-proxy/haproxy.cfg")
     assert "198.51.100.116:1921" in config
     assert "198.51.100.126:1921" in config
+    config = lab.on("backup", "cat", "/etc/sky-backup/pgbackrest.conf")
+    assert "[sky]" in config
+    assert "[moon]" in config

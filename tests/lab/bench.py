@@ -5,6 +5,7 @@ python -m tests.lab.bench outages [--runs 10] [--fault 'power loss']
 python -m tests.lab.bench register [--runs 10] [--fault 'host and BMC gone']     (on a lab whose clusters have a register: not with LAB_REGISTER=none)
 LAB_REPLICATION=zero_loss python -m tests.lab.bench latency [--runs 10]       (with zero loss on)
 python -m tests.lab.bench switchover|rejoin|rebuild [--runs 10]
+python -m tests.lab.bench cost|archiving [--runs 12]
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.lab import comeback, cost, faults, lab, latency, register
+from tests.lab import archiving, comeback, cost, faults, lab, latency, register
 from tests.lab.watch import Watch
 
 RESULTS = lab.ROOT / ".cache/bench"
@@ -149,7 +150,9 @@ def plot(results: dict[str, list[dict[str, Any]]], target: Path) -> None:
 def main() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["outages", "register", "latency", "cost", "report", *comeback.ALL])
+    parser.add_argument(
+        "what", choices=["outages", "register", "latency", "cost", "archiving", "report", *comeback.ALL]
+    )
     parser.add_argument("--runs", type=int, default=10)
     parser.add_argument("--fault", choices=[*faults.ALL, *faults.BY_REGISTER], action="append")
     options = parser.parse_args()
@@ -161,6 +164,8 @@ def main() -> int:
         latency.measure(RESULTS, options.runs)
     if options.what == "cost":
         cost.measure(RESULTS, options.runs)
+    if options.what == "archiving":
+        archiving.measure(RESULTS, options.runs)
     if options.what in comeback.ALL:
         ways_back(options.what, options.runs)
     report()
@@ -191,6 +196,12 @@ def report() -> None:
         text = between(text, "comeback", comeback.table(back))
     if (RESULTS / "cost.json").exists():
         text = between(text, "cost", cost.table(json.loads((RESULTS / "cost.json").read_text())))
+    if (RESULTS / "archiving.jsonl").exists():
+        body = archiving.table(list(map(json.loads, (RESULTS / "archiving.jsonl").read_text().splitlines())))
+        if "<!-- archiving: begin -->" in text:
+            text = between(text, "archiving", body)
+        else:  # the page has no place for it yet
+            print(f"archiving\n{body}")
     target.write_text(text)
     print(text)
 

@@ -31,9 +31,7 @@ def measure(results: Path, runs: int) -> None:
     primary = lab.primary()
     shown = lab.sql(primary, "SHOW synchronous_standby_names")
     if not shown:
-        raise AssertionError(
-            "commits wait for nobody here: run LAB_REPLICATION=zero_loss site.yml first"
-        )
+        raise AssertionError("commits wait for nobody here: run LAB_REPLICATION=zero_loss site.yml first")
     lab.on(primary, *lab.AS_POSTGRES, f"pgbench -q -i -s {SCALE} postgres", timeout=300)
     results.mkdir(parents=True, exist_ok=True)
     for run in range(runs):

@@ -8,9 +8,7 @@ import pytest
 from tests.lab import lab, register
 from tests.operations.plays import no_commit_lost
 
-pytestmark = pytest.mark.skipif(
-    register.ENGINE == "none", reason="zero loss needs a register"
-)
+pytestmark = pytest.mark.skipif(register.ENGINE == "none", reason="zero loss needs a register")
 
 
 def switched_to(mode: str, protected: bool | None) -> None:

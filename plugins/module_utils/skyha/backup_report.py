@@ -37,6 +37,7 @@ class Backup:  # one backup in the repository
 class Repository(Part):
     """What pgBackRest says."""
 
+    server: str = ""  # system identifier of the PostgreSQL that it is of
     newest: Backup | None = None
     oldest_stop: float | None = None  # a restore can go back so far
     backups: int | None = None
@@ -63,6 +64,7 @@ class Pushed:  # what PostgreSQL's archiver counts of its successes, or of its f
 class Archiver(Part):
     """What PostgreSQL here says."""
 
+    server: str = ""  # its system identifier
     in_recovery: bool | None = None
     mode: str = ""  # archive_mode
     pushes: bool | None = None  # archive_command is pgBackRest's

@@ -17,17 +17,26 @@ say() { echo "sky-backup: $*"; }
 fail() { echo "sky-backup: $*" >&2; exit 1; }
 backrest() { pgbackrest --config="$CONFIG" --stanza="$stanza" --log-level-console=info "$@"; }
 
-# Says by its exit code whether this host does the job now, as skyha sees the nodes. What cannot be found out is an error, not a no.
-its_turn() {
-    [ "$IS_NODE" = true ] || return 0
-    role=$(skyctl status --json | python3 -c '
+# What this node is, as skyha sees it: standby, lost (a standby that does not stream), primary, alone, or nothing where it is not known.
+role_here() {
+    skyctl status --json | python3 -c '
 import json, sys
 here = json.load(sys.stdin)["here"]
 status = here["status"] if here["live"] else {}
 streams, role = status.get("streaming"), status.get("role")
 known = {("standby", True): "standby", ("standby", False): "lost", ("primary", True): "primary", ("primary", False): "alone"}
-print(known.get((role, streams), "not known"))') || role="not known"
-    [ "$role" != "not known" ] || fail "skyha does not tell what this node is, so it is not known whose turn it is. See skyctl status."
+print(known.get((role, streams), ""))' || :
+}
+
+# Says by its exit code whether this host does the job now. What cannot be found out within a minute is an error, not a no.
+its_turn() {
+    [ "$IS_NODE" = true ] || return 0
+    looks=12
+    until role=$(role_here) && [ -n "$role" ]; do
+        looks=$((looks - 1))
+        [ $looks -gt 0 ] || fail "skyha does not tell what this node is, so it is not known whose turn it is. See skyctl status."
+        sleep 5
+    done
     case $job-$FROM_STANDBY-$role in
     *-alone | *-true-standby | check-*-standby | *-false-primary) return 0 ;;
     esac
@@ -96,10 +105,8 @@ check() {
 }
 
 start() {
-    "$BIN_DIR/pg_ctl" -D "$data" -s -w -t "$CHECK_TIMEOUT" -l "$CHECK_DIR/$stanza/log" -o "-c port=5432 -c listen_addresses='' \
-        -c unix_socket_directories='$CHECK_DIR/$stanza' -c hba_file='$CHECK_DIR/$stanza/hba' -c archive_mode=off -c ssl=off \
-        -c logging_collector=off -c log_destination=stderr -c shared_preload_libraries='' -c shared_buffers=64MB -c huge_pages=off \
-        -c primary_conninfo='' -c primary_slot_name='' -c synchronous_standby_names='' -c hot_standby=on" start
+    "$BIN_DIR/pg_ctl" -D "$data" -s -w -t "$CHECK_TIMEOUT" -l "$CHECK_DIR/$stanza/log" -o "-c port=5432 \
+        -c unix_socket_directories='$CHECK_DIR/$stanza' -c hba_file='$CHECK_DIR/$stanza/hba' $APART" start
 }
 
 clean() {
@@ -129,7 +136,14 @@ print(json.dumps({"at": time.time(), "label": sys.argv[1], "ok": sys.argv[2] == 
 watch() {
     was=/run/sky-backup/does-not-stream
     lost=$("$BIN_DIR/psql" -X -w -At -h "$SOCKET_DIR" -p "$PORT" -U "$SUPERUSER" -d postgres -c "
-        SELECT pg_is_in_recovery() AND NOT EXISTS (SELECT FROM pg_stat_wal_receiver WHERE status = 'streaming')") || exit 0
+        SELECT pg_is_in_recovery() AND NOT EXISTS (SELECT FROM pg_stat_wal_receiver WHERE status = 'streaming')" 2>/dev/null) || lost=
+    if [ -z "$lost" ]; then
+        # One that was just restored lets nobody in before it has the WAL of its backup: pg_isready says 1. 2: no server.
+        code=0
+        "$BIN_DIR/pg_isready" -q -h "$SOCKET_DIR" -p "$PORT" || code=$?
+        [ $code = 1 ] || exit 0
+        lost=t
+    fi
     if [ "$lost" != t ]; then
         rm -f "$was" /run/sky-backup/catch-up
     elif [ -e "$was" ]; then

@@ -5,6 +5,8 @@
 flag=/run/sky-backup/catch-up
 [ -e "$flag" ] || exit 1
 timeout 60 pgbackrest --config="$1" --stanza="$2" archive-get "$3" "$4" && exit 0
+# A server looks for a newer timeline before it asks for any WAL: that there is none says nothing of the WAL.
+case $3 in *.history) exit 1 ;; esac
 # Whatever the repository has is replayed, or it does not answer: streaming is tried next.
 rm -f "$flag"
 exit 1

@@ -34,8 +34,15 @@ def test_two_backups() -> None:
     assert (found.newest.size, found.newest.added, found.newest.damaged) == (26621610, 578381, False)
     assert (found.oldest_stop, found.backups, found.bytes) == (1795818287.0, 2, 3043456 + 578381)
     assert (found.wal_from, found.wal_to) == ("000000010000000000000001", "000000010000000000000005")
+    assert found.server == "7712980780557570444"
     assert found.verified_at == datetime(2026, 11, 27, 22, 30, tzinfo=timezone.utc).timestamp()
     assert found.verified_label == "20261127-222441F_20261127-222448D"
+
+
+def test_repository_is_of_the_newest_server_that_it_was_given_to() -> None:
+    servers = [{"id": 2, "system-id": 75}, {"id": 1, "system-id": 74}]
+    assert understood(with_(db=servers), "sky").server == "75"
+    assert understood(with_(db=[]), "sky").server == ""
 
 
 def test_repository_without_a_backup_answers_and_says_so() -> None:

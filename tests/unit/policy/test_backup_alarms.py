@@ -76,6 +76,11 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ),  # type: ignore[union-attr,type-var]
     ({"repository": lasting()}, "backup_repository", "no route to host"),
     (
+        {"repository": {"server": "74"}, "archiver": {"server": "75"}},
+        "backup_repository",
+        "is of another server (system identifier 74)",
+    ),
+    (
         {"repository": {"verified_at": None, "oldest_stop": WALL - 10 * DAY}},
         "backup_unverified",
         "ever tried by a restore",

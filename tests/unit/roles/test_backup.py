@@ -6,11 +6,12 @@ from __future__ import annotations
 import configparser
 import json
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.sky.pg_cluster.plugins.filter.restore import restore_place, restore_target
-from render import template, value, variables
+from render import ROLES, template, value, variables
 
 SECRET = "a long pass phrase: #;$"
 
@@ -51,6 +52,7 @@ def test_without_a_backup_host_each_node_has_the_repository_and_its_peer(kind: s
     assert node["repo1-cipher-pass"] == SECRET
     assert node["pg2-host"] == "198.51.100.110"
     assert ("repo1-s3-bucket" in node) is (kind == "s3")
+    assert ("repo1-bundle" in node) is (kind == "s3")
     assert value("__pg_backup_stanzas", known("backup", kind)) == []
 
 
@@ -108,6 +110,43 @@ def test_what_loops_go_through_and_print_holds_no_pass_phrase(host: str, kind: s
     given = known(host, kind)
     assert SECRET not in repr([value(name, given) for name in ("__pg_backup_stanzas", "__pg_backup_jobs")])
     assert list(value("__pg_backup_secrets", given).values()) == [SECRET]
+
+
+@pytest.mark.parametrize("host", ["node1", "backup"])
+def test_place_in_the_repository_is_called_alike_by_all(host: str) -> None:
+    given = known(host, pg_cluster_name="shop (new)")
+    assert value("pg_cluster_backup_stanza", given) == "shop__new_"
+    if host == "node1":
+        assert value("__pg_backup_stanzas", given)[0]["name"] == "shop__new_"
+
+
+# What pgBackRest's info says -> what is printed of it for make, say and look; None: it fails.
+PLACES = {
+    "none": (1, "a place for sky is made", "a place for sky is made", ""),
+    "made, without a backup": (2, "", "", "no backup yet"),
+    "with a backup": (0, "", "", ""),
+    "unreadable": (99, None, None, ""),
+}
+
+
+@pytest.mark.parametrize("case", PLACES)
+def test_place_is_made_only_where_none_is(case: str, tmp_path: Path) -> None:
+    code, *wanted = PLACES[case]
+    told = json.dumps([{"name": "sky", "status": {"code": code, "message": case, "lock": {"backup": {"held": False}}}}])
+    program = tmp_path / "pgbackrest"
+    program.write_text(f"#!/bin/sh\ncase $* in *stanza-create*) touch {tmp_path}/made ;; *) echo '{told}' ;; esac\n")
+    program.chmod(0o755)
+    for job, text in zip(("say", "look", "make"), (wanted[1], wanted[2], wanted[0])):
+        done = subprocess.run(
+            ["sh", "-s", "--", "sky", "conf", job],
+            input=(ROLES / "pg_backup/files/stanza.sh").read_text(),
+            capture_output=True,
+            text=True,
+            env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+            check=False,
+        )
+        assert (done.stdout.strip() if done.returncode == 0 else None) == text, (job, done.stderr)
+        assert (tmp_path / "made").exists() is (job == "make" and code == 1)
 
 
 # --- what is refused

@@ -11,11 +11,11 @@ from ..probes.queries import local_dsn
 CONNECT = 5  # seconds
 STATEMENT = 5000  # milliseconds
 
-SQL = """SELECT pg_is_in_recovery(), current_setting('archive_mode'), current_setting('archive_command'),
+SQL = """SELECT s.system_identifier::text, pg_is_in_recovery(), current_setting('archive_mode'), current_setting('archive_command'),
        a.archived_count, a.last_archived_wal, extract(epoch FROM a.last_archived_time)::float8,
        a.failed_count, a.last_failed_wal, extract(epoch FROM a.last_failed_time)::float8,
        w.waiting, extract(epoch FROM clock_timestamp() - w.oldest)::float8
-  FROM pg_stat_archiver a
+  FROM pg_stat_archiver a CROSS JOIN pg_control_system() s
  CROSS JOIN (SELECT count(*) AS waiting, min(modification) AS oldest FROM pg_ls_archive_statusdir() WHERE name LIKE '%.ready') w"""
 
 
@@ -33,12 +33,15 @@ def look(config: Config) -> Archiver:
             connection.autocommit = True
             with connection.cursor() as cursor:
                 cursor.execute(SQL)
-                in_recovery, mode, command, done, wal, at, failed, lost, lost_at, waiting, oldest = cursor.fetchone()
+                server, in_recovery, mode, command, done, wal, at, failed, lost, lost_at, waiting, oldest = (
+                    cursor.fetchone()
+                )
         finally:
             connection.close()
     except psycopg2.Error as error:
         raise WorldError("PostgreSQL here does not say it: " + " ".join(str(error).split())[:200]) from error
     return Archiver(
+        server=str(server),
         in_recovery=bool(in_recovery),
         mode=str(mode),
         pushes=is_ours(str(command)),

@@ -74,7 +74,9 @@ def _repository(found: Mapping[str, Any]) -> Repository:
     at, label = _newest(found, VERIFIED)
     failed_at, failed_label = _newest(found, FAILED)
     busy = found["status"].get("lock", {}).get("backup", {}).get("held")
+    servers = {one["id"]: str(one.get("system-id", "")) for one in found.get("db", ())}
     return Repository(
+        server=servers[max(servers)] if servers else "",
         newest=backups[-1] if backups else None,
         oldest_stop=backups[0].stop if backups else None,
         backups=len(backups),

@@ -65,6 +65,11 @@ def _of_node(told: Told) -> Mapping[str, str]:
     repository, check = told.report.repository, told.report.check
     if _lasting(repository):
         found["backup_repository"] = f"from this node the backups cannot be read: {_lasting(repository)}"
+    elif other := _another(told.report):
+        found["backup_repository"] = (
+            f"what the repository has of {told.report.stanza} is of another server (system identifier {other}), and of this one it takes "
+            "nothing: restore.yml makes this cluster that one again; to begin a new one move the repository away and run site.yml"
+        )
     gap = told.report.gap
     if gap is not None:
         found["archive"] = (
@@ -81,6 +86,13 @@ def _of_node(told: Told) -> Mapping[str, str]:
             f"{check.detail or 'no reason given'}"
         )
     return found
+
+
+def _another(report: Report) -> str:
+    """The system identifier of the server that the repository is of, where that is known and is not this one."""
+    there = "" if report.repository is None else report.repository.server
+    here = "" if report.archiver is None else report.archiver.server
+    return there if there and here and there != here else ""
 
 
 def _of_cluster(config: Config, told: Told, local: Local, wall: float) -> Mapping[str, str]:
