@@ -67,7 +67,7 @@ tree haproxy haproxy
 pack $repository haproxy 'getent passwd haproxy >/dev/null || useradd -r -d /var/lib/haproxy -s /sbin/nologin haproxy; mkdir -p /var/lib/haproxy'
 # What the image has anyway.
 for name in postgresql$major postgresql$major-contrib sudo iproute acl procps-ng iputils nftables python3 python3-psycopg2 python3-pip \
-    python3-cryptography python3-dateutil; do
+    python3-packaging python3-cryptography python3-dateutil; do
     pack $repository $name
 done
 # EPEL is a repository of its own, which its package adds.
