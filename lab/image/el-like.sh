@@ -11,7 +11,7 @@ tree() {
     shift
     mkdir -p "$root"
     dpkg -L "$@" | sort -u | grep -v '^/usr/share/\(doc\|man\|locale\|lintian\)/' | while read -r file; do
-        [ -f "$file" ] || [ -L "$file" ] || continue
+        { [ -f "$file" ] || [ -L "$file" ]; } && [ ! -d "$file" ] || continue
         to=$root$(echo "$file" | sed 's,^/\(lib\|bin\|sbin\)/,/usr/\1/,')
         mkdir -p "${to%/*}"
         cp -a "$file" "$to"
@@ -32,13 +32,13 @@ Summary: Made by the lab
 License: see Debian's package
 BuildArch: noarch
 AutoReqProv: no
-Provides: $2-made
+Provides: /bin/sh
 %description
 Made by the lab.
 %install
 cp -a $work/$2/. %{buildroot}/
-%pre
-${3:-true}
+${3:+%pre
+$3}
 %files
 $(cd "$work/$2" && find . ! -type d | sed 's,^\.\(.*\),"\1",')
 SPEC
@@ -67,7 +67,7 @@ tree haproxy haproxy
 pack $repository haproxy 'getent passwd haproxy >/dev/null || useradd -r -d /var/lib/haproxy -s /sbin/nologin haproxy; mkdir -p /var/lib/haproxy'
 # What the image has anyway.
 for name in postgresql$major postgresql$major-contrib sudo iproute acl procps-ng iputils nftables python3 python3-psycopg2 python3-pip \
-    python3-cryptography python3-dateutil; do
+    python3-packaging python3-cryptography python3-dateutil; do
     pack $repository $name
 done
 # EPEL is a repository of its own, which its package adds.
@@ -80,6 +80,7 @@ printf '[epel]\nname=EPEL of the lab\nbaseurl=file://%s-epel\ngpgcheck=0\n' $rep
 pack $repository epel-release
 createrepo_c -q $repository
 createrepo_c -q $repository-epel
+mkdir -p /etc/yum.repos.d
 printf '[lab]\nname=Packages of the lab\nbaseurl=file://%s\ngpgcheck=0\n' $repository >/etc/yum.repos.d/lab.repo
 
 # What the roles are to bring is not here before, nor is what Debian's packages have made.
@@ -94,6 +95,7 @@ rm -f /etc/os-release /usr/lib/os-release /etc/debian_version /etc/lsb-release
 printf 'NAME="Red Hat Enterprise Linux"\nVERSION="10.0 (el-like)"\nID="rhel"\nID_LIKE="fedora"\nVERSION_ID="10.0"\nPRETTY_NAME="el-like, made by the lab"\n' \
     >/usr/lib/os-release
 ln -s ../usr/lib/os-release /etc/os-release
+rm -rf /var/lib/apt/lists/* /var/cache/apt/*
 mkdir -p /usr/lib/lab-debian
 for tool in /usr/bin/apt* /usr/bin/dpkg*; do mv "$tool" /usr/lib/lab-debian/; done
 systemctl enable firewalld.service NetworkManager.service >/dev/null 2>&1

@@ -42,6 +42,7 @@ EL_LIKE_PACKAGES = (
     "passwd",
     "python3-venv",
     "python3-psycopg2",
+    "python3-packaging",
     "python3-cryptography",
     "python3-dateutil",
     "postgresql-15",

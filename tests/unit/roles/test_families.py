@@ -164,7 +164,7 @@ def test_rhel_daemon_takes_pyghmi_alone_from_an_index_and_in_a_named_version(maj
     known = variables("skyha_daemon", family="RedHat", major=major)
     assert value("skyha_daemon_install_method", known) == "pip"
     assert value("skyha_daemon_pip_packages", known) == ["pyghmi==1.6.19"]
-    assert {"python3-psycopg2", "python3-cryptography", "python3-dateutil"} <= set(
+    assert {"python3-psycopg2", "python3-packaging", "python3-cryptography", "python3-dateutil"} <= set(
         value("__skyha_daemon_packages", known)
     )
 
