@@ -75,7 +75,7 @@ def test_drill_silences_that_bmc_for_skyha_alone(bmc: str, family: str) -> None:
     known = drill()
     known["hostvars"]["node1"]["pg_cluster_bmc_address"] = bmc
     table = template("pg_operations", "drill.nft.j2", known)
-    assert f'meta skuid "postgres" {family}daddr {bmc} ct mark set' in table
+    assert f'meta skuid "skyha" {family}daddr {bmc} ct mark set' in table
     assert f"{family}saddr {bmc} ct mark 0x5c drop" in table
 
 

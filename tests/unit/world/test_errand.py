@@ -224,7 +224,7 @@ class TestErrands:
             time.sleep(1.0)
             assert process.poll() is None, "it works on"
             here.close()
-            assert process.wait(10) == 1
+            assert process.wait(10) == 0
 
 
 class TestSignals:

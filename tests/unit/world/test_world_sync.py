@@ -59,7 +59,7 @@ def test_it_is_read_once(config: Config, tmp_path: Path) -> None:
 
 def test_others_cannot_write_it(config: Config, tmp_path: Path) -> None:
     SyncFile(config).write("node2")
-    assert stat.S_IMODE((tmp_path / NAME).stat().st_mode) & 0o027 == 0
+    assert stat.S_IMODE((tmp_path / NAME).stat().st_mode) & 0o022 == 0
     assert [path.name for path in tmp_path.iterdir()] == [NAME]
 
 

@@ -80,7 +80,7 @@ def _end_with(connection: int) -> None:
     poll = select.poll()
     poll.register(connection, select.POLLRDHUP)
     poll.poll()
-    os._exit(1)
+    os._exit(0)  # after an answer, too: nobody is left who would read a code
 
 
 def main() -> int:
