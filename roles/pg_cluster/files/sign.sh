@@ -13,5 +13,6 @@ for name in $(echo "$2" | tr , ' '); do
   names=$names,$kind:$name
   if [ "$4" = true ] && [ $kind = IP ]; then names=$names,DNS:$name; fi
 done
-printf 'subjectAltName=%s\nextendedKeyUsage=serverAuth,clientAuth\nbasicConstraints=critical,CA:FALSE\n' "${names#,}" >"$extensions"
+printf '%s\n' "subjectAltName=${names#,}" extendedKeyUsage=serverAuth,clientAuth basicConstraints=critical,CA:FALSE \
+  subjectKeyIdentifier=hash authorityKeyIdentifier=keyid >"$extensions"
 openssl x509 -req -CA "$1/ca.crt" -CAkey "$1/ca.key" -set_serial "0x$(openssl rand -hex 16)" -days "$3" -extfile "$extensions" 2>/dev/null

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -171,6 +172,13 @@ def test_ca_that_cannot_be_read_here_says_nothing_of_the_server(server: Server, 
     missing = server.root / "missing.crt"
     assert look(cafile=missing).sight is Sight.UNKNOWN
     assert server.shows(missing).shown is Shown.ERROR
+
+
+def test_certificate_is_one_for_strict_readers_too(server: Server) -> None:
+    """Python from 3.13 on, Go: they want the extensions that old openssl left out."""
+    strict = ["openssl", "verify", "-x509_strict", "-CAfile", str(server.cafile), str(server.root / "server.crt")]
+    done = subprocess.run(strict, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_look_tells_when_certificate_and_ca_end(server: Server) -> None:
