@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.backup import storage
+from tests.backup import hush, storage
 from tests.backup.repository import archived_up_to_now, backrest, backups, client, now, numbers, restore, verify
 from tests.lab import lab
 from tests.operations.plays import play
@@ -117,6 +117,10 @@ def test_standby_is_rebuilt_from_there(kind: str, primary: str, standby: str) ->
 def test_second_runs_change_nothing(kind: str, primary: str) -> None:
     assert lab.changed(lab.playbook("site.yml")) == 0
     assert lab.changed(play("backup_info")) == 0
+
+
+def test_no_secret_is_shown(kind: str) -> None:
+    assert hush.shown() == set()
 
 
 def test_directory_that_is_not_the_same_on_both_nodes_is_no_repository(kind: str, primary: str, standby: str) -> None:

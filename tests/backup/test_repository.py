@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from tests.backup import hush
 from tests.backup.repository import CONFIG, HOST, PATH, archived_up_to_now, backrest, backups, client, info, verify
 from tests.lab import faults, lab
 from tests.operations.plays import no_commit_lost, play
@@ -169,6 +170,10 @@ def test_standby_that_fell_behind_its_slot_catches_up_from_the_archive(primary: 
         archived_up_to_now()
         lab.on(standby, "systemctl", "start", "skyha")
         lab.wait_for("the whole cluster", lab.is_whole, 300, every=1.0)
+
+
+def test_no_secret_is_shown(primary: str) -> None:
+    assert hush.shown() == set()
 
 
 def test_second_runs_change_nothing(primary: str) -> None:

@@ -120,6 +120,34 @@ def test_place_in_the_repository_is_called_alike_by_all(host: str) -> None:
         assert value("__pg_backup_stanzas", given)[0]["name"] == "shop__new_"
 
 
+def test_host_of_two_clusters_has_a_place_and_a_pass_phrase_for_each_and_lets_nobody_into_the_others() -> None:
+    given = known("backup")
+    for name, address in (("node3", "198.51.100.120"), ("node4", "198.51.100.121")):
+        given["hostvars"][name] = {
+            "inventory_hostname": name,
+            "pg_cluster_address": address,
+            "pg_cluster_group": "moon",
+            "pg_cluster_backup": "host",
+            "pg_backup_cipher_pass": "another pass phrase",
+        }
+    given["groups"] = {**given["groups"], "pg_nodes": ["node1", "node2", "node3", "node4"]}
+    assert [one["name"] for one in value("__pg_backup_stanzas", given)] == ["sky", "moon"]
+    assert value("__pg_backup_secrets", given) == {"sky": SECRET, "moon": "another pass phrase"}
+    assert [(one["name"], one["stanza"]) for one in value("__pg_backup_clients", given)] == [
+        ("node1", "sky"),
+        ("node2", "sky"),
+        ("node3", "moon"),
+        ("node4", "moon"),
+    ]
+    assert {one["unit"].rsplit("-", 1)[0] for one in value("__pg_backup_jobs", given)} == {
+        "sky-backup-sky",
+        "sky-backup-moon",
+    }
+    # When sky is decommissioned, moon keeps the host's server and CA.
+    of_sky = {**given, "inventory_hostname": "node1"}
+    assert [one["name"] for one in value("__pg_backup_others", of_sky)] == ["moon"]
+
+
 # What pgBackRest's info says -> what is printed of it for make, say and look; None: it fails.
 PLACES = {
     "none": (1, "a place for sky is made", "a place for sky is made", ""),
