@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -87,6 +88,12 @@ def restore(to: str = "latest", **variables: Any) -> str:
 def verify() -> str:
     """pgBackRest's own look at all that it keeps: every file's checksum, every gap of the archive."""
     return backrest("--output=text", "--verbose", "verify", timeout=600)
+
+
+def gaps() -> list[str]:
+    """Holes between the first and the last segment of each timeline in the archive, by pgBackRest's verify."""
+    text = verify()
+    return re.findall(r"missing: [1-9]\d*|checksum invalid: [1-9]\d*|size invalid: [1-9]\d*|other: [1-9]\d*", text)
 
 
 class Client:

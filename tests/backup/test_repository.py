@@ -3,20 +3,12 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 
 from tests.backup import hush
-from tests.backup.repository import CONFIG, HOST, PATH, archived_up_to_now, backrest, backups, client, info, verify
+from tests.backup.repository import CONFIG, HOST, PATH, archived_up_to_now, backrest, backups, client, gaps, info
 from tests.lab import faults, lab
 from tests.operations.plays import no_commit_lost, play
-
-
-def gaps() -> list[str]:
-    """Holes between the first and the last segment of each timeline in the archive, by pgBackRest's verify."""
-    text = verify()
-    return re.findall(r"missing: [1-9]\d*|checksum invalid: [1-9]\d*|size invalid: [1-9]\d*|other: [1-9]\d*", text)
 
 
 def test_archive_has_no_gap_over_failover_rejoin_and_switchover(primary: str, standby: str) -> None:
