@@ -9,7 +9,8 @@ from tests.lab import lab
 
 Expected = tuple[str, str, str]
 HOSTS = (*lab.NODES, "vote")
-PORTS = {"node1": {"1921/tcp", "8008/tcp", "8009/udp", "5666/tcp"}, "vote": {"11921/tcp", "5666/tcp"}}
+# The register is on the vote host by default.
+PORTS = {"node1": {"1921/tcp", "8008/tcp", "8009/udp", "5666/tcp"}, "vote": {"11921/tcp", "11920/tcp", "5666/tcp"}}
 PORTS["node2"] = PORTS["node1"]
 
 
