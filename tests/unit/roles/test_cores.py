@@ -83,7 +83,7 @@ def vaulted(text: str) -> str:
 
 def test_oldest_and_newest_write_the_same_for_vaulted_secrets(tmp_path: Path) -> None:
     secret = "\n".join("  " + line for line in vaulted(PASSWORD).splitlines())
-    names = [f"pg_cluster_{of}_password" for of in ("superuser", "replication", "ha", "bmc")]
+    names = [f"pg_cluster_{of}_password" for of in ("superuser", "replication", "ha", "register", "bmc")]
     settings = {
         "pg_cluster_vip": "198.51.100.116",
         "pg_cluster_bmc_user": "test",
