@@ -17,8 +17,8 @@ _NAME = re.compile(r"[A-Za-z0-9_.:*-]+")
 
 def tls_problems(given: Mapping[str, Any]) -> list[str]:
     """A sentence each. given: pg_cluster_tls, inventory_hostname, hosts (all of the inventory), upstream (where a standby streams from),
-    peer_names (by which the other node's certificate knows it), and by their names without the prefix streaming_replication_ that role's client_tls, conninfo, settings_extra, tls_names, tls_days, tls_ca_host, tls_ca,
-    tls_certificate and tls_key."""
+    peer_names (by which the other node's certificate knows it), and of role streaming_replication, without that prefix: client_tls,
+    conninfo, settings_extra, tls_names, tls_days, tls_ca_host, tls_ca, tls_certificate and tls_key."""
     kind, host = given["pg_cluster_tls"], given["inventory_hostname"]
     if kind not in KINDS:
         return [f"pg_cluster_tls is '{kind}': set {', '.join(KINDS[:-1])} or {KINDS[-1]}"]

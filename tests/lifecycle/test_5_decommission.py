@@ -18,7 +18,8 @@ WORD = ("-e", "pg_cluster_decommission=sky")
 LEFT = (
     "for f in /etc/skyha /opt/skyha /usr/local/bin/skyctl /etc/sky-postgresql /home/postgres/.pgpass /etc/sky-vote-proxy "
     "/etc/systemd/system/*sky* /etc/sky-pg-cluster /etc/sudoers.d/sky-pg-cluster /usr/local/nagios/libexec/check_vip "
-    "/usr/local/nagios/etc/nrpe.cfg /etc/sky-backup /etc/sky-backup-ca /usr/local/sbin/sky-backup /var/spool/sky-backup /var/lib/sky-backup; do [ -e $f ] && echo $f; done; systemctl list-units --plain --no-legend '*sky*'; true"
+    "/usr/local/nagios/etc/nrpe.cfg /etc/sky-backup /etc/sky-backup-ca /usr/local/sbin/sky-backup /var/spool/sky-backup "
+    "/var/lib/sky-backup; do [ -e $f ] && echo $f; done; systemctl list-units --plain --no-legend '*sky*'; true"
 )
 
 
