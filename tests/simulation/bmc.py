@@ -67,12 +67,11 @@ class Tasks:
             Task.CHECK_BMC: self._check,
             Task.POWER_ON: self._power_on,
             Task.CHECK_RECORD: self._check_record,
+            Task.CHECK_MEMBERS: self._check_members,
             Task.REWIND: self._rewind,
             Task.CHECKPOINT: self._checkpoint,
         }[task]
-        self._later(
-            self._bmc.latency if task not in (Task.REWIND, Task.CHECKPOINT, Task.CHECK_RECORD) else 0.1, verb, began
-        )
+        self._later(self._bmc.latency if task in (Task.FENCE, Task.CHECK_BMC, Task.POWER_ON) else 0.1, verb, began)
 
     def prepare(self, task: Task) -> None:
         """See ports.Tasks."""
@@ -167,6 +166,10 @@ class Tasks:
     def _check_record(self, began: float) -> None:
         full = self.host.store_fails
         self._end(Outcome(Task.CHECK_RECORD, not full, "no space left on device" if full else ""))
+
+    def _check_members(self, began: float) -> None:
+        lost = self.daemon.line.lost()
+        self._end(Outcome(Task.CHECK_MEMBERS, not lost, "; ".join(f"{name}: no answer in time" for name in lost)))
 
     def _power_on(self, began: float) -> None:
         if not self._fails(Task.POWER_ON, began, 5.0):

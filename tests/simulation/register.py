@@ -99,9 +99,12 @@ class Line:
 
     def has_majority(self) -> bool:
         """Are most of an etcd's members there, and linked with this host both ways? One that is on it always is."""
+        return len(self.lost()) < (len(self.world.register.members) + 1) // 2
+
+    def lost(self) -> list[str]:
+        """The members that are not there, or not linked with this host both ways."""
         network, members = self.world.network, self.world.register.members
-        there = [name for name in members if self._is_there(name) and network.both_ways(self.host.name, name)]
-        return len(there) > len(members) // 2
+        return [name for name in members if not (self._is_there(name) and network.both_ways(self.host.name, name))]
 
     def _is_there(self, member: str) -> bool:
         if member == "vote":

@@ -26,6 +26,7 @@ class TestItHolds:
         world.changed()
         nobody_is_fenced(world)
         assert "register" not in world.alarms("node1")
+        assert "vote: " in world.alarms("node1")["register_member"]
         world.network.vote.power = True
         assert world.run_until(world.armed, 60) is not None, story(world)
         world.node1.switch_off("test")

@@ -91,7 +91,7 @@ def test_probe_finds_the_ports_of_sshd(tmp_path: Path) -> None:
     for name in ("ss", "systemctl"):
         (tmp_path / name).chmod(0o755)
     done = subprocess.run(
-        ["/bin/sh", ROLES / "os_tuning/files/probe.sh", "", "nobody", "chain"],
+        ["/bin/sh", ROLES / "os_tuning/files/probe.sh", "", "198.51.100.110", "nobody", "chain"],
         env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
         capture_output=True,
         text=True,
