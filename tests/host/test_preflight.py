@@ -15,7 +15,10 @@ CASES = {
     "no VIP": ({"pg_cluster_vip": ""}, "pg_cluster_vip is not set for node1"),
     "no password": ({"pg_cluster_ha_password": ""}, "pg_cluster_ha_password is not set for node1"),
     "example password": ({"pg_cluster_ha_password": "CHANGE_ME"}, "still the example's CHANGE_ME"),
-    "no BMC": ({"pg_cluster_bmc_address": ""}, "pg_cluster_bmc_address is not set for node1"),
+    "neither BMC nor lease": (
+        {"pg_cluster_bmc_address": "", "pg_cluster_watchdog_device": ""},
+        "pg_cluster_bmc_address is not set for node1",
+    ),
     "VIP is a node": ({"pg_cluster_vip": "198.51.100.111"}, "198.51.100.111 is the address of node2 and the VIP"),
     "equal nodes": ({"pg_cluster_address": "198.51.100.110"}, "the address of node1 and the address of node2"),
     "BMC is the host": (

@@ -132,8 +132,8 @@ def test_client_reaches_postgresql_and_nothing_of_skyha(door: str) -> None:
 def test_client_finds_a_vote_port_that_forwards_nothing() -> None:
     """It accepts from the monitoring host; a PostgreSQL behind it would answer the question whether it speaks TLS."""
     script = (
-        f"import socket; c = socket.create_connection(('{lab.VOTE}', {lab.VOTE_PORT}), 3); c.settimeout(5)\n"
-        "try:\n    c.sendall(bytes([0, 0, 0, 8, 4, 210, 22, 47])); print('answer', c.recv(1))\n"
+        f"import socket\ntry:\n    c = socket.create_connection(('{lab.VOTE}', {lab.VOTE_PORT}), 5)\n"
+        "    c.sendall(bytes([0, 0, 0, 8, 4, 210, 22, 47])); print('answer', c.recv(1))\n"
         "except ConnectionError as error:\n    print('answer', error)"
     )
     told = {host: lab.on(host, "python3", "-c", script).strip() for host in ("monitor", lab.NODES[0])}
