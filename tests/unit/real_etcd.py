@@ -91,6 +91,10 @@ class Etcd:
         """Their hosts hang: the kernel accepts, and nobody answers."""
         for name in names:
             self._processes[name].send_signal(signal.SIGSTOP)
+        until = time.monotonic() + LIMIT
+        # A thread that runs on another processor goes on for a moment.
+        while not all(_stands_still(self._processes[name].pid) for name in names):
+            assert time.monotonic() < until
         try:
             yield
         finally:
@@ -258,6 +262,11 @@ def script(name: str, *words: object, stdin: str = "") -> str:
     done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def _stands_still(pid: int) -> bool:
+    stats = [(task / "stat").read_text() for task in Path(f"/proc/{pid}/task").iterdir()]
+    return all(stat.rpartition(")")[2].split()[0] == "T" for stat in stats)
 
 
 def _free_ports(count: int) -> list[int]:
