@@ -37,10 +37,7 @@ def backup_stanzas(given: Mapping[str, Any], hostvars: Mapping[str, Mapping[str,
         keeps = cluster["backup"] == "host" and cluster["backup_host"] == host
         if not (is_node and cluster["backup"] != "none") and not keeps:
             continue
-        settings = {
-            key: _said(variable, given, {} if is_node else hostvars[cluster["nodes"][0]["name"]])
-            for key, variable in _SETTINGS.items()
-        }
+        settings = {key: _said(variable, given, is_node, cluster, hostvars) for key, variable in _SETTINGS.items()}
         found.append(
             {
                 **settings,
@@ -58,18 +55,19 @@ def backup_secrets(
 ) -> dict[str, str]:
     """Each stanza's pass phrase. Apart from the stanzas: those are gone through in loops, whose items Ansible prints."""
     return {
-        stanza["name"]: str(
-            _said(
-                "pg_backup_cipher_pass",
-                given,
-                {} if stanza["is_node"] else hostvars[stanza["cluster"]["nodes"][0]["name"]],
-            )
-        )
+        stanza["name"]: str(_said("pg_backup_cipher_pass", given, stanza["is_node"], stanza["cluster"], hostvars))
         for stanza in stanzas
     }
 
 
-def _said(variable: str, given: Mapping[str, Any], by_node: Mapping[str, Any]) -> Any:
+def _said(
+    variable: str,
+    given: Mapping[str, Any],
+    is_node: bool,
+    cluster: Mapping[str, Any],
+    hostvars: Mapping[str, Mapping[str, Any]],
+) -> Any:
+    by_node = {} if is_node else hostvars[cluster["nodes"][0]["name"]]
     return by_node[variable] if variable in by_node else given[variable]
 
 

@@ -25,14 +25,12 @@ def tls_problems(given: Mapping[str, Any]) -> list[str]:
     clients = str(given["client_tls"]).lower().replace("false", "off")  # YAML takes a bare off for false
     if clients not in CLIENTS:
         return [f"streaming_replication_client_tls is '{clients}': set {', '.join(CLIENTS[:-1])} or {CLIENTS[-1]}"]
+    if kind == "none" and clients == "require":
+        return [
+            "streaming_replication_client_tls is require and pg_cluster_tls none: set pg_cluster_tls to made or given, or no TLS for clients"
+        ]
     if kind == "none":
-        return (
-            [
-                "streaming_replication_client_tls is require and pg_cluster_tls none: set pg_cluster_tls to made or given, or no TLS for clients"
-            ]
-            if clients == "require"
-            else []
-        )
+        return []
     return [*_settings(given), *(_made(given) if kind == "made" else _given(given, host))]
 
 

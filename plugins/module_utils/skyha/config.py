@@ -279,6 +279,11 @@ class Paths:
     run_dir: str = "/run/skyha"
     rewind_dir: str = ""  # what a pg_rewind keeps, writable to who does the errands; '': state_dir
 
+    @property
+    def of_rewinds(self) -> str:
+        """The directory of what a pg_rewind keeps."""
+        return self.rewind_dir or self.state_dir
+
 
 @dataclass(frozen=True)
 class Hooks:

@@ -11,8 +11,8 @@ import pytest
 import real_etcd
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import Config
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Outcome, Task
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.world.tasks import ProcessTasks
 from node_samples import NODE1, configured
+from task_samples import outcome_of
 
 
 @pytest.fixture(scope="module")
@@ -29,17 +29,7 @@ def etcd(served: real_etcd.Etcd) -> Iterator[real_etcd.Etcd]:
 
 def asked(etcd: real_etcd.Etcd, **other: str) -> Outcome:
     config: Config = configured(NODE1, register={**real_etcd.section(etcd), **other})
-    tasks = ProcessTasks(config)
-    try:
-        tasks.start(Task.CHECK_MEMBERS)
-        until = time.monotonic() + 60
-        while True:
-            for outcome in tasks.finished():
-                return outcome
-            assert time.monotonic() < until
-            time.sleep(0.02)
-    finally:
-        tasks.close()
+    return outcome_of(Task.CHECK_MEMBERS, config)
 
 
 def test_all_are_well(etcd: real_etcd.Etcd) -> None:

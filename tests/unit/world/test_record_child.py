@@ -3,27 +3,16 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.config import Config
 from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.words import Outcome, Task
-from ansible_collections.sky.pg_cluster.plugins.module_utils.skyha.world.tasks import ProcessTasks
+from task_samples import outcome_of
 
 
 def tried(config: Config) -> Outcome:
-    tasks = ProcessTasks(config)
-    try:
-        tasks.start(Task.CHECK_RECORD)
-        until = time.monotonic() + 60
-        while True:
-            for outcome in tasks.finished():
-                return outcome
-            assert time.monotonic() < until
-            time.sleep(0.02)
-    finally:
-        tasks.close()
+    return outcome_of(Task.CHECK_RECORD, config)
 
 
 def test_directory_with_room_is_well_and_left_as_it_was(make_config, tmp_path: Path) -> None:

@@ -13,8 +13,7 @@ from .sources import NotAllowed, NotRunning, Refused
 
 def forget_rewind(desk: Desk) -> int:
     """Take the note and what it keeps away, where skyha does not run: one that runs may be in the middle of a pg_rewind."""
-    paths = desk.config.paths
-    state_dir = paths.rewind_dir or paths.state_dir
+    state_dir = desk.config.paths.of_rewinds
     try:
         desk.status()
     except NotRunning:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import http.client
 import json
 import os
-import socket
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from ..daemon.control import NOT_PERMITTED, STATUS
 from ..daemon.published import PeerStatus, Status, from_json
 from ..daemon.status import FILE as STATUS_FILE
 from ..daemon.status import STALE_AFTER
+from ..world.line import exchange
 
 DEADLINE = 3.0
 PEER_DEADLINE = 1.5
@@ -70,19 +70,8 @@ class View:
 def ask(run_dir: str, question: Mapping[str, Any], deadline: float = DEADLINE) -> Mapping[str, Any]:
     """One question on the control socket; raises NotRunning, NotAllowed, Refused."""
     path = os.path.join(run_dir, SOCKET)
-    until = time.monotonic() + deadline
-    data = b""
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as channel:
-            channel.settimeout(deadline)
-            channel.connect(path)
-            channel.sendall(json.dumps(question).encode() + b"\n")
-            while not data.endswith(b"\n") and len(data) < MOST_BYTES:
-                channel.settimeout(max(0.01, until - time.monotonic()))
-                part = channel.recv(65536)
-                if not part:
-                    break
-                data += part
+        data = exchange(path, question, deadline)
     except PermissionError as error:
         raise NotAllowed(f"{path}: {error.strerror}") from error
     except OSError as error:

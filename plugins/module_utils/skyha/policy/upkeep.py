@@ -82,10 +82,10 @@ def remember_outcome(memory: Memory, outcome: Outcome, now: float) -> Memory:
     upkeep, why = memory.upkeep, outcome.detail or "no reason given"
     if outcome.task is Task.CHECK_BMC:
         return replace(memory, upkeep=_bmc_checked(upkeep, outcome, why, now))
-    if outcome.task is Task.CHECK_RECORD and outcome.ok:
-        return replace(memory, upkeep=replace(upkeep, record_tried_at=now, record_ok_at=now, record_error=""))
     if outcome.task is Task.CHECK_MEMBERS:
         return members_told(memory, outcome, now)
+    if outcome.task is Task.CHECK_RECORD and outcome.ok:
+        return replace(memory, upkeep=replace(upkeep, record_tried_at=now, record_ok_at=now, record_error=""))
     if outcome.task is Task.CHECK_RECORD:
         return replace(memory, upkeep=replace(upkeep, record_tried_at=now, record_error=why))
     if outcome.task is not Task.POWER_ON or not memory.record.power_on_due:

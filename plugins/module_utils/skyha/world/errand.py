@@ -11,16 +11,14 @@ As a program: one errand, for a task of skyhad that waits for long.
 from __future__ import annotations
 
 import json
-import socket
-import time
 from collections.abc import Mapping
 from typing import Any
 
 from ..errors import WorldError
 from . import child
+from .line import exchange
 
 STANDBY, UNLOCK, PROMOTE, REWIND = "standby", "unlock", "promote", "rewind"
-_MOST_BYTES = 1 << 20
 
 
 def request(path: str, name: str, deadline: float) -> Mapping[str, Any]:
@@ -38,18 +36,8 @@ def ask(path: str, name: str, deadline: float) -> Mapping[str, Any]:
 
 def _exchange(asked: Mapping[str, Any]) -> Mapping[str, Any]:
     path, name, deadline = str(asked["socket"]), str(asked["errand"]), float(asked["deadline"])
-    until, data = time.monotonic() + deadline, b""
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as channel:
-            channel.settimeout(deadline)
-            channel.connect(path)
-            channel.sendall(json.dumps({"errand": name}).encode() + b"\n")
-            while not data.endswith(b"\n") and len(data) < _MOST_BYTES:
-                channel.settimeout(max(0.001, until - time.monotonic()))
-                part = channel.recv(65536)
-                if not part:
-                    break
-                data += part
+        data = exchange(path, {"errand": name}, deadline)
     except OSError as error:
         raise WorldError(
             f"{path}: the errand {name} was not done within {deadline:g} s ({error}); see 'systemctl status sky-errand.socket'"

@@ -17,9 +17,8 @@ from typing import Any, Callable
 from ..config import Config
 from ..config_file import read
 from ..errors import WorldError
-from ..probes import datadir
 from . import child, errand
-from .postgres import make_standby, promote, remove_stale_lock
+from .postgres import make_standby, promote, refuse_running, remove_stale_lock
 
 CONFIG = "/etc/skyha/skyha.conf"
 LOCK = "rewind.lock"
@@ -35,9 +34,7 @@ def handle(request: Mapping[str, Any], config: Config) -> Mapping[str, Any]:
 
 def _standby(config: Config) -> Mapping[str, Any]:
     data = config.postgresql.data_dir
-    running = datadir.postmaster(data)
-    if running is not None:
-        raise WorldError(f"{data}: cannot be made a standby while postmaster {running.pid} runs; stop it first")
+    refuse_running(data)
     make_standby(data)
     return {"ok": True}
 
@@ -55,7 +52,7 @@ def _promote(config: Config) -> Mapping[str, Any]:
 def _rewind(config: Config) -> Mapping[str, Any]:
     from . import rewind, tasks  # what no other errand needs
 
-    kept = config.paths.rewind_dir or config.paths.state_dir
+    kept = config.paths.of_rewinds
     try:
         lock = os.open(os.path.join(kept, LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

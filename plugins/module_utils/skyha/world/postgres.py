@@ -6,18 +6,16 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import subprocess
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..config import Config
 from ..errors import WorldError
-from ..margins import LONGEST_STEP
 from ..probes import datadir, queries
 from ..probes.race import Line, Target, look
 from ..probes.session import Row
 from ..words import Order, Request, Sight
-from . import errand
+from . import errand, program
 from .store import sync_directory
 from .sync import SyncFile
 from .vip import Vip
@@ -59,9 +57,7 @@ class HostHands:
     def make_standby(self) -> None:
         """See ports.Hands."""
         data = self._config.postgresql.data_dir
-        running = datadir.postmaster(data)
-        if running is not None:
-            raise WorldError(f"{data}: cannot be made a standby while postmaster {running.pid} runs; stop it first")
+        refuse_running(data)
         if self._config.postgresql.errands:
             self._errand(errand.STANDBY)
         else:
@@ -254,23 +250,17 @@ class HostHands:
                 _LOG.warning("whether postmaster.pid is of a server that is no more: %s", error)
 
 
+def refuse_running(data_dir: str) -> None:
+    """Raises WorldError where a server runs in a directory that is to be made a standby's."""
+    running = datadir.postmaster(data_dir)
+    if running is not None:
+        raise WorldError(f"{data_dir}: cannot be made a standby while postmaster {running.pid} runs; stop it first")
+
+
 def promote(config: Config) -> None:
     """Ask PostgreSQL to leave recovery, as the user that it runs as; raises WorldError."""
-    command = [os.path.join(config.postgresql.bin_dir, "pg_ctl"), "promote", "-W", "-D", config.postgresql.data_dir]
-    try:
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=LONGEST_STEP,
-            env={"PATH": "/usr/bin:/bin", "LC_ALL": "C"},
-        )
-    except (OSError, subprocess.SubprocessError) as error:
-        raise WorldError(f"{command[0]}: {error}") from error
-    if done.returncode:
-        said = " ".join(done.stdout.decode("utf-8", "replace").split())[-300:]
-        raise WorldError(f"{' '.join(command)}: exit code {done.returncode}: {said}")
+    server = config.postgresql
+    program.run([os.path.join(server.bin_dir, "pg_ctl"), "promote", "-W", "-D", server.data_dir])
 
 
 def remove_stale_lock(data_dir: str) -> None:

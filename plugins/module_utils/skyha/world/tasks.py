@@ -174,7 +174,7 @@ def rewind_request(config: Config) -> Mapping[str, Any]:
     return {
         "bin_dir": server.bin_dir,
         "data_dir": server.data_dir,
-        "state_dir": config.paths.rewind_dir or config.paths.state_dir,
+        "state_dir": config.paths.of_rewinds,
         "peer": peer.name,
         "dsn": dict(over_tcp(config, peer.address, server.port)),
     }

@@ -6,15 +6,14 @@ from __future__ import annotations
 import ipaddress
 import logging
 import socket
-import subprocess
 import threading
 from collections.abc import Callable, Sequence
 
 from ..config import Config
 from ..errors import WorldError
-from ..margins import LONGEST_STEP
 from ..probes import arp, ndp
 from ..probes.netlink import DELETE_ADDRESS, NEW_ADDRESS, addresses, change
+from . import program
 
 _LOG = logging.getLogger("skyha.vip")
 _AGAIN_AFTER = (0.1, 0.3, 0.6, 1.0)  # seconds between announcements; the last one repeats
@@ -22,23 +21,10 @@ _AGAIN_AFTER = (0.1, 0.3, 0.6, 1.0)  # seconds between announcements; the last o
 
 def run_command(command: Sequence[str]) -> None:
     """Run ifup or ifdown; raises WorldError."""
-    try:
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=LONGEST_STEP,
-            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"},
-        )
-    except (OSError, subprocess.SubprocessError) as error:
-        raise WorldError(f"{' '.join(command)}: {error}") from error
-    if done.returncode:
-        said = " ".join(done.stdout.decode("utf-8", "replace").split())[-300:]
-        raise WorldError(
-            f"{' '.join(command)}: exit code {done.returncode}: {said}; sudo must allow it without a password, "
-            "and skyha.service must not set NoNewPrivileges (vip_style ifup)"
-        )
+    program.run(
+        command,
+        "sudo must allow it without a password, and skyha.service must not set NoNewPrivileges (vip_style ifup)",
+    )
 
 
 class Vip:
