@@ -50,6 +50,7 @@ BY_PLAYS = {
     "pg_cluster_etcd_is_made",
     "pg_cluster_fresh",
     "pg_cluster_has_lease",
+    "pg_cluster_has_selinux",
     "pg_cluster_has_tls",
     "pg_cluster_monitoring_problems",
     "pg_cluster_old",
